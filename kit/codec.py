@@ -1,0 +1,162 @@
+"""Events to bytes and back: CloudEvents 1.0, structured JSON.
+
+A contract event carries its fields in `data` and our `communityid`, `requestid` as extension attributes.
+An activity is the client's own CloudEvent plus the attributes of `ActivityWire`; whoever writes one splices the
+client's `data` in as it came. Decoding checks what later code relies on and raises `BadMessage` otherwise.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kit.contracts import ACTIVITY_TOPIC, RESERVED_PREFIX, Envelope, Origin, contract_named, contract_of, identity_member_id
+from kit.contracts.events import Activity
+from kit.errors import BadMessage
+from kit.log import Stored
+
+
+class _Wire(msgspec.Struct, frozen=True, omit_defaults=True):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: datetime
+    data: msgspec.Raw
+    datacontenttype: str = "application/json"
+    communityid: UUID | None = None
+    requestid: str | None = None
+
+
+class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An activity as it stands on the log. CloudEvents attribute names are lower case without separators."""
+
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: datetime
+    communityid: UUID
+    eventid: UUID
+    receivedtime: datetime
+    effectivetime: datetime
+    data: dict[str, Any]
+    subject: str | None = None
+    importname: str | None = None
+    replayid: str | None = None
+    requestid: str | None = None
+    connection: str | None = None
+    platformseq: str | None = None
+    late: bool = False
+    clamped: bool = False
+    stale: bool = False
+
+
+FLAGS = ("late", "clamped", "stale")
+
+_encoder = msgspec.json.Encoder()
+_decode_activity = msgspec.json.Decoder(ActivityWire).decode
+_decode_wire = msgspec.json.Decoder(_Wire).decode
+
+
+class _TypeOnly(msgspec.Struct):
+    type: str
+
+
+_decode_type = msgspec.json.Decoder(_TypeOnly).decode
+
+
+def encode(event: Any, *, id: UUID, time: datetime, request_id: str | None = None) -> bytes:
+    """A contract event as structured CloudEvents JSON. KeyError when the class is no contract."""
+    contract = contract_of(type(event))
+    return _encoder.encode(
+        _Wire(
+            specversion="1.0",
+            id=str(id),
+            source=f"/{contract.topic.replace('.', '/')}",
+            type=contract.type,
+            time=time,
+            communityid=getattr(event, "community_id", None),
+            requestid=request_id,
+            data=msgspec.Raw(_encoder.encode(event)),
+        )
+    )
+
+
+@lru_cache(maxsize=256)
+def _data_decoder(cls: type) -> Callable[[msgspec.Raw], Any]:
+    return msgspec.json.Decoder(cls).decode
+
+
+def decode(stored: Stored) -> Envelope[Any] | None:
+    """The event in a log record; None for a tombstone or a type this version does not know.
+
+    Raises BadMessage for bytes that are no event, or whose data is not what the contract says.
+    """
+    if stored.value is None:
+        return None
+    try:
+        if stored.topic == ACTIVITY_TOPIC and not _decode_type(stored.value).type.startswith(RESERVED_PREFIX):
+            return _activity(stored)
+        return _contract_event(stored)
+    except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
+        raise BadMessage("undecodable", f"not an event as its contract says: {error}") from error
+
+
+def _contract_event(stored: Stored) -> Envelope[Any] | None:
+    assert stored.value is not None
+    wire = _decode_wire(stored.value)
+    contract = contract_named(wire.type)
+    if contract is None:
+        return None
+    return Envelope(
+        id=UUID(wire.id),
+        time=wire.time.astimezone(UTC),
+        community_id=wire.communityid,
+        request_id=wire.requestid,
+        event=_data_decoder(contract.event)(wire.data),
+        origin=Origin(stored.topic, stored.partition, stored.offset),
+    )
+
+
+def _activity(stored: Stored) -> Envelope[Activity]:
+    assert stored.value is not None
+    wire = _decode_activity(stored.value)
+    data = wire.data
+    actor, author, group = _text(data, "actor"), _text(data, "author"), _text(data, "group")
+    activity = Activity(
+        event_id=wire.eventid,
+        community_id=wire.communityid,
+        source=wire.source,
+        id=wire.id,
+        type=wire.type,
+        subject=wire.subject,
+        occurred_at=wire.time.astimezone(UTC),
+        received_at=wire.receivedtime.astimezone(UTC),
+        effective_at=wire.effectivetime.astimezone(UTC),
+        actor=actor,
+        actor_id=identity_member_id(wire.communityid, actor) if actor else None,
+        author=author,
+        author_id=identity_member_id(wire.communityid, author) if author else None,
+        group=group,
+        import_name=wire.importname,
+        replay_id=wire.replayid,
+        flags=tuple(flag for flag in FLAGS if getattr(wire, flag)),
+        data=data,
+    )
+    return Envelope(
+        id=wire.eventid,
+        time=activity.occurred_at,
+        community_id=wire.communityid,
+        request_id=wire.requestid,
+        event=activity,
+        origin=Origin(stored.topic, stored.partition, stored.offset),
+    )
+
+
+def _text(data: dict[str, Any], name: str) -> str | None:
+    value = data.get(name)
+    return value if isinstance(value, str) and value else None

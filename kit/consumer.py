@@ -1,0 +1,196 @@
+"""From the log into a service: batch → one transaction (inbox, effects, outbox) → commit → offsets.
+
+Exactly once in effect: the offset is committed after the transaction, so a crash in between delivers the batch
+again and the inbox drops it. Trouble with the infrastructure waits and retries for ever. A message that cannot be
+handled is isolated inside its batch and becomes a dead letter in the same transaction; so many of them in a row
+(`dead_letters_in_a_row`) stop the consumer, because then it is the code that is wrong and not the messages.
+
+One consumer per service and topic: a topic whose handlers wait for another topic's news cannot starve it.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import structlog
+
+from kit import codec, dead_letters, inbox
+from kit.contracts import Envelope
+from kit.database import Tx, is_infrastructure
+from kit.errors import BadMessage, Unavailable
+from kit.log import LogUnavailable, Partition, Revoked, Stored, Subscription
+from kit.metrics import CONSUMED, CONSUMER_BATCH_SECONDS, CONSUMER_RETRIES, CONSUMER_STOPPED
+from kit.service import Handler, ServiceRuntime
+
+logger = structlog.get_logger(__name__)
+
+FETCH_WAIT_SECONDS = 1.0
+BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1, 2, 5, 10)
+
+
+class NotYet(Unavailable):
+    """Raised by a handler that needs news still on its way (a community not known yet): the batch is tried again."""
+
+    default_code = "not_yet"
+
+
+def group_name(service: str, topic: str) -> str:
+    """The consumer group of a service on a topic."""
+    return f"guildhall.{service}:{topic}"
+
+
+class Consumer:
+    """Feeds one topic to one service's handlers. `stopped_by` says why it stopped for good, else None."""
+
+    def __init__(self, runtime: ServiceRuntime, topic: str, handlers: Mapping[type, Sequence[Handler]]) -> None:
+        self._runtime = runtime
+        self._topic = topic
+        self._handlers = handlers
+        self._dead_run = 0
+        self.group = group_name(runtime.service.name, topic)
+        self.stopped_by: str | None = None
+        self._log = logger.bind(service=runtime.service.name, topic=topic)
+
+    async def run(self, stopping: asyncio.Event) -> None:
+        """Consume until `stopping` is set or too many dead letters in a row; leaves the group in order."""
+        failures = 0
+        subscription: Subscription | None = None
+        try:
+            while not stopping.is_set() and self.stopped_by is None:
+                try:
+                    if subscription is None:
+                        subscription = await self._runtime.log.subscribe(self.group, [self._topic])
+                    await self._step(subscription)
+                    failures = 0
+                except Revoked:
+                    self._log.info("consumer.revoked")
+                    await self._abandon(subscription)
+                except Exception as error:
+                    # Whatever it is, the batch was rolled back and is not lost; a bug is logged with its trace.
+                    if is_infrastructure(error) or isinstance(error, LogUnavailable):
+                        self._log.warning("consumer.waiting", error=str(error), attempt=failures + 1)
+                    else:
+                        self._log.exception("consumer.failed", attempt=failures + 1)
+                    CONSUMER_RETRIES.labels(self._runtime.service.name, self._topic).inc()
+                    await self._abandon(subscription)
+                    await _pause(stopping, BACKOFF_SECONDS[min(failures, len(BACKOFF_SECONDS) - 1)])
+                    failures += 1
+        finally:
+            if subscription is not None:
+                await subscription.close()
+
+    async def _abandon(self, subscription: Subscription | None) -> None:
+        if subscription is None:
+            return
+        try:
+            await subscription.abandon()
+        except LogUnavailable as error:
+            self._log.warning("consumer.waiting", error=str(error))
+
+    async def _step(self, subscription: Subscription) -> None:
+        records = await subscription.fetch(self._runtime.settings.consumer_batch, FETCH_WAIT_SECONDS)
+        if not records:
+            return
+        try:
+            with CONSUMER_BATCH_SECONDS.labels(self._runtime.service.name, self._topic).time():
+                await self._apply(records)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            self._log.warning("consumer.isolating", error=repr(error), records=len(records))
+            await self._isolate(subscription, records)
+            return
+        await subscription.commit(_next_to_read(records))
+        self._dead_run = 0
+        self._done(records)
+
+    def _done(self, records: Sequence[Stored]) -> None:
+        CONSUMED.labels(self._runtime.service.name, self._topic).inc(len(records))
+        self._runtime.wake.fire()
+
+    async def _apply(self, records: Sequence[Stored]) -> None:
+        """The whole batch in one transaction; raises at the first message that is bad."""
+        async with self._runtime.db.begin() as tx:
+            envelopes = [e for e in map(codec.decode, records) if e is not None and type(e.event) in self._handlers]
+            await self._run_handlers(tx, await inbox.keep_new(tx, envelopes))
+
+    async def _run_handlers(self, tx: Tx, envelopes: Sequence[Envelope[Any]]) -> None:
+        for cls, handlers in self._handlers.items():
+            batch = [e for e in envelopes if type(e.event) is cls]
+            if batch:
+                for handler in handlers:
+                    await handler(tx, batch)
+
+    async def _isolate(self, subscription: Subscription, records: Sequence[Stored]) -> None:
+        """The batch again in small transactions in which bad messages become dead letters.
+
+        The step is the number of dead letters that stops the consumer, so that a wrong deployment leaves only a
+        few of them behind before a person is asked.
+        """
+        limit = self._runtime.settings.dead_letters_in_a_row
+        for start in range(0, len(records), limit):
+            part = records[start : start + limit]
+            async with self._runtime.db.begin() as tx:
+                good = await self._isolate_part(tx, part)
+            await subscription.commit(_next_to_read(part))
+            self._done(part)
+            self._count_dead(part, good)
+            if self.stopped_by is not None:
+                return
+
+    async def _isolate_part(self, tx: Tx, part: Sequence[Stored]) -> set[tuple[int, int]]:
+        """Handle one small part; returns (partition, offset) of the records that were not given up."""
+        good: set[tuple[int, int]] = set()
+        envelopes = []
+        by_position = {(r.partition, r.offset): r for r in part}
+        for record in part:
+            try:
+                envelope = codec.decode(record)
+            except BadMessage as error:
+                await dead_letters.give_up(tx, self.group, record, None, error)
+                continue
+            good.add((record.partition, record.offset))
+            if envelope is not None and type(envelope.event) in self._handlers:
+                envelopes.append(envelope)
+        for envelope, error in await self._halve(tx, await inbox.keep_new(tx, envelopes)):
+            position = (envelope.origin.partition, envelope.origin.offset)
+            good.discard(position)
+            await dead_letters.give_up(tx, self.group, by_position[position], envelope, error)
+        return good
+
+    async def _halve(self, tx: Tx, envelopes: list[Envelope[Any]]) -> list[tuple[Envelope[Any], Exception]]:
+        """Handle what can be handled, each attempt in a savepoint; returns what cannot, with its error."""
+        if not envelopes:
+            return []
+        try:
+            async with tx.savepoint():
+                await self._run_handlers(tx, envelopes)
+        except Exception as error:
+            if is_infrastructure(error):
+                raise
+            if len(envelopes) == 1:
+                self._log.error("consumer.dead_letter", event_id=str(envelopes[0].id), error=repr(error))
+                return [(envelopes[0], error)]
+            middle = len(envelopes) // 2
+            return await self._halve(tx, envelopes[:middle]) + await self._halve(tx, envelopes[middle:])
+        return []
+
+    def _count_dead(self, part: Sequence[Stored], good: set[tuple[int, int]]) -> None:
+        for record in part:
+            self._dead_run = 0 if (record.partition, record.offset) in good else self._dead_run + 1
+            if self._dead_run >= self._runtime.settings.dead_letters_in_a_row:
+                self.stopped_by = f"{self._dead_run} dead letters in a row on {self._topic}"
+                CONSUMER_STOPPED.labels(self._runtime.service.name, self._topic).set(1)
+                self._log.error("consumer.stopped", reason=self.stopped_by)
+                return
+
+
+def _next_to_read(records: Sequence[Stored]) -> dict[Partition, int]:
+    return {Partition(r.topic, r.partition): r.offset + 1 for r in records}
+
+
+async def _pause(stopping: asyncio.Event, seconds: float) -> None:
+    try:
+        await asyncio.wait_for(stopping.wait(), seconds)
+    except TimeoutError:
+        return

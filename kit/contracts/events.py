@@ -1,0 +1,55 @@
+"""What the events service publishes on `guildhall.activity`: the activities themselves, and what it noticed.
+
+An `Activity` travels as the client's own CloudEvent plus our extension attributes (see `kit.codec`);
+its type is the client's, so it is no `@contract` and consumers subscribe to the class.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from kit.contracts import ACTIVITY_TOPIC, contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Activity:
+    """What somebody did, as accepted by `POST /v1/events`.
+
+    `event_id` is `activity_event_id(community_id, source, id)`. `actor_id` and `author_id` are computed from
+    `data.actor` / `data.author` without knowing links: a consumer maps them through its `known_identities`.
+    `occurred_at` is claimed, `received_at` ours, `effective_at` the clamped one that days and windows use.
+    `import_name` marks history: lateness does not apply and nobody is notified. All times UTC with zone.
+    """
+
+    event_id: UUID
+    community_id: UUID
+    source: str
+    id: str
+    type: str
+    subject: str | None
+    occurred_at: datetime
+    received_at: datetime
+    effective_at: datetime
+    actor: str | None
+    actor_id: UUID | None
+    author: str | None
+    author_id: UUID | None
+    group: str | None
+    import_name: str | None = None
+    replay_id: str | None = None
+    flags: tuple[str, ...] = ()
+    data: dict[str, Any] = field(default_factory=dict)
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IdentityObserved:
+    """An identity was seen for the first time; announced once per (community, identity)."""
+
+    community_id: UUID
+    identity: str
+    member_id: UUID
+    first_seen_at: datetime
+    is_bot: bool = False
+    history: bool = False

@@ -1,0 +1,84 @@
+"""What the rewards service publishes on `guildhall.rewards`."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from kit.contracts import REWARDS_TOPIC, contract
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """What one rule decided on one event for one beneficiary and unit (R13).
+
+    `verdict` is one of granted, capped, cooldown, ineligible, budget_exhausted, duplicate, late, not_matched, error.
+    `amount` is what was granted (0 unless granted, or capped with the remainder paid); `wanted` what the rule asked for.
+    """
+
+    rule_id: str
+    rule_version: int
+    member_id: UUID | None
+    unit: str
+    verdict: str
+    wanted: int
+    amount: int
+    reason: str = ""
+    transaction_id: UUID | None = None
+    notify: bool = False
+    """The rule asks that the member be told of this grant."""
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.actor_id or e.event_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActivityScored:
+    """The rules ran over one activity and at least one of them matched. `history` is true for imports."""
+
+    community_id: UUID
+    event_id: UUID
+    event_type: str
+    actor_id: UUID | None
+    effective_at: datetime
+    history: bool
+    decisions: tuple[Decision, ...]
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelReached:
+    """Announced once per (community, member, level), whatever happens to the balance afterwards."""
+
+    community_id: UUID
+    member_id: UUID
+    level: int
+    name: str
+    unit: str
+    threshold: int
+    history: bool
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardLed:
+    """A member came first on a board's period for the first time; once per (board, period, member)."""
+
+    community_id: UUID
+    board_id: str
+    board_name: str
+    period_kind: str
+    period_key: str
+    member_id: UUID
+    score: int
+    history: bool
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PointsAdjusted:
+    """An operator or an API client posted or reversed an entry on a member's account (never the rules)."""
+
+    community_id: UUID
+    member_id: UUID
+    transaction_id: UUID
+    unit: str
+    amount: int
+    reason: str

@@ -1,0 +1,25 @@
+"""One database per service: SQLite file or PostgreSQL schema, behind the same transaction and the same functions.
+
+The few statements that differ between the two live here (`bulk`) and nowhere else; stores never ask which it is.
+"""
+
+from kit.database.bulk import add_up, insert_many, insert_new, select_among, try_lock, upsert
+from kit.database.engine import Database, DatabaseUnavailable, Tx, is_infrastructure, open_database
+from kit.database.types import JsonText, UtcDateTime, metadata_for
+
+__all__ = [
+    "Database",
+    "DatabaseUnavailable",
+    "JsonText",
+    "Tx",
+    "UtcDateTime",
+    "add_up",
+    "insert_many",
+    "insert_new",
+    "is_infrastructure",
+    "metadata_for",
+    "open_database",
+    "select_among",
+    "try_lock",
+    "upsert",
+]

@@ -1,0 +1,308 @@
+"""Starting and stopping: which services run in this process, on which log and databases, in which order.
+
+Start: log → schemas at head → topics → consumers, relays, loops. Stop: fetch no more → finish what is in hand →
+commit → close, bounded by `stop_seconds`; what did not drain is logged with its numbers.
+"""
+
+import asyncio
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Protocol
+
+import structlog
+
+from kit import copies, idempotency, inbox, outbox
+from kit.clock import Clock
+from kit.consumer import Consumer
+from kit.contracts import ACTIVITY_TOPIC, MEMBERS_TOPIC, NOTIFY_TOPIC, REWARDS_TOPIC, contract_of
+from kit.contracts.events import Activity
+from kit.contracts.platform import KeyUsed
+from kit.database import Database, is_infrastructure
+from kit.dead_letters import count_dead
+from kit.log import Log, LogUnavailable, Topic
+from kit.metrics import CONSUMER_LAG, DEAD_LETTERS
+from kit.migrations import at_head, migrate
+from kit.service import Handler, Loop, Service, ServiceRuntime
+from kit.settings import Settings
+
+logger = structlog.get_logger(__name__)
+
+HOUSEKEEPING_SECONDS = 600.0
+METRICS_SECONDS = 5.0
+
+
+class WiringError(Exception):
+    """The services do not fit together; the message names what is not wired. Nothing was started."""
+
+
+class MaintainedLog(Protocol):
+    """A log that wants housekeeping of its own (the embedded one; a broker does its own)."""
+
+    async def maintain(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One line of /readyz."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+def topics(settings: Settings) -> tuple[Topic, ...]:
+    """Every topic of the platform."""
+    keep = timedelta(days=settings.log_retention_days)
+    return (
+        Topic(MEMBERS_TOPIC, compacted=True),
+        Topic(ACTIVITY_TOPIC, retention=keep),
+        Topic(REWARDS_TOPIC, retention=keep),
+        Topic(NOTIFY_TOPIC, retention=keep),
+    )
+
+
+def _topic_of(cls: type) -> str:
+    return ACTIVITY_TOPIC if cls is Activity else contract_of(cls).topic
+
+
+def check_wiring(services: Sequence[Service], everyone: Sequence[Service]) -> None:
+    """Raises WiringError unless every event has a topic and one publisher, and every subscription a contract."""
+    known = {t.name for t in topics(Settings())}
+    published: dict[type, str] = {}
+    prefixes: dict[str, str] = {}
+    for service in everyone:
+        for cls in service.publishes:
+            if contract_of(cls).topic not in known:
+                raise WiringError(f"{cls.__name__} goes to an unknown topic {contract_of(cls).topic}")
+            if cls in published:
+                raise WiringError(f"{cls.__name__} is published by {published[cls]} and by {service.name}")
+            published[cls] = service.name
+        for prefix in service.prefixes:
+            if prefix in prefixes:
+                raise WiringError(f"/v1/{prefix} belongs to {prefixes[prefix]} and to {service.name}")
+            prefixes[prefix] = service.name
+    for service in services:
+        for cls in service.subscriptions:
+            if cls not in published and cls not in (Activity, KeyUsed):
+                raise WiringError(f"{service.name} subscribes to {cls.__name__}, which nobody publishes")
+
+
+def handlers_of(service: Service) -> dict[type, list[Handler]]:
+    """The kit's own handlers (copies of communities, keys, members) before the service's."""
+    merged: dict[type, list[Handler]] = {cls: [handler] for cls, handler in copies.SUBSCRIPTIONS.items()}
+    for cls, handler in service.subscriptions.items():
+        merged.setdefault(cls, []).append(handler)
+    return merged
+
+
+class Runtime:
+    """The services of this process and everything that runs for them."""
+
+    def __init__(
+        self,
+        services: Sequence[Service],
+        *,
+        everyone: Sequence[Service],
+        settings: Settings,
+        clock: Clock,
+        log: Log,
+        open_db: Callable[[Service, frozenset[type]], Database],
+    ) -> None:
+        check_wiring(services, everyone)
+        self.settings = settings
+        self.clock = clock
+        self.log = log
+        self.stopping = asyncio.Event()
+        self.services: dict[str, ServiceRuntime] = {}
+        self.consumers: list[Consumer] = []
+        for service in services:
+            handlers = handlers_of(service)
+            db = open_db(service, frozenset({*service.publishes, KeyUsed}))
+            one = ServiceRuntime(service, db, log, clock, settings, handlers=handlers, stopping=self.stopping)
+            self.services[service.name] = one
+            for topic in sorted({_topic_of(cls) for cls in handlers}):
+                chosen = {cls: hs for cls, hs in handlers.items() if _topic_of(cls) == topic}
+                self.consumers.append(Consumer(one, topic, chosen))
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def start(self, *, migrating: bool) -> None:
+        """Open everything and begin to work. `migrating` brings schemas to head; without it they must be there."""
+        await self.log.start()
+        for one in self.services.values():
+            if migrating:
+                await migrate(one.db, one.service.migrations)
+            elif not await at_head(one.db, one.service.migrations):
+                raise WiringError(f"the schema of {one.service.name} is not at head: run `guildhall migrate`")
+        await self.log.ensure(topics(self.settings))
+        for consumer in self.consumers:
+            self._spawn(consumer.group, lambda c=consumer: c.run(self.stopping))
+        for one in self.services.values():
+            self._spawn(f"relay:{one.service.name}", lambda o=one: outbox.relay(o.db, self.log, self.stopping))
+            for loop in (*one.service.loops, *KIT_LOOPS):
+                self._spawn(f"{one.service.name}:{loop.name}", lambda o=one, lp=loop: self._keep_running(o, lp))
+        self._spawn("metrics", self._refresh_metrics)
+        self._spawn("log", self._maintain_log)
+
+    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+        async def run() -> None:
+            await work()
+
+        self._tasks.append(asyncio.create_task(run(), name=name))
+
+    async def _keep_running(self, one: ServiceRuntime, loop: Loop) -> None:
+        while not self.stopping.is_set():
+            try:
+                await loop.run(one, self.stopping)
+                return
+            except Exception as error:
+                # A loop that ended silently would be due work that is never done: say it and begin again.
+                passing = is_infrastructure(error) or isinstance(error, LogUnavailable)
+                (logger.warning if passing else logger.exception)("loop.failed", loop=loop.name, error=str(error))
+                await pause(self.stopping, 2.0)
+
+    async def stop(self) -> None:
+        """Finish what is in hand, then close; after `stop_seconds` what still runs is cancelled and named."""
+        self.stopping.set()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=self.settings.stop_seconds)
+            for task in late:
+                logger.warning("stop.cut_short", task=task.get_name())
+                task.cancel()
+            await asyncio.gather(*self._tasks, return_exceptions=True)
+        for one in self.services.values():
+            with suppress(Exception):  # the count is a courtesy; a database that is gone must not stop the stopping
+                async with one.db.read() as tx:
+                    left, _ = await outbox.waiting(tx)
+                if left:
+                    logger.warning("stop.not_drained", service=one.service.name, outbox_rows=left)
+        await self.log.stop()
+        for one in self.services.values():
+            await one.db.close()
+
+    async def lag(self) -> dict[str, int]:
+        """Records each consumer group of this process has yet to read."""
+        out = {}
+        for consumer in self.consumers:
+            topic = consumer.group.partition(":")[2]
+            out[consumer.group] = sum((await self.log.lag(consumer.group, [topic])).values())
+        return out
+
+    async def settle(self, timeout: float = 30.0) -> None:
+        """Wait until outboxes and consumers are drained (tests, the demo). TimeoutError says what is left."""
+        deadline = asyncio.get_running_loop().time() + timeout
+        calm = 0
+        while calm < 2:
+            left = {name: n for name, n in (await self.lag()).items() if n}
+            for one in self.services.values():
+                async with one.db.read() as tx:
+                    rows, _ = await outbox.waiting(tx)
+                if rows:
+                    left[f"outbox:{one.service.name}"] = rows
+            calm = 0 if left else calm + 1
+            if left and asyncio.get_running_loop().time() > deadline:
+                raise TimeoutError(f"not settled: {left}")
+            if calm < 2:
+                await asyncio.sleep(0.02)
+
+    async def readiness(self) -> list[Check]:
+        """What /readyz shows: databases, schemas, log, consumers and their lag."""
+        checks = []
+        for name, one in self.services.items():
+            checks.append(await _checked(f"database:{name}", one.db.check()))
+        checks.append(await _checked("log", self.log.check()))
+        for consumer in self.consumers:
+            if consumer.stopped_by:
+                checks.append(Check(f"consumer:{consumer.group}", False, consumer.stopped_by))
+        try:
+            lags = await self.lag()
+        except LogUnavailable as error:
+            return [*checks, Check("lag", False, str(error))]
+        most = self.settings.ready_max_lag
+        return checks + [Check(f"lag:{group}", lag <= most, str(lag)) for group, lag in sorted(lags.items())]
+
+    async def _refresh_metrics(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                for name, one in self.services.items():
+                    await outbox.refresh_metrics(one.db)
+                    async with one.db.read() as tx:
+                        DEAD_LETTERS.labels(name).set(await count_dead(tx))
+                for group, lag in (await self.lag()).items():
+                    service, _, topic = group.removeprefix("guildhall.").partition(":")
+                    CONSUMER_LAG.labels(service, topic).set(lag)
+            except Exception as error:
+                # Gauges grow old while the database or the log is away; the next round makes them fresh.
+                logger.warning("metrics.stale", error=str(error))
+            await pause(self.stopping, METRICS_SECONDS)
+
+    async def _maintain_log(self) -> None:
+        maintain = getattr(self.log, "maintain", None)
+        while maintain is not None and not self.stopping.is_set():
+            await pause(self.stopping, HOUSEKEEPING_SECONDS)
+            if not self.stopping.is_set():
+                try:
+                    await maintain()
+                except LogUnavailable as error:
+                    logger.warning("log.maintenance_failed", error=str(error))
+
+
+async def _checked(name: str, check: Awaitable[None]) -> Check:
+    try:
+        await asyncio.wait_for(check, 3.0)
+    except Exception as error:
+        # Whatever keeps the check from passing is exactly what /readyz is asked to say.
+        return Check(name, False, str(error) or type(error).__name__)
+    return Check(name, True, "ok")
+
+
+async def pause(stopping: asyncio.Event, seconds: float) -> None:
+    """Sleep, or less when the platform stops."""
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stopping.wait(), seconds)
+
+
+async def _housekeeping(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        await inbox.purge(one.db, timedelta(days=one.settings.inbox_days))
+        await idempotency.purge(one.db, timedelta(hours=one.settings.idempotency_hours))
+        await pause(stopping, HOUSEKEEPING_SECONDS)
+
+
+KIT_LOOPS = (Loop("housekeeping", _housekeeping),)
+
+
+def with_secret(settings: Settings) -> Settings:
+    """The settings with the installation secret: as given, or read from (made once in) `data_dir/secret`.
+
+    WiringError when there is none and no data directory is in use: replicas must share it.
+    """
+    if settings.secret_key:
+        return settings
+    if not settings.embedded:
+        raise WiringError("GUILDHALL_SECRET_KEY is not set; replicas share it: make one with `openssl rand -hex 32`")
+    path = settings.data_dir / "secret"
+    if not path.exists():
+        _write_secret(path)
+    return replace_secret(settings, path.read_text().strip())
+
+
+def _write_secret(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(secrets.token_hex(32) + "\n")
+
+
+def replace_secret(settings: Settings, secret: str) -> Settings:
+    return settings.model_copy(update={"secret_key": secret})
+
+
+def describe(checks: Sequence[Check]) -> dict[str, Any]:
+    """The body of /readyz."""
+    return {
+        "ready": all(c.ok for c in checks),
+        "checks": [{"name": c.name, "ok": c.ok, "detail": c.detail} for c in checks],
+    }

@@ -1,0 +1,75 @@
+"""What a service is to the platform: a name and what is wired to it. Declared once, in `services/X/service.py`."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter
+from sqlalchemy import MetaData
+
+from kit.clock import Clock
+from kit.contracts import Envelope
+from kit.database import Database, Tx
+from kit.log import Log
+from kit.settings import Settings
+
+Handler = Callable[[Tx, list[Envelope[Any]]], Awaitable[None]]
+"""Takes a batch of events of one class, in log order, none of them seen before, inside the batch's transaction."""
+
+
+class Wake:
+    """Lets many wait for "something was committed in this process"; each `fire` wakes all who wait then."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def fire(self) -> None:
+        self._event.set()
+        self._event = asyncio.Event()
+
+    async def wait(self, timeout: float) -> bool:
+        """True when fired, False after `timeout` seconds (other replicas' commits are not seen: look anyway)."""
+        try:
+            await asyncio.wait_for(self._event.wait(), timeout)
+        except TimeoutError:
+            return False
+        return True
+
+
+@dataclass(slots=True)
+class ServiceRuntime:
+    """One service, running: what its loops, routes and consumers may touch."""
+
+    service: "Service"
+    db: Database
+    log: Log
+    clock: Clock
+    settings: Settings
+    handlers: Mapping[type, Sequence[Handler]] = field(default_factory=dict)
+    wake: Wake = field(default_factory=Wake)
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """Something a service does by itself; `run` returns soon after `stopping` is set, and is restarted when it raises."""
+
+    name: str
+    run: Callable[[ServiceRuntime, asyncio.Event], Awaitable[None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """`prefixes` are the first path segments after `/v1/` that are this service's; `events/*/decisions` names a
+    sub-resource under another service's segment. `publishes` are the contract classes it may announce."""
+
+    name: str
+    routers: tuple[APIRouter, ...]
+    subscriptions: Mapping[type, Handler]
+    publishes: tuple[type, ...]
+    metadata: MetaData
+    migrations: Path
+    prefixes: tuple[str, ...]
+    loops: tuple[Loop, ...] = ()

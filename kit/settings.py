@@ -1,0 +1,82 @@
+"""Every setting of the platform: one typed place, environment variables `GUILDHALL_*`, documented in docs/settings.md.
+
+An unknown `GUILDHALL_*` variable refuses to boot: a misspelt limit that is silently ignored is worse than none.
+`GUILDHALL_TEST_*`, `GUILDHALL_REQUIRE` and `GUILDHALL_CRASH_*` belong to the test suite and are let through.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+PREFIX = "GUILDHALL_"
+TEST_PREFIXES = ("GUILDHALL_TEST_", "GUILDHALL_REQUIRE", "GUILDHALL_CRASH_")
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; the message names each one and what is wrong with it."""
+
+
+class Settings(BaseSettings):
+    """`database_url` and `kafka` empty mean embedded: SQLite files and a log file under `data_dir`."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
+
+    data_dir: Path = Field(Path("data"), description="Where the embedded installation keeps its files.")
+    database_url: str = Field("", description="`postgresql+asyncpg://…` for PostgreSQL; empty for SQLite in `data_dir`.")
+    kafka: str = Field("", description="Kafka bootstrap servers `host:port,…`; empty for the embedded log.")
+    kafka_partitions: int = Field(12, ge=1, le=1024, description="Partitions of a topic that is created on Kafka.")
+    kafka_replication: int = Field(1, ge=1, le=9, description="Replication factor of a topic that is created on Kafka.")
+    host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
+    port: int = Field(8000, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
+    public_url: str = Field("", description="Address people and bots use, when it is not the one listened on.")
+    secret_key: str = Field(
+        "", description="Installation secret (at least 32 characters); empty: generated once into `data_dir/secret`."
+    )
+    community_name: str = Field("My community", description="Name of the community that the first start creates.")
+    community_zone: str = Field("UTC", description="IANA time zone of the community that the first start creates.")
+    community_locale: str = Field("en", description="Language of the community that the first start creates.")
+    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line printed.")
+    log_format: str = Field("auto", pattern="^(auto|json|console)$", description="`auto`: readable in a terminal, else JSON.")
+    max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body, after decompression.")
+    max_event_bytes: int = Field(64 * 1024, ge=1024, le=512 * 1024, description="Largest single event.")
+    max_events_per_request: int = Field(500, ge=1, le=5000, description="Most events in one request.")
+    idempotency_hours: int = Field(24, ge=1, le=720, description="How long a reply is kept for its Idempotency-Key.")
+    inbox_days: int = Field(30, ge=1, le=400, description="How long a consumed event id is remembered.")
+    log_retention_days: int = Field(7, ge=1, le=3650, description="How long topics that are not compacted keep records.")
+    consumer_batch: int = Field(500, ge=1, le=5000, description="Most events a consumer handles in one transaction.")
+    dead_letters_in_a_row: int = Field(10, ge=1, description="So many dead letters in a row stop the consumer.")
+    ready_max_lag: int = Field(100_000, ge=0, description="/readyz fails when a consumer is further behind than this.")
+    database_pool: int = Field(10, ge=2, le=200, description="Connections per service and process on PostgreSQL.")
+    stop_seconds: float = Field(10.0, gt=0, le=300, description="How long stopping may take before it is cut short.")
+
+    @property
+    def embedded(self) -> bool:
+        """One process with SQLite; only the composition root asks."""
+        return not self.database_url
+
+
+def load_settings(environ: Mapping[str, str] | None = None, **overrides: object) -> Settings:
+    """Settings from the environment and explicit overrides. Raises SettingsError with one line per problem."""
+    environ = os.environ if environ is None else environ
+    known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
+    given = {k: v for k, v in environ.items() if k.startswith(PREFIX) and not k.startswith(TEST_PREFIXES)}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise SettingsError(f"unknown settings: {', '.join(unknown)}; docs/settings.md lists the known ones")
+    values: dict[str, object] = {k.removeprefix(PREFIX).lower(): v for k, v in given.items()}
+    values.update({k: v for k, v in overrides.items() if v is not None})
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        lines = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        raise SettingsError("\n".join(lines)) from error
+    if bool(settings.database_url) != bool(settings.kafka):
+        raise SettingsError(
+            "GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA go together: set both for PostgreSQL and Kafka, none for embedded"
+        )
+    if settings.secret_key and len(settings.secret_key) < 32:
+        raise SettingsError("GUILDHALL_SECRET_KEY: at least 32 characters")
+    return settings
