@@ -1,7 +1,8 @@
 """Every setting of the platform: one typed place, environment variables `GUILDHALL_*`, documented in docs/settings.md.
 
 An unknown `GUILDHALL_*` variable refuses to boot: a misspelt limit that is silently ignored is worse than none.
-`GUILDHALL_TEST_*`, `GUILDHALL_REQUIRE` and `GUILDHALL_CRASH_*` belong to the test suite and are let through.
+`GUILDHALL_TEST_*`, `GUILDHALL_REQUIRE` and `GUILDHALL_CRASH_*` belong to the test suite, `GUILDHALL_API_KEY` to the
+commands that talk to a running installation: all are let through.
 """
 
 import os
@@ -12,7 +13,7 @@ from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "GUILDHALL_"
-TEST_PREFIXES = ("GUILDHALL_TEST_", "GUILDHALL_REQUIRE", "GUILDHALL_CRASH_")
+NOT_SETTINGS = ("GUILDHALL_TEST_", "GUILDHALL_REQUIRE", "GUILDHALL_CRASH_", "GUILDHALL_API_KEY")
 
 
 class SettingsError(Exception):
@@ -62,7 +63,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     """Settings from the environment and explicit overrides. Raises SettingsError with one line per problem."""
     environ = os.environ if environ is None else environ
     known = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
-    given = {k: v for k, v in environ.items() if k.startswith(PREFIX) and not k.startswith(TEST_PREFIXES)}
+    given = {k: v for k, v in environ.items() if k.startswith(PREFIX) and not k.startswith(NOT_SETTINGS)}
     unknown = sorted(set(given) - known)
     if unknown:
         raise SettingsError(f"unknown settings: {', '.join(unknown)}; docs/settings.md lists the known ones")

@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+TRACE ?=
+
+.PHONY: help setup setup-dev up up-split demo test check soak bench format requirements clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+
+$(VENV)/runtime.stamp: requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit("Guildhall needs Python 3.11 or newer: make PYTHON=python3.11 setup") if sys.version_info < (3, 11) else None'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/dev.stamp: requirements.txt requirements-dev.txt $(VENV)/runtime.stamp
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+setup: $(VENV)/runtime.stamp ## install what running needs into .venv, nothing else
+
+setup-dev: $(VENV)/dev.stamp ## install what tests and checks need as well
+
+up: setup ## start everything in one process on http://127.0.0.1:8000 (PORT=…), data under ./data
+	@$(BIN)/python -m services up --port $(PORT)
+
+up-split: setup-dev ## the four services as processes on PostgreSQL and Kafka in a throw-away directory (needs Java and Maven)
+	@$(BIN)/python -m services up-split
+
+demo: setup ## replay a simulated community (or TRACE=file) into a throw-away installation and print a summary
+	@$(BIN)/python -m services demo $(if $(TRACE),--trace $(TRACE),)
+
+test: setup-dev ## run every test that can run here; name what was skipped
+	@$(BIN)/python -m pytest -m "not soak"
+
+check: setup-dev ## format, lint, types, import contracts
+	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+soak: setup-dev ## the long runs: 50 kills on both engines, a million records (bounded; prints its seeds)
+	@GUILDHALL_CRASH_KILLS=50 $(BIN)/python -m pytest -m soak -s
+
+bench: setup-dev ## measure, and print ratios
+	@$(BIN)/python -m bench
+
+format: setup-dev ## rewrite the code the way `make check` wants it
+	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+requirements: setup-dev ## compile the pinned requirements from pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line -o requirements.txt pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+
+clean: ## remove what was built or cached (never ./data)
+	@rm -rf $(VENV) .work .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -1,0 +1,66 @@
+"""`guildhall demo`: a whole installation for a few minutes, fed through HTTP like any other."""
+
+import asyncio
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+
+from demo.generator import generate
+from demo.replay import replay
+from kit.clock import system_clock
+from kit.http import build_app
+from kit.settings import Settings
+from services import server
+from services.commands import starting
+from services.compose import compose
+from services.events.importers import read_events
+
+
+def source(trace: Path | None, seed: int, members: int, days: int) -> tuple[Iterable[dict[str, Any]], str]:
+    """Events and the name of the import they travel under."""
+    if trace is not None:
+        if not trace.exists():
+            raise OSError(f"no such file: {trace}")
+        return read_events(trace), f"demo-{trace.parent.name}".lower()
+    return generate(seed=seed, members=members, days=days, end=system_clock()), f"demo-seed-{seed}"
+
+
+async def run_demo(
+    settings: Settings, *, trace: Path | None, seed: int, members: int, days: int, keep: bool, as_json: bool
+) -> None:
+    """Start, replay with a progress bar, wait until all is counted, print the summary, stop (or keep serving)."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    events, name = source(trace, seed, members, days)
+    listener = server.bind(settings.host, settings.port)
+    runtime = compose(settings)
+    try:
+        await runtime.start(migrating=True)
+        app = build_app(runtime)
+        app.include_router(starting.home_page)
+
+        async def work() -> None:
+            made = await starting.bootstrapped(runtime, server.url_of(listener))
+            console = None if as_json else Console()
+            summary = await replay(made["url"], made["api_key"], events, name=name, batch=100, console=console)
+            if as_json:
+                typer.echo(json.dumps({**summary.as_dict(), "url": made["url"]}))
+            if keep:
+                starting.announce(made, as_json=as_json)
+            else:
+                runtime.stopping.set()
+
+        working: list[asyncio.Task[None]] = []
+
+        async def ready() -> None:
+            working.append(asyncio.create_task(work()))
+            working[0].add_done_callback(lambda done: runtime.stopping.set() if done.exception() else None)
+
+        await server.serve(runtime, app, listener, ready)
+        await working[0]
+    finally:
+        await runtime.stop()
+        listener.close()

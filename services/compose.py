@@ -1,0 +1,54 @@
+"""The wiring: which services there are, and the two constructor calls that decide embedded or split."""
+
+from collections.abc import Sequence
+
+from sqlalchemy import MetaData
+
+from kit.clock import Clock, system_clock
+from kit.database import Database, open_database
+from kit.log import Log
+from kit.log.embedded import EmbeddedLog
+from kit.log.kafka import KafkaLog
+from kit.runtime import Runtime, with_secret
+from kit.service import Service
+from kit.settings import Settings
+from services.events.service import SERVICE as EVENTS
+from services.members.service import SERVICE as MEMBERS
+from services.notify.service import SERVICE as NOTIFY
+from services.rewards.service import SERVICE as REWARDS
+
+SERVICES: tuple[Service, ...] = (MEMBERS, EVENTS, REWARDS, NOTIFY)
+BY_NAME = {service.name: service for service in SERVICES}
+
+
+def open_log(settings: Settings, clock: Clock = system_clock) -> Log:
+    """Kafka where the settings name brokers, else one file in the data directory."""
+    if settings.kafka:
+        return KafkaLog(
+            settings.kafka, partitions=settings.kafka_partitions, replication=settings.kafka_replication, client_id="guildhall"
+        )
+    return EmbeddedLog(settings.data_dir / "log.sqlite", clock=clock)
+
+
+def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock: Clock = system_clock) -> Runtime:
+    """The given services on the engines the settings name; nothing is opened yet."""
+    settings = with_secret(settings)
+
+    def open_db(service: Service, publishes: frozenset[type]) -> Database:
+        return open_service_database(settings, service.name, service.metadata, publishes, clock)
+
+    return Runtime(services, everyone=SERVICES, settings=settings, clock=clock, log=open_log(settings, clock), open_db=open_db)
+
+
+def open_service_database(
+    settings: Settings, name: str, metadata: MetaData, publishes: frozenset[type], clock: Clock = system_clock
+) -> Database:
+    return open_database(
+        name,
+        clock,
+        metadata=metadata,
+        publishes=publishes,
+        url=settings.database_url,
+        directory=settings.data_dir,
+        pool=settings.database_pool,
+    )

@@ -1,0 +1,81 @@
+"""The HTTP server of one process: started after the runtime, stopped before it."""
+
+import asyncio
+import contextlib
+import gc
+import signal
+import socket
+from collections.abc import Awaitable, Callable, Iterator
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from kit.runtime import Runtime
+
+
+class Server(uvicorn.Server):
+    """uvicorn without its signal handlers: the platform decides the order of stopping, and Ctrl-C is no failure."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 takes a free one. OSError when the port is taken."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    listener.listen(2048)
+    listener.setblocking(False)
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def make_server(app: ASGIApp, stop_seconds: float) -> Server:
+    config = uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=max(1, int(stop_seconds)),
+        backlog=2048,
+    )
+    return Server(config)
+
+
+def tune_collector() -> None:
+    """Long-lived objects out of the collector's way: a full collection was the 40 ms at p99 (TECH.md section 2b)."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 100)
+
+
+async def serve(runtime: Runtime, app: ASGIApp, listener: socket.socket, ready: Callable[[], Awaitable[None]]) -> None:
+    """Serve until SIGINT or SIGTERM, call `ready` once requests are answered, then drain: HTTP first, runtime after."""
+    server = make_server(app, runtime.settings.stop_seconds)
+
+    def stop() -> None:
+        # Streams end and consumers finish what is in hand while open requests are still answered.
+        runtime.stopping.set()
+        server.should_exit = True
+
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    serving = asyncio.create_task(server.serve(sockets=[listener]))
+    while not server.started and not serving.done():
+        await asyncio.sleep(0.01)
+    if not serving.done():
+        tune_collector()
+        await ready()
+    await serving
