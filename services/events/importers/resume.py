@@ -6,6 +6,7 @@ posting a line again changes nothing, so the file may lag behind the truth but n
 
 import os
 from dataclasses import asdict, dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import msgspec
@@ -59,6 +60,7 @@ class ResumeFile:
         """Replace the saved position; on return it is on the disk. A crash leaves the old one or the new one."""
         if self._path is None:
             return
+        self._path.parent.mkdir(parents=True, exist_ok=True)
         scratch = self._path.with_name(self._path.name + ".new")
         saved = {"name": self._name, "digest": self._digest, "position": asdict(position)}
         with scratch.open("wb") as file:
@@ -71,3 +73,17 @@ class ResumeFile:
             os.fsync(folder)
         finally:
             os.close(folder)
+
+    def forget(self) -> None:
+        """Remove the position: the import is finished, or it begins anew."""
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+def default_path(url: str, name: str) -> Path:
+    """Where an import under way remembers its position unless told otherwise: the user's state directory.
+
+    Beside the file would be the obvious place, but archives of history are often read-only.
+    """
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state")
+    return state / "guildhall" / "imports" / f"{sha256(f'{url}|{name}'.encode()).hexdigest()[:32]}.json"

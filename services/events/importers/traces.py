@@ -56,9 +56,10 @@ def _data(value: Event) -> Event:
     given: Any = value.get("data", {})
     if not isinstance(given, dict):
         raise ValueError("field 'data' is not an object")
-    data: Event = {
-        FIELDS.get(name, name): _person(name, item) if name in PEOPLE else item for name, item in given.items()
-    }
+    data: Event = {}
+    fields: Event = given
+    for name, item in fields.items():
+        data[FIELDS.get(name, name)] = _person(name, item) if name in PEOPLE else item
     for name, field in (("actor", "actor"), ("group", "channel")):
         known = _text_or_none(value, field)
         if known is not None:
