@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 TRACE ?=
 
-.PHONY: help setup setup-dev up up-split demo test check soak bench format requirements clean
+.PHONY: help setup setup-dev up up-split demo test check soak bench format requirements clean docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ bench: setup-dev ## measure, and print ratios
 
 format: setup-dev ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
+
+docs: setup-dev ## generate the event schemas under docs/event-schemas
+	@$(BIN)/python -m kit.schemas docs/event-schemas
 
 requirements: setup-dev ## compile the pinned requirements from pyproject.toml
 	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line -o requirements.txt pyproject.toml

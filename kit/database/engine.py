@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sqlalchemy import Executable, MetaData, Row, Table, event, text
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
@@ -22,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from kit.clock import Clock
+from kit.database.types import encode_json
 from kit.errors import Unavailable
 
 Params = dict[str, Any] | list[dict[str, Any]] | None
@@ -247,6 +249,8 @@ def open_database(
         pool_size=pool,
         max_overflow=0,
         pool_timeout=5,
+        json_serializer=encode_json,
+        json_deserializer=msgspec.json.decode,
         connect_args={
             "timeout": 5,
             "server_settings": {"search_path": service, "application_name": f"guildhall {service}"},

@@ -42,16 +42,6 @@ class UtcDateTime(TypeDecorator[datetime]):
         return instant.astimezone(UTC)
 
 
-class _PlainJsonb(JSONB):
-    """jsonb that takes and gives text, so that one encoder (msgspec) serves both databases."""
-
-    def bind_processor(self, dialect: Dialect) -> None:
-        return None
-
-    def result_processor(self, dialect: Dialect, coltype: Any) -> None:
-        return None
-
-
 class JsonText(TypeDecorator[Any]):
     """Any JSON value; `jsonb` on PostgreSQL, text on SQLite. Dates and UUIDs go in as strings and stay strings."""
 
@@ -59,13 +49,18 @@ class JsonText(TypeDecorator[Any]):
     cache_ok = True
 
     def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
-        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else _PlainJsonb())
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else JSONB(none_as_null=True))
 
-    def process_bind_param(self, value: Any, dialect: Dialect) -> str | None:
-        return None if value is None else msgspec.json.encode(value).decode()
+    def process_bind_param(self, value: Any, dialect: Dialect) -> Any:
+        # PostgreSQL's type encodes by itself, with the engine's `json_serializer`.
+        return encode_json(value) if dialect.name == "sqlite" and value is not None else value
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
-        return None if value is None else msgspec.json.decode(value)
+        return msgspec.json.decode(value) if dialect.name == "sqlite" and value is not None else value
+
+
+def encode_json(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 NAMING = {
