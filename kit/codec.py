@@ -13,7 +13,15 @@ from uuid import UUID
 
 import msgspec
 
-from kit.contracts import ACTIVITY_TOPIC, RESERVED_PREFIX, Envelope, Origin, contract_named, contract_of, identity_member_id
+from kit.contracts import (
+    ACTIVITY_TOPIC,
+    RESERVED_PREFIX,
+    Envelope,
+    Origin,
+    contract_named,
+    contract_of,
+    identity_member_id,
+)
 from kit.contracts.events import Activity
 from kit.errors import BadMessage
 from kit.log import Stored

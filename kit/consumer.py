@@ -146,8 +146,8 @@ class Consumer:
         for record in part:
             try:
                 envelope = codec.decode(record)
-            except BadMessage as error:
-                await dead_letters.give_up(tx, self.group, record, None, error)
+            except BadMessage as bad:
+                await dead_letters.give_up(tx, self.group, record, None, bad)
                 continue
             good.add((record.partition, record.offset))
             if envelope is not None and type(envelope.event) in self._handlers:

@@ -7,7 +7,7 @@ effects and the row is `retried`, or none and the row stays `dead` with one atte
 import hashlib
 import traceback
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -45,6 +45,9 @@ class DeadLetter:
     body: bytes
 
 
+_FIELDS = tuple(field.name for field in fields(DeadLetter))
+
+
 async def give_up(tx: Tx, consumer: str, record: Stored, envelope: Envelope[Any] | None, error: Exception) -> None:
     """Write the dead letter of `record` in the transaction of its batch."""
     code = error.code if isinstance(error, BadMessage) else f"bug.{type(error).__name__}"
@@ -74,7 +77,7 @@ async def give_up(tx: Tx, consumer: str, record: Stored, envelope: Envelope[Any]
 
 def _columns(tx: Tx) -> list[ColumnElement[Any]]:
     table = tx.database.table("dead_letters")
-    return [table.c[name] for name in DeadLetter.__slots__]
+    return [table.c[name] for name in _FIELDS]
 
 
 async def list_dead(
@@ -100,7 +103,7 @@ async def list_dead(
         at, last = before
         stmt = stmt.where(or_(t.created_at < at, and_(t.created_at == at, t.id < last)))
     rows = await tx.all(stmt.order_by(t.created_at.desc(), t.id.desc()).limit(limit))
-    return [DeadLetter(*row) for row in rows]
+    return [DeadLetter(**row._mapping) for row in rows]
 
 
 async def count_dead(tx: Tx) -> int:
@@ -111,10 +114,12 @@ async def count_dead(tx: Tx) -> int:
 async def _dead(tx: Tx, id: UUID, community_id: UUID | None) -> tuple[DeadLetter, Stored]:
     table = tx.database.table("dead_letters")
     t = table.c
-    row = await tx.first(select(*_columns(tx), t.log_partition, t.log_offset, t.key).where(t.id == id).with_for_update())
+    row = await tx.first(
+        select(*_columns(tx), t.log_partition, t.log_offset, t.key).where(t.id == id).with_for_update()
+    )
     if row is None or (community_id is not None and row.community_id != community_id):
         raise NotFound("no such dead letter")
-    letter = DeadLetter(*row[: len(DeadLetter.__slots__)])
+    letter = DeadLetter(**{name: getattr(row, name) for name in _FIELDS})
     if letter.state != "dead":
         raise Conflict(f"this dead letter was {letter.state} already", code="dead_letter_closed")
     return letter, Stored(row.topic, row.log_partition, row.log_offset, row.key, row.body)
@@ -165,7 +170,14 @@ async def discard(tx: Tx, id: UUID, reason: str, *, community_id: UUID | None = 
 
 
 async def bulk(
-    tx: Tx, handlers: Handlers, *, code: str, action: str, reason: str = "", limit: int = 500, community_id: UUID | None = None
+    tx: Tx,
+    handlers: Handlers,
+    *,
+    code: str,
+    action: str,
+    reason: str = "",
+    limit: int = 500,
+    community_id: UUID | None = None,
 ) -> list[DeadLetter]:
     """`retry` or `discard` up to `limit` letters with this error code, oldest last; returns each as it is now."""
     letters = await list_dead(tx, community_id=community_id, code=code, limit=limit)

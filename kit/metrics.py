@@ -9,9 +9,17 @@ OUTBOX_ROWS = Gauge("guildhall_outbox_rows", "Events that should have left for t
 OUTBOX_OLDEST_SECONDS = Gauge("guildhall_outbox_oldest_age_seconds", "Age of the oldest of them.", ["service"])
 OUTBOX_SENT = Counter("guildhall_outbox_sent_total", "Events carried from the outbox to the log.", ["service"])
 CONSUMED = Counter("guildhall_consumed_records_total", "Log records handled, repeats included.", ["service", "topic"])
-CONSUMER_BATCH_SECONDS = Histogram("guildhall_consumer_batch_duration_seconds", "One batch's transaction.", ["service", "topic"])
-CONSUMER_LAG = Gauge("guildhall_consumer_lag_records", "Records a consumer group has yet to read.", ["service", "topic"])
-CONSUMER_RETRIES = Counter("guildhall_consumer_retries_total", "Batches tried again after trouble.", ["service", "topic"])
+CONSUMER_BATCH_SECONDS = Histogram(
+    "guildhall_consumer_batch_duration_seconds", "One batch's transaction.", ["service", "topic"]
+)
+CONSUMER_LAG = Gauge(
+    "guildhall_consumer_lag_records", "Records a consumer group has yet to read.", ["service", "topic"]
+)
+CONSUMER_RETRIES = Counter(
+    "guildhall_consumer_retries_total", "Batches tried again after trouble.", ["service", "topic"]
+)
 CONSUMER_STOPPED = Gauge("guildhall_consumer_stopped", "1 when dead letters in a row stopped it.", ["service", "topic"])
 DEAD_LETTERS = Gauge("guildhall_dead_letters", "Dead letters that wait for somebody.", ["service"])
 DEAD_LETTERS_WRITTEN = Counter("guildhall_dead_letters_written_total", "Dead letters ever written.", ["service"])
+HTTP_REQUESTS = Counter("guildhall_http_requests_total", "Requests answered.", ["method", "route", "status"])
+HTTP_REQUEST_SECONDS = Histogram("guildhall_http_request_duration_seconds", "Time to answer.", ["method", "route"])

@@ -55,7 +55,9 @@ async def migrate(db: Database, scripts: Path) -> None:
 
     def upgrade(connection: Connection) -> None:
         if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtextextended(:n, 0))"), {"n": f"migrate:{db.service}"})
+            connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:n, 0))"), {"n": f"migrate:{db.service}"}
+            )
             connection.execute(text("SET LOCAL lock_timeout = '10s'"))
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{db.service}"'))
         command.upgrade(_config(scripts, connection), "head")

@@ -31,7 +31,9 @@ def outbox_of(tx: Tx) -> Table:
     return tx.database.table("outbox")
 
 
-def add(tx: Tx, event: Any, *, not_before: datetime | None = None, due_key: str | None = None, id: UUID | None = None) -> UUID:
+def add(
+    tx: Tx, event: Any, *, not_before: datetime | None = None, due_key: str | None = None, id: UUID | None = None
+) -> UUID:
     """Announce `event` (a contract instance) when this transaction commits; returns the event's id.
 
     `due_key` names due work inside the service, so that it can be cancelled or moved; adding a second row with a
@@ -151,8 +153,8 @@ async def waiting(tx: Tx) -> tuple[int, float]:
     table = outbox_of(tx)
     due = or_(table.c.not_before.is_(None), table.c.not_before <= tx.now)
     since = func.min(func.coalesce(table.c.not_before, table.c.created_at), type_=table.c.created_at.type)
-    row = await tx.one(select(func.count(), since).where(due))
-    return int(row[0]), (tx.now - row[1]).total_seconds() if row[1] is not None else 0.0
+    row = await tx.one(select(func.count().label("rows"), since.label("since")).where(due))
+    return int(row.rows), (tx.now - row.since).total_seconds() if row.since is not None else 0.0
 
 
 async def refresh_metrics(db: Database) -> None:

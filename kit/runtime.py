@@ -10,12 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
 import structlog
 
 from kit import copies, idempotency, inbox, outbox
+from kit.auth import authenticator_of
 from kit.clock import Clock
 from kit.consumer import Consumer
 from kit.contracts import ACTIVITY_TOPIC, MEMBERS_TOPIC, NOTIFY_TOPIC, REWARDS_TOPIC, contract_of
@@ -27,7 +29,7 @@ from kit.log import Log, LogUnavailable, Topic
 from kit.metrics import CONSUMER_LAG, DEAD_LETTERS
 from kit.migrations import at_head, migrate
 from kit.service import Handler, Loop, Service, ServiceRuntime
-from kit.settings import Settings
+from kit.settings import Settings, load_settings
 
 logger = structlog.get_logger(__name__)
 
@@ -71,7 +73,7 @@ def _topic_of(cls: type) -> str:
 
 def check_wiring(services: Sequence[Service], everyone: Sequence[Service]) -> None:
     """Raises WiringError unless every event has a topic and one publisher, and every subscription a contract."""
-    known = {t.name for t in topics(Settings())}
+    known = {t.name for t in topics(load_settings({}))}
     published: dict[type, str] = {}
     prefixes: dict[str, str] = {}
     for service in everyone:
@@ -139,11 +141,11 @@ class Runtime:
                 raise WiringError(f"the schema of {one.service.name} is not at head: run `guildhall migrate`")
         await self.log.ensure(topics(self.settings))
         for consumer in self.consumers:
-            self._spawn(consumer.group, lambda c=consumer: c.run(self.stopping))
+            self._spawn(consumer.group, partial(consumer.run, self.stopping))
         for one in self.services.values():
-            self._spawn(f"relay:{one.service.name}", lambda o=one: outbox.relay(o.db, self.log, self.stopping))
+            self._spawn(f"relay:{one.service.name}", partial(outbox.relay, one.db, self.log, self.stopping))
             for loop in (*one.service.loops, *KIT_LOOPS):
-                self._spawn(f"{one.service.name}:{loop.name}", lambda o=one, lp=loop: self._keep_running(o, lp))
+                self._spawn(f"{one.service.name}:{loop.name}", partial(self._keep_running, one, loop))
         self._spawn("metrics", self._refresh_metrics)
         self._spawn("log", self._maintain_log)
 
@@ -272,7 +274,17 @@ async def _housekeeping(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, HOUSEKEEPING_SECONDS)
 
 
-KIT_LOOPS = (Loop("housekeeping", _housekeeping),)
+async def _announce_used_keys(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    while not stopping.is_set():
+        await pause(stopping, 15.0)
+        used = authenticator_of(one).used(one.clock())
+        if used:
+            async with one.db.begin() as tx:
+                for event in used:
+                    outbox.add(tx, event)
+
+
+KIT_LOOPS = (Loop("housekeeping", _housekeeping), Loop("used-keys", _announce_used_keys))
 
 
 def with_secret(settings: Settings) -> Settings:

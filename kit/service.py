@@ -48,13 +48,15 @@ class ServiceRuntime:
     clock: Clock
     settings: Settings
     handlers: Mapping[type, Sequence[Handler]] = field(default_factory=dict)
+    memory: dict[str, Any] = field(default_factory=dict)
+    """What the kit keeps in this process for this service (looked-up credentials)."""
     wake: Wake = field(default_factory=Wake)
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(frozen=True, slots=True)
 class Loop:
-    """Something a service does by itself; `run` returns soon after `stopping` is set, and is restarted when it raises."""
+    """Something a service does by itself; `run` returns soon after `stopping` is set, is restarted when it raises."""
 
     name: str
     run: Callable[[ServiceRuntime, asyncio.Event], Awaitable[None]]

@@ -26,7 +26,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True)
 
     data_dir: Path = Field(Path("data"), description="Where the embedded installation keeps its files.")
-    database_url: str = Field("", description="`postgresql+asyncpg://…` for PostgreSQL; empty for SQLite in `data_dir`.")
+    database_url: str = Field(
+        "", description="`postgresql+asyncpg://…` for PostgreSQL; empty for SQLite in `data_dir`."
+    )
     kafka: str = Field("", description="Kafka bootstrap servers `host:port,…`; empty for the embedded log.")
     kafka_partitions: int = Field(12, ge=1, le=1024, description="Partitions of a topic that is created on Kafka.")
     kafka_replication: int = Field(1, ge=1, le=9, description="Replication factor of a topic that is created on Kafka.")
@@ -40,13 +42,17 @@ class Settings(BaseSettings):
     community_zone: str = Field("UTC", description="IANA time zone of the community that the first start creates.")
     community_locale: str = Field("en", description="Language of the community that the first start creates.")
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="Least severe log line printed.")
-    log_format: str = Field("auto", pattern="^(auto|json|console)$", description="`auto`: readable in a terminal, else JSON.")
+    log_format: str = Field(
+        "auto", pattern="^(auto|json|console)$", description="`auto`: readable in a terminal, else JSON."
+    )
     max_body_bytes: int = Field(1024 * 1024, ge=1024, description="Largest request body, after decompression.")
     max_event_bytes: int = Field(64 * 1024, ge=1024, le=512 * 1024, description="Largest single event.")
     max_events_per_request: int = Field(500, ge=1, le=5000, description="Most events in one request.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long a reply is kept for its Idempotency-Key.")
     inbox_days: int = Field(30, ge=1, le=400, description="How long a consumed event id is remembered.")
-    log_retention_days: int = Field(7, ge=1, le=3650, description="How long topics that are not compacted keep records.")
+    log_retention_days: int = Field(
+        7, ge=1, le=3650, description="How long topics that are not compacted keep records."
+    )
     consumer_batch: int = Field(500, ge=1, le=5000, description="Most events a consumer handles in one transaction.")
     dead_letters_in_a_row: int = Field(10, ge=1, description="So many dead letters in a row stop the consumer.")
     ready_max_lag: int = Field(100_000, ge=0, description="/readyz fails when a consumer is further behind than this.")
@@ -76,7 +82,7 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
         raise SettingsError("\n".join(lines)) from error
     if bool(settings.database_url) != bool(settings.kafka):
         raise SettingsError(
-            "GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA go together: set both for PostgreSQL and Kafka, none for embedded"
+            "GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA go together: both for PostgreSQL and Kafka, none for embedded"
         )
     if settings.secret_key and len(settings.secret_key) < 32:
         raise SettingsError("GUILDHALL_SECRET_KEY: at least 32 characters")

@@ -17,7 +17,6 @@ from kit.log import LogUnavailable, TopicMismatch
 from kit.migrations import migrate as migrate_schema
 from kit.runtime import WiringError
 from kit.settings import Settings, SettingsError, load_settings
-from services import server
 from services.commands import dead_letters, demo, importing, starting
 from services.compose import BY_NAME, SERVICES, compose
 
@@ -63,14 +62,16 @@ def up(data_dir: DataDir = None, port: Port = None, as_json: AsJson = False) -> 
 
 @cli.command()
 def serve(
-    service: Annotated[str, typer.Argument(help=f"One of {', '.join(BY_NAME)}.")], port: Port = None, as_json: AsJson = False
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(BY_NAME)}.")],
+    port: Port = None,
+    as_json: AsJson = False,
 ) -> None:
     """Start one service on PostgreSQL and Kafka; any number of replicas. The schema must be at head (`migrate`)."""
     if service not in BY_NAME:
         fail(f"no service is called {service!r}; one of {', '.join(BY_NAME)}")
     settings = settings_from(port=port)
     if settings.embedded:
-        fail("one service alone needs PostgreSQL and Kafka: set GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA, or use `up`")
+        fail("one service alone needs GUILDHALL_DATABASE_URL (PostgreSQL) and GUILDHALL_KAFKA; or use `up`")
     run(starting.serve_one(settings, BY_NAME[service], as_json=as_json))
 
 
@@ -100,7 +101,7 @@ def migrate(data_dir: DataDir = None) -> None:
 
 @cli.command()
 def bootstrap(as_json: AsJson = True) -> None:
-    """Create the first community (or a fresh key for it) on PostgreSQL; prints what `up --json` prints, less the URL."""
+    """Create the first community (or a fresh key for it) on PostgreSQL; prints what `up --json` does."""
     settings = settings_from()
 
     async def work() -> None:

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
+from kit.log.embedded import EmbeddedLog
+from kit.log.kafka import KafkaLog
 from sqlalchemy import MetaData
 
 from kit.clock import Clock, system_clock
 from kit.database import Database, open_database
 from kit.log import Log
-from kit.log.embedded import EmbeddedLog
-from kit.log.kafka import KafkaLog
 from kit.runtime import Runtime, with_secret
 from kit.service import Service
 from kit.settings import Settings
@@ -25,7 +25,10 @@ def open_log(settings: Settings, clock: Clock = system_clock) -> Log:
     """Kafka where the settings name brokers, else one file in the data directory."""
     if settings.kafka:
         return KafkaLog(
-            settings.kafka, partitions=settings.kafka_partitions, replication=settings.kafka_replication, client_id="guildhall"
+            settings.kafka,
+            partitions=settings.kafka_partitions,
+            replication=settings.kafka_replication,
+            client_id="guildhall",
         )
     return EmbeddedLog(settings.data_dir / "log.sqlite", clock=clock)
 
@@ -37,7 +40,9 @@ def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock
     def open_db(service: Service, publishes: frozenset[type]) -> Database:
         return open_service_database(settings, service.name, service.metadata, publishes, clock)
 
-    return Runtime(services, everyone=SERVICES, settings=settings, clock=clock, log=open_log(settings, clock), open_db=open_db)
+    return Runtime(
+        services, everyone=SERVICES, settings=settings, clock=clock, log=open_log(settings, clock), open_db=open_db
+    )
 
 
 def open_service_database(

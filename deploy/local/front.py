@@ -23,7 +23,8 @@ def routes_of(prefixes: Mapping[str, Iterable[str]]) -> list[tuple[re.Pattern[st
     patterns = [(prefix, service) for service, those in prefixes.items() for prefix in those]
     patterns.sort(key=lambda p: (-p[0].count("/"), p[0]))
     return [
-        (re.compile("^/v1/" + re.escape(prefix).replace(r"\*", "[^/]+") + "(/|$)"), service) for prefix, service in patterns
+        (re.compile("^/v1/" + re.escape(prefix).replace(r"\*", "[^/]+") + "(/|$)"), service)
+        for prefix, service in patterns
     ]
 
 
@@ -37,7 +38,9 @@ def make_front(prefixes: Mapping[str, Iterable[str]], targets: Mapping[str, str]
         named = request.query_params.get("service", "")
         if request.url.path.startswith("/v1/dead-letters") and named in targets:
             return targets[named]
-        return next((targets[service] for pattern, service in table if pattern.match(request.url.path)), targets[default])
+        return next(
+            (targets[service] for pattern, service in table if pattern.match(request.url.path)), targets[default]
+        )
 
     async def forward(request: Request) -> Response:
         headers = [(k, v) for k, v in request.headers.raw if k.decode().lower() not in HOP_BY_HOP]

@@ -74,6 +74,9 @@ class Origin(NamedTuple):
     offset: int
 
 
+NOWHERE = Origin("", -1, -1)
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope(Generic[E]):
     """An event with what the log knows of it. `id` is what the inbox collapses duplicates by."""
@@ -83,7 +86,7 @@ class Envelope(Generic[E]):
     community_id: UUID | None
     request_id: str | None
     event: E
-    origin: Origin = Origin("", -1, -1)
+    origin: Origin = NOWHERE
 
 
 def identity_member_id(community_id: UUID, identity: str) -> UUID:

@@ -12,7 +12,8 @@ class Decision:
     """What one rule decided on one event for one beneficiary and unit (R13).
 
     `verdict` is one of granted, capped, cooldown, ineligible, budget_exhausted, duplicate, late, not_matched, error.
-    `amount` is what was granted (0 unless granted, or capped with the remainder paid); `wanted` what the rule asked for.
+    `amount` is what was granted (0 unless granted, or capped with the remainder paid), `wanted` what the rule
+    asked for.
     """
 
     rule_id: str

@@ -42,7 +42,9 @@ def _plan(tx: Tx, table: Table, names: tuple[str, ...], conflict: str, returning
         head = f"INSERT INTO {quoted(table.name)} ({', '.join(quoted(n) for n in names)}) "
         tail = f" {conflict}" if conflict else ""
         if returning:
-            tail += " RETURNING " + ", ".join(f"{quoted(table.name)}.{quoted(n)}" if dialect.name != "sqlite" else quoted(n) for n in returning)
+            tail += " RETURNING " + ", ".join(
+                f"{quoted(table.name)}.{quoted(n)}" if dialect.name != "sqlite" else quoted(n) for n in returning
+            )
         columns = [table.c[n] for n in names]
         plan = _plans[cache_key] = _Plan(
             head,
@@ -101,7 +103,9 @@ async def insert_many(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> N
     await _insert(tx, table, rows)
 
 
-async def insert_new(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, key: Sequence[str]) -> set[tuple[Any, ...]]:
+async def insert_new(
+    tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, key: Sequence[str]
+) -> set[tuple[Any, ...]]:
     """Insert the rows whose `key` (a unique constraint) is not there yet; returns the keys that were new.
 
     Of several rows with one key in the call the first wins. On PostgreSQL this waits for a concurrent transaction
@@ -114,10 +118,22 @@ async def insert_new(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, ke
     return set(await _insert(tx, table, ordered, f"ON CONFLICT ({', '.join(key)}) DO NOTHING", key))
 
 
-async def upsert(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, key: Sequence[str], update: Sequence[str]) -> None:
-    """Insert, or set the `update` columns of the row that has the key. The keys of the call must be distinct."""
+async def upsert(
+    tx: Tx,
+    table: Table,
+    rows: Sequence[dict[str, Any]],
+    *,
+    key: Sequence[str],
+    update: Sequence[str],
+    newer: str | None = None,
+) -> None:
+    """Insert, or set the `update` columns of the row that has the key. The keys of the call must be distinct.
+
+    With `newer`, a row changes only where that column of the given row is higher: late news never undo later ones.
+    """
     sets = ", ".join(f"{name} = excluded.{name}" for name in update)
-    await _insert(tx, table, _by_key(rows, key), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}")
+    guard = f" WHERE {table.name}.{newer} < excluded.{newer}" if newer else ""
+    await _insert(tx, table, _by_key(rows, key), f"ON CONFLICT ({', '.join(key)}) DO UPDATE SET {sets}{guard}")
 
 
 async def add_up(
@@ -185,7 +201,9 @@ async def select_among(
     return await tx.all(stmt, params)
 
 
-def _joined_with_arrays(stmt: Any, by: Sequence[Column[Any]], keys: list[tuple[Any, ...]]) -> tuple[Any, dict[str, Any]]:
+def _joined_with_arrays(
+    stmt: Any, by: Sequence[Column[Any]], keys: list[tuple[Any, ...]]
+) -> tuple[Any, dict[str, Any]]:
     arrays = [bindparam(f"among_{i}", type_=ARRAY(c.type)) for i, c in enumerate(by)]
     names = [column(f"k{i}", c.type) for i, c in enumerate(by)]
     wanted = func.unnest(*arrays).table_valued(*names, name="among").render_derived()
@@ -198,5 +216,7 @@ async def try_lock(tx: Tx, key: str) -> bool:
     """Hold `key` until the transaction ends; False when another transaction holds it. SQLite has one writer: True."""
     if tx.dialect != "postgresql":
         return True
-    query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))").bindparams(bindparam("key", type_=postgresql.TEXT()))
+    query = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:key, 0))").bindparams(
+        bindparam("key", type_=postgresql.TEXT())
+    )
     return bool(await tx.scalar(query, {"key": key}))

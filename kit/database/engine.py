@@ -269,7 +269,11 @@ def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
         pool_timeout=30,
     )
     pragmas = ["busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "mmap_size=0"]
-    pragmas += ["journal_mode=WAL", "cache_size=-8000"] if writer else ["query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000"]
+    pragmas += (
+        ["journal_mode=WAL", "cache_size=-8000"]
+        if writer
+        else ["query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000"]
+    )
 
     @event.listens_for(engine.sync_engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:

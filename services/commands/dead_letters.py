@@ -20,7 +20,9 @@ def _call(method: str, url: str, key: str, path: str, **kwargs: Any) -> Any:
     reply = httpx2.request(method, url + path, headers={"Authorization": f"Bearer {key}"}, **kwargs)
     if reply.is_error:
         problem = reply.json()
-        Console(stderr=True).print(f"guildhall: {problem.get('code')}: {problem.get('detail')}", style="red", markup=False)
+        Console(stderr=True).print(
+            f"guildhall: {problem.get('code')}: {problem.get('detail')}", style="red", markup=False
+        )
         raise typer.Exit(1)
     return reply.json()
 
@@ -46,11 +48,20 @@ def retry(id: str, service: ServiceName, key: Key, url: Url = LOCAL) -> None:
 def discard(id: str, service: ServiceName, reason: Annotated[str, typer.Option()], key: Key, url: Url = LOCAL) -> None:
     """Close one without effect; the reason is kept."""
     body = {"reason": reason}
-    Console().print(_call("POST", url, key, f"/v1/dead-letters/{id}/discard", params={"service": service}, json=body)["state"])
+    Console().print(
+        _call("POST", url, key, f"/v1/dead-letters/{id}/discard", params={"service": service}, json=body)["state"]
+    )
 
 
 @cli.command()
-def bulk(action: str, service: ServiceName, code: Annotated[str, typer.Option()], key: Key, url: Url = LOCAL, reason: str = "") -> None:
+def bulk(
+    action: str,
+    service: ServiceName,
+    code: Annotated[str, typer.Option()],
+    key: Key,
+    url: Url = LOCAL,
+    reason: str = "",
+) -> None:
     """`retry` or `discard` all that failed with one code."""
     body = {"action": action, "code": code, "reason": reason}
     done = _call("POST", url, key, "/v1/dead-letters/bulk", params={"service": service}, json=body)

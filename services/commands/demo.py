@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from rich.console import Console
-
 from demo.generator import generate
 from demo.replay import replay
+from kit.http.app import build_app
+from rich.console import Console
+
 from kit.clock import system_clock
-from kit.http import build_app
 from kit.settings import Settings
 from services import server
 from services.commands import starting

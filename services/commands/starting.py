@@ -5,10 +5,10 @@ from typing import Any
 
 import httpx2
 import typer
+from console import router as home_page
+from kit.http.app import build_app
 from rich.console import Console
 
-from console import router as home_page
-from kit.http import build_app
 from kit.runtime import Runtime
 from kit.service import Service
 from kit.settings import Settings

@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
+from kit.log.embedded import EmbeddedLog
 from sqlalchemy import Column, Integer, Table, Uuid, select
 
 from kit import codec, dead_letters
@@ -17,7 +18,6 @@ from kit.contracts.platform import KeyUsed
 from kit.database import Database, Tx, add_up, metadata_for
 from kit.errors import BadMessage, Conflict, Unprocessable
 from kit.log import Record, Topic
-from kit.log.embedded import EmbeddedLog
 from kit.service import Service, ServiceRuntime
 from kit.settings import load_settings
 from tests.support.clock import ManualClock
@@ -44,7 +44,9 @@ class Stage:
         if self.trouble:
             raise self.trouble.pop(0)
         keys = [e.event.key_id for e in batch]
-        await add_up(tx, EFFECTS, [{"key_id": k, "times": keys.count(k)} for k in set(keys)], key=["key_id"], add=["times"])
+        await add_up(
+            tx, EFFECTS, [{"key_id": k, "times": keys.count(k)} for k in set(keys)], key=["key_id"], add=["times"]
+        )
         if any(k.int % 1000 == POISON.int for k in keys):
             raise BadMessage("poison", "this key is poison")
 
@@ -132,7 +134,10 @@ async def test_bytes_that_are_no_event_become_a_dead_letter(stage: Stage) -> Non
 
 
 async def test_a_tombstone_and_a_type_of_a_later_version_are_passed_over(stage: Stage) -> None:
-    later = b'{"specversion":"1.0","id":"01939e2c-0000-7000-8000-000000000000","source":"/x","type":"guildhall.members.x","time":"2026-01-01T00:00:00Z","data":{}}'
+    later = (
+        b'{"specversion":"1.0","id":"01939e2c-0000-7000-8000-000000000000","source":"/x",'
+        b'"type":"guildhall.members.x","time":"2026-01-01T00:00:00Z","data":{}}'
+    )
     await stage.log.append(MEMBERS_TOPIC, [Record(b"k", None), Record(b"k", later)])
     await stage.drain()
     assert await stage.dead() == []
@@ -202,4 +207,3 @@ async def test_dead_letters_of_one_code_are_discarded_together_with_a_reason(sta
         closed = await dead_letters.bulk(tx, {}, code="poison", action="discard", reason="test data")
     assert {(d.state, d.reason) for d in closed} == {("discarded", "test data")}
     assert await stage.dead() == []
-

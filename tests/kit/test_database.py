@@ -87,7 +87,13 @@ async def test_add_up_adds_to_what_is_there_and_returns_the_result(db: Database)
         async with db.begin() as tx:
             rows = [thing(a, amount=2, at=at), thing(b, amount=-5, at=at)]
             got = await add_up(
-                tx, THINGS, rows, key=["owner", "unit"], add=["amount"], keep=["at"], returning=["owner", "amount", "at"]
+                tx,
+                THINGS,
+                rows,
+                key=["owner", "unit"],
+                add=["amount"],
+                keep=["at"],
+                returning=["owner", "amount", "at"],
             )
     assert set(got) == {(a, 6, at), (b, -15, at)}
 

@@ -19,7 +19,7 @@ ZONES = [
     "Asia/Kathmandu",
     "Africa/Casablanca",
 ]
-instants = st.datetimes(datetime(1995, 1, 1), datetime(2035, 1, 1), timezones=st.just(UTC))
+instants = st.integers(788_918_400, 2_051_222_400).map(lambda seconds: datetime.fromtimestamp(seconds, UTC))
 day_starts = st.sampled_from([0, 30, 60, 90, 120, 150, 180, 240, 720, 1439]) | st.integers(0, 1439)
 
 
@@ -85,7 +85,7 @@ def test_an_iso_week_belongs_to_the_year_of_its_thursday() -> None:
     [("day", "2026-13-01"), ("week", "2026-W60"), ("month", "2026-00"), ("all", "ever"), ("hour", "1"), ("week", "x")],
 )
 def test_a_key_that_is_no_period_is_refused_with_the_right_form(kind: str, key: str) -> None:
-    with pytest.raises(ValueError, match="no (period|day|week|month|all)"):
+    with pytest.raises(ValueError, match=r"no (period|day|week|month|all)"):
         period_named(kind, key, "UTC", 0)
 
 

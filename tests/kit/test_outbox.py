@@ -7,6 +7,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from kit.log.embedded import EmbeddedLog
 
 from kit import codec, outbox
 from kit.contracts import MEMBERS_TOPIC
@@ -14,7 +15,6 @@ from kit.contracts.members import CommunityChanged
 from kit.contracts.platform import KeyUsed
 from kit.database import Database, metadata_for
 from kit.log import Log, Record, Topic
-from kit.log.embedded import EmbeddedLog
 from tests.support.clock import ManualClock
 
 METADATA = metadata_for("scratch")
@@ -75,7 +75,9 @@ async def test_events_of_an_undone_savepoint_do_not_leave(db: Database, log: Log
     assert await on_the_log(log) == [kept, also]
 
 
-async def test_a_relay_that_dies_between_append_and_mark_sends_again(db: Database, log: Log, clock: ManualClock) -> None:
+async def test_a_relay_that_dies_between_append_and_mark_sends_again(
+    db: Database, log: Log, clock: ManualClock
+) -> None:
     event = used(clock)
     async with db.begin() as tx:
         outbox.add(tx, event)

@@ -11,9 +11,9 @@ from uuid import UUID
 
 import httpx2
 import pytest
+from kit.http.app import build_app
 
 from kit.clock import Clock, system_clock
-from kit.http import build_app
 from kit.runtime import Runtime
 from kit.settings import Settings, load_settings
 from services import server

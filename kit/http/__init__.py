@@ -1,0 +1,26 @@
+"""The HTTP side of every process: one application, one renderer of errors, pages, streams.
+
+`build_app` is in `kit.http.app` and imported from there: it stands above the runtime, routes stand below it.
+"""
+
+from kit.http.dependencies import database_of, runtime_of
+from kit.http.etags import check_if_match, etag
+from kit.http.paging import Page, PageOf, Paging, decode_cursor, encode_cursor
+from kit.http.problems import Problem, problem_response, problems
+from kit.http.sse import sse
+
+__all__ = [
+    "Page",
+    "PageOf",
+    "Paging",
+    "Problem",
+    "check_if_match",
+    "database_of",
+    "decode_cursor",
+    "encode_cursor",
+    "etag",
+    "problem_response",
+    "problems",
+    "runtime_of",
+    "sse",
+]

@@ -1,0 +1,147 @@
+"""The application of one process: the routers of its services, and what every process answers."""
+
+from importlib.resources import files
+from typing import Any
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.openapi.utils import get_openapi
+from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
+from pydantic import BaseModel
+from starlette.responses import HTMLResponse, JSONResponse, Response
+
+from kit.http import dead_letters
+from kit.http.middleware import Edge
+from kit.http.paging import DEFAULT_LIMIT, MAX_LIMIT
+from kit.http.problems import RENDERERS, Problem, render_bug
+from kit.idempotency import MAX_KEY
+from kit.runtime import Runtime, describe
+
+router = APIRouter(tags=["platform"])
+
+
+class Alive(BaseModel):
+    status: str
+
+
+class CheckLine(BaseModel):
+    name: str
+    ok: bool
+    detail: str
+
+
+class Ready(BaseModel):
+    ready: bool
+    checks: list[CheckLine]
+
+
+class Limits(BaseModel):
+    """Every limit in force; bytes, counts, seconds as the names say."""
+
+    body_bytes: int
+    event_bytes: int
+    events_per_request: int
+    page_default: int
+    page_max: int
+    idempotency_key_characters: int
+    idempotency_seconds: int
+    content_encodings: list[str]
+    event_media_types: list[str]
+
+
+@router.get("/healthz", summary="The process answers")
+async def healthz() -> Alive:
+    return Alive(status="ok")
+
+
+@router.get("/readyz", summary="Databases, log and consumers are fit to work", responses={503: {"model": Ready}})
+async def readyz(request: Request) -> Response:
+    """Lag per consumer stands under `lag:<group>`."""
+    body = describe(await request.app.state.runtime.readiness())
+    return JSONResponse(body, 200 if body["ready"] else 503)
+
+
+@router.get("/metrics", summary="Metrics for Prometheus", response_class=Response)
+async def metrics() -> Response:
+    return Response(generate_latest(REGISTRY), media_type=CONTENT_TYPE_LATEST)
+
+
+@router.get("/v1/limits", summary="Every limit in force")
+async def limits(request: Request) -> Limits:
+    settings = request.app.state.runtime.settings
+    return Limits(
+        body_bytes=settings.max_body_bytes,
+        event_bytes=settings.max_event_bytes,
+        events_per_request=settings.max_events_per_request,
+        page_default=DEFAULT_LIMIT,
+        page_max=MAX_LIMIT,
+        idempotency_key_characters=MAX_KEY,
+        idempotency_seconds=settings.idempotency_hours * 3600,
+        content_encodings=["gzip", "identity"],
+        event_media_types=[
+            "application/cloudevents+json",
+            "application/cloudevents-batch+json",
+            "application/x-ndjson",
+            "application/json",
+        ],
+    )
+
+
+@router.get("/docs", summary="This API, readable", response_class=HTMLResponse, include_in_schema=False)
+async def docs() -> HTMLResponse:
+    page = (files("kit.http") / "docs.html").read_text()
+    policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+    return HTMLResponse(page, headers={"Content-Security-Policy": policy})
+
+
+def build_app(runtime: Runtime) -> FastAPI:
+    """The FastAPI application over a runtime. Its lifespan is the caller's: start the runtime first, stop it after."""
+    app = FastAPI(title="Guildhall", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app.state.runtime = runtime
+    app.include_router(router)
+    app.include_router(dead_letters.router)
+    for one in runtime.services.values():
+        for part in one.service.routers:
+            app.include_router(part)
+    for cls, renderer in RENDERERS.items():
+        app.add_exception_handler(cls, renderer)
+    app.add_exception_handler(Exception, render_bug)
+    app.add_middleware(Edge, max_body=runtime.settings.max_body_bytes)
+    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    return app
+
+
+def _openapi(app: FastAPI) -> dict[str, Any]:
+    """One document for all services, with the problem schema and the ways to authenticate."""
+    if app.openapi_schema is None:
+        document = get_openapi(
+            title=app.title,
+            version=app.version,
+            summary="Communities in chat groups: activity in, points and messages out.",
+            routes=app.routes,
+        )
+        components = document.setdefault("components", {})
+        schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+        components.setdefault("schemas", {}).update(schema.pop("$defs", {}))
+        components["schemas"]["Problem"] = schema
+        components["securitySchemes"] = {
+            "bearer": {"type": "http", "scheme": "bearer", "description": "An API key (gh_live_…) or a member token."},
+            "session": {"type": "apiKey", "in": "cookie", "name": "guildhall_session"},
+        }
+        document["security"] = [{"bearer": []}, {"session": []}]
+        _mark_validation_errors(document)
+        app.openapi_schema = document
+    return app.openapi_schema
+
+
+def _mark_validation_errors(document: dict[str, Any]) -> None:
+    """FastAPI describes its own 422 form; ours is the problem document."""
+    problem = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    for path in document.get("paths", {}).values():
+        for operation in path.values():
+            replies = operation.get("responses", {})
+            if "422" in replies and "application/json" in replies["422"].get("content", {}):
+                replies["422"] = {"description": "The request does not fit", "content": problem}
+            if "requestBody" in operation or operation.get("parameters"):
+                replies.setdefault("400", {"description": "Bad Request", "content": problem})
+    for name in ("HTTPValidationError", "ValidationError"):
+        document["components"]["schemas"].pop(name, None)

@@ -1,0 +1,169 @@
+"""Errors as RFC 9457 problem documents: the one renderer, and how routes describe them in OpenAPI (K11)."""
+
+from collections.abc import Iterable, Sequence
+from http import HTTPStatus
+from typing import Any
+
+import msgspec
+import structlog
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from kit.errors import FieldError, GuildhallError
+from kit.log import LogUnavailable
+
+logger = structlog.get_logger(__name__)
+
+MEDIA_TYPE = "application/problem+json"
+_CODES = {404: "not_found", 405: "method_not_allowed", 406: "not_acceptable"}
+
+
+class FieldProblem(BaseModel):
+    """One thing wrong with the input."""
+
+    pointer: str = Field(description="JSON pointer into the body; empty for the whole.")
+    code: str
+    message: str
+
+
+class Problem(BaseModel):
+    """An RFC 9457 problem document."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    title: str
+    status: int
+    code: str = Field(description="Stable; for programs.")
+    detail: str = Field(description="For a person; says what to do.")
+    request_id: str
+    errors: list[FieldProblem] = []
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The `responses=` of a route that may answer these statuses with a problem; 401, 403, 429 and 503 as well."""
+    out: dict[int | str, dict[str, Any]] = {}
+    for status in sorted({*statuses, 401, 403, 413, 503}):
+        title = HTTPStatus(status).phrase
+        example = {
+            "type": "/problems/example",
+            "title": title,
+            "status": status,
+            "code": "example",
+            "detail": "What went wrong, and what to do.",
+            "request_id": "01939e2c-7000-7000-8000-000000000000",
+        }
+        schema = {"$ref": "#/components/schemas/Problem"}
+        out[status] = {"description": title, "content": {MEDIA_TYPE: {"schema": schema, "example": example}}}
+    return out
+
+
+def problem_response(
+    request_id: str,
+    status: int,
+    code: str,
+    detail: str,
+    *,
+    errors: Sequence[FieldError] = (),
+    headers: dict[str, str] | None = None,
+    **more: object,
+) -> Response:
+    """A problem document as a response."""
+    body: dict[str, object] = {
+        "type": f"/problems/{code}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "code": code,
+        "detail": detail,
+        "request_id": request_id,
+        **more,
+    }
+    if errors:
+        body["errors"] = [{"pointer": e.pointer, "code": e.code, "message": e.message} for e in errors]
+    return Response(msgspec.json.encode(body), status, headers, media_type=MEDIA_TYPE)
+
+
+def request_id_of(request: Request) -> str:
+    return str(request.scope.get("guildhall.request_id", ""))
+
+
+def pointer_of(location: Iterable[object]) -> str:
+    """A pydantic location as JSON pointer."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in location)
+
+
+async def render_expected(request: Request, error: Exception) -> Response:
+    """A refusal that a handler raised."""
+    assert isinstance(error, GuildhallError)
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    if error.status == 401:
+        headers.setdefault("WWW-Authenticate", "Bearer")
+    return problem_response(
+        request_id_of(request),
+        error.status,
+        error.code,
+        error.message,
+        errors=error.errors,
+        headers=headers,
+        **error.details,
+    )
+
+
+async def render_log_trouble(request: Request, error: Exception) -> Response:
+    """Nothing could be made durable: nothing was accepted (K36)."""
+    logger.warning("log.unavailable", error=str(error))
+    detail = "nothing could be made durable just now, nothing was accepted; send it again"
+    return problem_response(request_id_of(request), 503, "log_unavailable", detail, headers={"Retry-After": "1"})
+
+
+async def render_validation(request: Request, error: Exception) -> Response:
+    """Input that does not fit its model: where it stands says whether it is the body (422) or the address (400)."""
+    assert isinstance(error, RequestValidationError)
+    errors = []
+    malformed = False
+    for item in error.errors():
+        place, *rest = item["loc"]
+        malformed = malformed or item["type"] == "json_invalid"
+        if item["type"] == "json_invalid":
+            errors.append(
+                FieldError("", "json_invalid", f"not JSON: {item['ctx']['error']} at {rest[0] if rest else 0}")
+            )
+        else:
+            where = pointer_of(rest) if place == "body" else f"/{place}{pointer_of(rest)}"
+            errors.append(FieldError(where, str(item["type"]), str(item["msg"])))
+    if malformed:
+        return problem_response(request_id_of(request), 400, "json_invalid", "the body is not JSON", errors=errors)
+    return problem_response(
+        request_id_of(request), 422, "validation_failed", "the request does not fit; see errors", errors=errors
+    )
+
+
+async def render_http(request: Request, error: Exception) -> Response:
+    """What the framework itself refuses: no such route, wrong method."""
+    assert isinstance(error, HTTPException)
+    code = _CODES.get(error.status_code, "http_error")
+    detail = str(error.detail) if error.detail else HTTPStatus(error.status_code).phrase
+    if error.status_code == 404:
+        detail = f"nothing is at {request.url.path}; see /docs"
+    headers = dict(error.headers or {})
+    return problem_response(request_id_of(request), error.status_code, code, detail, headers=headers)
+
+
+async def render_bug(request: Request, error: Exception) -> Response:
+    """Something nobody expected: the log has it under the request id, the caller gets only that."""
+    logger.error("request.failed", path=request.url.path, exc_info=error)
+    detail = "an error on our side; quote the request id when you report it"
+    return problem_response(request_id_of(request), 500, "internal", detail)
+
+
+RENDERERS = {
+    GuildhallError: render_expected,
+    LogUnavailable: render_log_trouble,
+    RequestValidationError: render_validation,
+    HTTPException: render_http,
+}

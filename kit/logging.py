@@ -1,0 +1,41 @@
+"""Structured log lines: JSON for machines, readable in a terminal; with request id, service, event id (K53).
+
+Message text, tokens and secrets are never passed to a logger; as a second line of defence values that look like a
+credential are masked.
+"""
+
+import logging
+import re
+import sys
+from typing import Any
+
+import structlog
+
+_SECRET = re.compile(r"gh_(live|test)_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+
+
+def _mask(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+    return {k: _SECRET.sub("[secret]", v) if isinstance(v, str) else v for k, v in line.items()}
+
+
+def configure(level: str, form: str) -> None:
+    """Log lines of at least `level` to standard error; `form` is json, console or auto (console in a terminal)."""
+    readable = form == "console" or (form == "auto" and sys.stderr.isatty())
+    last: Any = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    number = logging.getLevelNamesMapping()[level.upper()]
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            _mask,
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(number),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(
+        level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
+    )
