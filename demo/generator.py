@@ -51,7 +51,22 @@ class _Planned:
     act: Callable[[int], Event] = field(compare=False)
 
 
-def generate(seed: int, members: int, days: int, end: datetime) -> Iterator[Event]:
+class Simulation(Iterator[Event]):
+    """The events of one simulation, made as they are asked for."""
+
+    def __init__(self, make: Callable[[], Iterator[Event]]) -> None:
+        self._make = make
+        self._events = make()
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __length_hint__(self) -> int:
+        """How many events there are in all, for a progress bar: found by running the simulation once."""
+        return sum(1 for _ in self._make())
+
+
+def generate(seed: int, members: int, days: int, end: datetime) -> Simulation:
     """CloudEvents in the form of an activity, for the `days` before `end`, in the order in which they arrive.
 
     That is the order of `time`, but for the few an uneasy bot sends again: those come minutes later, unchanged.
@@ -61,7 +76,8 @@ def generate(seed: int, members: int, days: int, end: datetime) -> Iterator[Even
         raise ValueError("a community needs at least one member and one day")
     if end.tzinfo is None:
         raise ValueError("the end needs a time zone")
-    return _Community(Random(seed), f"/simulated/{seed}-{members}-{days}-{_stamp(end)}", members, days, end).events()
+    source = f"/simulated/{seed}-{members}-{days}-{_stamp(end)}"
+    return Simulation(lambda: _Community(Random(seed), source, members, days, end).events())
 
 
 def _stamp(instant: datetime) -> str:

@@ -4,6 +4,7 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from math import log
+from operator import length_hint
 from statistics import mean, median, pstdev
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -45,6 +46,11 @@ def test_the_same_seed_gives_the_same_events_and_another_seed_others() -> None:
     first = list(generate(1, 30, 10, END))
     assert first == list(generate(1, 30, 10, END))
     assert first != list(generate(2, 30, 10, END))
+
+
+def test_it_says_beforehand_how_many_events_there_will_be() -> None:
+    events = generate(1, 30, 10, END)
+    assert length_hint(events) == len(list(events))
 
 
 def test_events_are_made_one_by_one_and_not_all_at_once() -> None:

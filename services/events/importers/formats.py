@@ -54,6 +54,25 @@ def read(path: Path, format: str = "auto") -> Iterator[Line]:
     return translated(path, FORMATS[name].translate)
 
 
-def read_events(path: Path, format: str = "auto") -> Iterator[Event]:
-    """Only the events of `read`: lines that cannot be used are passed over in silence. For demonstrations."""
-    return (line.event for line in read(path, format) if isinstance(line, Good))
+def count_lines(path: Path) -> int:
+    """Lines that are not blank; reads the whole file."""
+    return sum(1 for _ in raw_lines(path))
+
+
+class FileEvents(Iterator[Event]):
+    """Only the events of a file: lines that cannot be used are passed over in silence. For demonstrations."""
+
+    def __init__(self, path: Path, format: str = "auto") -> None:
+        self._path = path
+        self._events = (line.event for line in read(path, format) if isinstance(line, Good))
+
+    def __next__(self) -> Event:
+        return next(self._events)
+
+    def __length_hint__(self) -> int:
+        return count_lines(self._path)
+
+
+def read_events(path: Path, format: str = "auto") -> FileEvents:
+    """The file's events in order. ValueError and OSError as for `read`."""
+    return FileEvents(path, format)

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.events.importers import client
-from services.events.importers.formats import read
-from services.events.importers.lines import digest_of, raw_lines
+from services.events.importers.formats import count_lines, read
+from services.events.importers.lines import digest_of
 from services.events.importers.resume import ResumeFile, default_path
 
 _SHOWN = 20
@@ -45,7 +45,7 @@ async def run_import(
     Raises client.ImportStopped (what is saved can be resumed), resume.ResumeMismatch, ValueError for a format that is
     unknown or not recognised, OSError for a file that cannot be read.
     """
-    total = await asyncio.to_thread(lambda: sum(1 for _ in raw_lines(path)))
+    total = await asyncio.to_thread(count_lines, path)
     resume = ResumeFile(
         resume_path or default_path(url, name), name=name, digest=await asyncio.to_thread(digest_of, path)
     )

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from operator import length_hint
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,7 @@ def test_wrong_lines_are_reported_with_their_number_and_the_rest_is_read(tmp_pat
     assert "longer than" in reasons[9]
     assert lines[-1].number == 10
     assert [event["id"] for event in read_events(path)] == ["1", "2"]
+    assert length_hint(read_events(path)) == 9
 
 
 def test_a_byte_order_mark_and_foreign_line_ends_do_no_harm(tmp_path: Path) -> None:
