@@ -24,7 +24,7 @@ from kit.service import Handler, ServiceRuntime
 
 logger = structlog.get_logger(__name__)
 
-FETCH_WAIT_SECONDS = 1.0
+FETCH_WAIT_SECONDS = 0.3
 BACKOFF_SECONDS = (0.05, 0.2, 0.5, 1, 2, 5, 10)
 
 

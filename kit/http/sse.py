@@ -1,8 +1,7 @@
 """Server-sent events: a stream that ends when the client goes or the platform stops, with a heartbeat between."""
 
 import asyncio
-from collections.abc import AsyncIterator
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import msgspec
 from starlette.responses import StreamingResponse
@@ -13,22 +12,21 @@ Item = tuple[str, str, object]
 """(event id for Last-Event-ID, event name, data as JSON)."""
 
 
-def sse(items: AsyncIterator[Item], stopping: asyncio.Event) -> StreamingResponse:
+def sse(items: AsyncGenerator[Item, None], stopping: asyncio.Event) -> StreamingResponse:
     """Stream `items`; proxies are asked not to buffer."""
     headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
     return StreamingResponse(_stream(items, stopping), media_type="text/event-stream", headers=headers)
 
 
-async def _stream(items: AsyncIterator[Item], stopping: asyncio.Event) -> AsyncIterator[bytes]:
+async def _stream(items: AsyncGenerator[Item, None], stopping: asyncio.Event) -> AsyncIterator[bytes]:
     yield b"retry: 2000\n\n"
-    iterator = items.__aiter__()
     stop = asyncio.ensure_future(stopping.wait())
-    waiting: asyncio.Future[Item] | None = None
+    waiting: asyncio.Task[Item] | None = None
     try:
         while not stopping.is_set():
-            waiting = waiting or asyncio.ensure_future(anext(iterator))
+            waiting = waiting or asyncio.create_task(_next(items))
             await asyncio.wait({waiting, stop}, timeout=HEARTBEAT_SECONDS, return_when=asyncio.FIRST_COMPLETED)
-            if not waiting.done():
+            if stopping.is_set() or not waiting.done():
                 yield b": heartbeat\n\n"
                 continue
             try:
@@ -41,10 +39,13 @@ async def _stream(items: AsyncIterator[Item], stopping: asyncio.Event) -> AsyncI
         stop.cancel()
         if waiting is not None:
             waiting.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration):
-                await waiting
-        async with aclosing(items):  # type: ignore[type-var]  # the generators of routes are closed, so their reads end
-            pass
+            await asyncio.gather(waiting, return_exceptions=True)
+        # The route's generator ends here, and with it whatever it had open.
+        await items.aclose()
+
+
+async def _next(items: AsyncGenerator[Item, None]) -> Item:
+    return await anext(items)
 
 
 def frame(item: Item) -> bytes:
