@@ -1,0 +1,1 @@
+"""HTTP routes of the rewards service, one module a feature."""

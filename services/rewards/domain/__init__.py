@@ -1,0 +1,1 @@
+"""Rules of the rewards service as pure functions."""

@@ -1,0 +1,1 @@
+"""What the rewards service does, one module a feature."""

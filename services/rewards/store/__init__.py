@@ -1,0 +1,1 @@
+"""SQL of the rewards service, one module a feature."""

@@ -1,0 +1,5 @@
+"""Tables of the rewards service, one module a feature; importing the package registers them all."""
+
+from services.rewards.tables.metadata import metadata
+
+__all__ = ["metadata"]
