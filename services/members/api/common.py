@@ -1,0 +1,21 @@
+"""What the routes of this service share."""
+
+from typing import Annotated
+
+from fastapi import Depends
+
+from kit.auth import Principal, requires
+from kit.database import Database
+from kit.http import database_of, runtime_of
+from kit.service import ServiceRuntime
+
+SERVICE = "members"
+
+Db = Annotated[Database, Depends(database_of(SERVICE))]
+One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
+Reader = Annotated[Principal, Depends(requires(SERVICE, "members:read"))]
+ReaderOrMember = Annotated[Principal, Depends(requires(SERVICE, "members:read", member=True))]
+Writer = Annotated[Principal, Depends(requires(SERVICE, "members:write"))]
+KeyMaker = Annotated[Principal, Depends(requires(SERVICE, "keys:write"))]
+TokenMaker = Annotated[Principal, Depends(requires(SERVICE, "tokens:write"))]
+CommunityWriter = Annotated[Principal, Depends(requires(SERVICE, "communities:write"))]

@@ -1,0 +1,39 @@
+"""The members service, wired."""
+
+from pathlib import Path
+
+from kit.contracts.members import (
+    CommunityChanged,
+    IdentityLinked,
+    KeyChanged,
+    MemberChanged,
+    MemberTokensRevoked,
+    SessionChanged,
+    SigningKeyChanged,
+)
+from kit.service import Service
+from services.members.api import ROUTERS
+from services.members.handlers import SUBSCRIPTIONS
+from services.members.tables import metadata
+
+SERVICE = Service(
+    name="members",
+    routers=ROUTERS,
+    subscriptions=SUBSCRIPTIONS,
+    publishes=(
+        CommunityChanged,
+        MemberChanged,
+        IdentityLinked,
+        KeyChanged,
+        SigningKeyChanged,
+        MemberTokensRevoked,
+        SessionChanged,
+    ),
+    metadata=metadata,
+    migrations=Path(__file__).parent / "migrations",
+    prefixes=(
+        "communities", "members", "applications", "gates", "invites", "join", "payments", "house-rules", "cases",
+        "roles", "duties", "groups", "pairings", "segments", "tracks", "identities", "keys", "tokens", "sessions",
+        "exports", "audit",
+    ),
+)  # fmt: skip

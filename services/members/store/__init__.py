@@ -1,0 +1,1 @@
+"""SQL of the members service, by what it is about."""

@@ -1,0 +1,69 @@
+"""Communities, operators and what they sign in with."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import delete, func, select, update
+
+from kit.database import Tx, insert_many, insert_new
+from services.members import tables as t
+
+
+async def add_community(tx: Tx, *, row: dict[str, Any]) -> None:
+    await insert_many(tx, t.communities, [row])
+
+
+async def community(tx: Tx, *, community_id: UUID, lock: bool = False) -> Any | None:
+    stmt = select(t.communities).where(t.communities.c.id == community_id)
+    return await tx.first(stmt.with_for_update() if lock else stmt)
+
+
+async def first_community(tx: Tx) -> Any | None:
+    return await tx.first(select(t.communities).order_by(t.communities.c.created_at, t.communities.c.id).limit(1))
+
+
+async def save_community(tx: Tx, *, community_id: UUID, values: dict[str, Any]) -> None:
+    await tx.execute(update(t.communities).where(t.communities.c.id == community_id).values(**values))
+
+
+async def add_operator(tx: Tx, *, name: str, role: str, communities: list[str]) -> bool:
+    """False when an operator of that name is there already."""
+    row = {"name": name, "role": role, "communities": communities, "created_at": tx.now}
+    return bool(await insert_new(tx, t.operators, [row], key=["name"]))
+
+
+async def operator(tx: Tx, *, name: str) -> Any | None:
+    return await tx.first(select(t.operators).where(t.operators.c.name == name))
+
+
+async def add_link(tx: Tx, *, digest: str, operator: str, expires_at: datetime) -> None:
+    await tx.execute(delete(t.sign_in_links).where(t.sign_in_links.c.expires_at <= tx.now))
+    await insert_many(tx, t.sign_in_links, [{"hash": digest, "operator": operator, "expires_at": expires_at}])
+
+
+async def link_is_good(tx: Tx, *, digest: str) -> bool:
+    c = t.sign_in_links.c
+    count = select(func.count()).select_from(t.sign_in_links).where(c.hash == digest, c.expires_at > tx.now)
+    return bool(await tx.scalar(count))
+
+
+async def take_link(tx: Tx, *, digest: str) -> str | None:
+    """The operator a link is for; taking it uses it up."""
+    c = t.sign_in_links.c
+    stmt = delete(t.sign_in_links).where(c.hash == digest, c.expires_at > tx.now).returning(c.operator)
+    row = (await tx.execute(stmt)).first()
+    return str(row.operator) if row else None
+
+
+async def add_session(tx: Tx, *, row: dict[str, Any]) -> None:
+    await insert_many(tx, t.sessions, [row])
+
+
+async def session_by_hash(tx: Tx, *, digest: str) -> Any | None:
+    return await tx.first(select(t.sessions).where(t.sessions.c.hash == digest))
+
+
+async def end_session(tx: Tx, *, session_id: UUID, version: int) -> None:
+    values = {"revoked_at": tx.now, "version": version}
+    await tx.execute(update(t.sessions).where(t.sessions.c.id == session_id).values(**values))
