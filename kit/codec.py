@@ -18,6 +18,7 @@ from kit.contracts import (
     RESERVED_PREFIX,
     Envelope,
     Origin,
+    activity_event_id,
     contract_named,
     contract_of,
     identity_member_id,
@@ -48,7 +49,6 @@ class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
     type: str
     time: datetime
     communityid: UUID
-    eventid: UUID
     receivedtime: datetime
     effectivetime: datetime
     data: dict[str, Any]
@@ -133,10 +133,11 @@ def _contract_event(stored: Stored) -> Envelope[Any] | None:
 def _activity(stored: Stored) -> Envelope[Activity]:
     assert stored.value is not None
     wire = _decode_activity(stored.value)
+    event_id = activity_event_id(wire.communityid, wire.source, wire.id)
     data = wire.data
     actor, author, group = _text(data, "actor"), _text(data, "author"), _text(data, "group")
     activity = Activity(
-        event_id=wire.eventid,
+        event_id=event_id,
         community_id=wire.communityid,
         source=wire.source,
         id=wire.id,
@@ -156,7 +157,7 @@ def _activity(stored: Stored) -> Envelope[Activity]:
         data=data,
     )
     return Envelope(
-        id=wire.eventid,
+        id=event_id,
         time=activity.occurred_at,
         community_id=wire.communityid,
         request_id=wire.requestid,

@@ -17,7 +17,7 @@ from sqlalchemy import Table, delete, func, or_, select, update
 from kit import codec
 from kit.clock import uuid7
 from kit.contracts import contract_of
-from kit.database import Database, DatabaseUnavailable, Tx, insert_many
+from kit.database import Database, DatabaseUnavailable, Leadership, Tx, insert_many
 from kit.log import Log, LogUnavailable, Record
 from kit.metrics import OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, OUTBOX_SENT
 
@@ -93,14 +93,7 @@ async def relay(db: Database, log: Log, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         try:
             async with db.leadership("relay") as lead:
-                while not stopping.is_set():
-                    if not await lead.acquire():
-                        await _pause(stopping, 2.0)
-                        continue
-                    # Cleared before looking: a row committed while we look sets it again and the wait is short.
-                    db.outbox_written.clear()
-                    if await carry(db, log) == 0:
-                        await _wait(db, stopping)
+                await _lead(db, log, stopping, lead)
         except (DatabaseUnavailable, LogUnavailable, OSError) as error:
             logger.warning("relay.waiting", service=db.service, error=str(error))
             await _pause(stopping, 1.0)
@@ -110,6 +103,21 @@ async def relay(db: Database, log: Log, stopping: asyncio.Event) -> None:
             # A relay that died silently would stop every notification of the service: say it, wait, go on.
             logger.exception("relay.failed", service=db.service)
             await _pause(stopping, 2.0)
+
+
+async def _lead(db: Database, log: Log, stopping: asyncio.Event, lead: Leadership) -> None:
+    while not stopping.is_set():
+        if not await lead.acquire():
+            await _pause(stopping, 2.0)
+            continue
+        # Cleared before looking: a row committed while we look sets it again and the wait is short.
+        db.outbox_written.clear()
+        if await carry(db, log) == 0:
+            await _wait(db, stopping)
+    # What the last requests and batches announced leaves now rather than at the next start.
+    if await lead.acquire():
+        while await carry(db, log):
+            pass
 
 
 async def carry(db: Database, log: Log) -> int:

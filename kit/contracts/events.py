@@ -53,3 +53,23 @@ class IdentityObserved:
     first_seen_at: datetime
     is_bot: bool = False
     history: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedItem:
+    """An item of an import that was refused at the door; never its text."""
+
+    id: str | None
+    code: str
+    pointer: str
+    message: str
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:import:{e.import_name}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportItemsRejected:
+    """Items of one request of an import that were refused, so that `GET /v1/imports/{name}` can tell them."""
+
+    community_id: UUID
+    import_name: str
+    items: tuple[RejectedItem, ...]

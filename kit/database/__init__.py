@@ -3,17 +3,19 @@
 The few statements that differ between the two live here (`bulk`) and nowhere else; stores never ask which it is.
 """
 
-from kit.database.bulk import add_up, insert_many, insert_new, select_among, try_lock, upsert
-from kit.database.engine import Database, DatabaseUnavailable, Tx, is_infrastructure, open_database
+from kit.database.bulk import add_up, delete_among, insert_many, insert_new, select_among, try_lock, upsert
+from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
 from kit.database.types import JsonText, UtcDateTime, metadata_for
 
 __all__ = [
     "Database",
     "DatabaseUnavailable",
     "JsonText",
+    "Leadership",
     "Tx",
     "UtcDateTime",
     "add_up",
+    "delete_among",
     "insert_many",
     "insert_new",
     "is_infrastructure",

@@ -1,4 +1,4 @@
-"""Statements over many rows at once: what differs between SQLite and PostgreSQL, hidden in five functions.
+"""Statements over many rows at once: what differs between SQLite and PostgreSQL, hidden in a few functions.
 
 PostgreSQL takes one array per column through `unnest` (one statement text whatever the number of rows, so it is
 planned once); SQLite takes multi-row VALUES. Rows are dicts by column name; column defaults do not apply.
@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Row, Table, bindparam, column, func, select, text, tuple_
+from sqlalchemy import ARRAY, Column, ColumnElement, Row, Table, bindparam, column, delete, func, select, text, tuple_
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
@@ -210,6 +210,21 @@ def _joined_with_arrays(
     for i, col in enumerate(by):
         stmt = stmt.where(col == wanted.c[f"k{i}"])
     return stmt, {f"among_{i}": [k[i] for k in keys] for i in range(len(by))}
+
+
+async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: Sequence[tuple[Any, ...]]) -> None:
+    """Delete the rows whose columns `by` are among the value tuples; one statement whatever their number."""
+    if not values:
+        return
+    if tx.dialect == "postgresql":
+        arrays = [bindparam(f"among_{i}", type_=ARRAY(c.type)) for i, c in enumerate(by)]
+        names = [column(f"k{i}", c.type) for i, c in enumerate(by)]
+        gone = func.unnest(*arrays).table_valued(*names, name="among").render_derived()
+        same = tuple_(*by).in_(select(*(gone.c[f"k{i}"] for i in range(len(by)))))
+        params = {f"among_{i}": [v[i] for v in values] for i in range(len(by))}
+        await tx.execute(delete(table).where(same), params)
+    else:
+        await tx.execute(delete(table).where(tuple_(*by).in_(values)))
 
 
 async def try_lock(tx: Tx, key: str) -> bool:

@@ -1,0 +1,214 @@
+"""`POST /v1/events`: the only door for activity. Answers when the log has it durably, not when it is counted."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import msgspec
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from kit import codec
+from kit.auth import Principal, caller, check_scopes
+from kit.clock import uuid7
+from kit.contracts import ACTIVITY_TOPIC, contract_of
+from kit.contracts.events import ImportItemsRejected, RejectedItem
+from kit.errors import BadRequest, TooLarge
+from kit.http import problems
+from kit.log import Record
+from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED
+from kit.service import ServiceRuntime
+from services.events import domain, wire
+from services.events.api.common import SERVICE
+from services.events.wire import Accepted, Arrival, Rejected
+
+router = APIRouter(tags=["events"])
+
+EXAMPLE = {
+    "specversion": "1.0",
+    "id": "msg:2108901",
+    "source": "/bots/qq-main",
+    "type": "message.created",
+    "time": "2026-10-16T19:08:43Z",
+    "subject": "2108901",
+    "datacontenttype": "application/json",
+    "data": {"actor": "qq:2627274551", "group": "qq:342561735", "reply_to": "2108877", "length": 11, "kind": "text"},
+}
+EVENT_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["specversion", "id", "source", "type"],
+    "properties": {
+        "specversion": {"const": "1.0"},
+        "id": {"type": "string", "minLength": 1, "maxLength": domain.MAX_ID},
+        "source": {"type": "string", "format": "uri-reference", "minLength": 1, "maxLength": domain.MAX_SOURCE},
+        "type": {"type": "string", "minLength": 1, "maxLength": domain.MAX_TYPE},
+        "time": {"type": "string", "format": "date-time"},
+        "subject": {"type": "string", "minLength": 1},
+        "datacontenttype": {"type": "string"},
+        "data": {"type": "object"},
+    },
+}
+RESULTS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["batch_id", "accepted", "rejected", "results"],
+    "properties": {
+        "batch_id": {"type": "string", "format": "uuid"},
+        "accepted": {"type": "integer"},
+        "rejected": {"type": "integer"},
+        "results": {"type": "array", "items": {"type": "object"}},
+    },
+}
+DOCS: dict[str, Any] = {
+    "parameters": [
+        {
+            "name": "atomic",
+            "in": "query",
+            "description": "All or nothing: one refused item refuses all (422).",
+            "schema": {"type": "boolean", "default": False},
+        },
+        {
+            "name": "Guildhall-Import",
+            "in": "header",
+            "description": "Post as history under this name (scope events:import): taken at its own times.",
+            "schema": {"type": "string", "pattern": "^[a-z0-9][a-z0-9._-]{0,63}$"},
+        },
+    ],
+    "requestBody": {
+        "required": True,
+        "content": {
+            wire.STRUCTURED: {"schema": EVENT_SCHEMA, "example": EXAMPLE},
+            wire.BATCHED: {"schema": {"type": "array", "items": EVENT_SCHEMA}, "example": [EXAMPLE]},
+            wire.LINES: {"schema": {"type": "string"}},
+            wire.JSON: {"schema": {"type": "object"}, "example": {"actor": "qq:2627274551"}},
+        },
+    },
+    "responses": {
+        "200": {
+            "description": "One answer per item, in input order",
+            "content": {"application/json": {"schema": RESULTS_SCHEMA}},
+        },
+        "422": {
+            "description": "`atomic` was asked for and an item was refused; nothing was accepted",
+            "content": {"application/json": {"schema": RESULTS_SCHEMA}},
+        },
+    },
+}
+
+
+class _Error(msgspec.Struct):
+    code: str
+    pointer: str
+    message: str
+
+
+class _Result(msgspec.Struct, omit_defaults=True):
+    index: int
+    id: str | None
+    status: str
+    retryable: bool | None = None
+    error: _Error | None = None
+
+
+class _Reply(msgspec.Struct):
+    batch_id: UUID
+    accepted: int
+    rejected: int
+    results: list[_Result]
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+@router.post(
+    "/v1/events",
+    summary="Post activity: one event, a batch, lines, or a binary-mode event",
+    response_class=Response,
+    responses=problems(400, 415),
+    openapi_extra=DOCS,
+)
+async def ingest(request: Request) -> Response:
+    """The mode is chosen by `Content-Type`; what was accepted is durable and never counted twice.
+
+    Every item gets its answer, under 200 also when some are refused. 503 means nothing was accepted: send it again.
+    """
+    one: ServiceRuntime = request.app.state.runtime.services[SERVICE]
+    principal = await caller(one, request)
+    arrival = _arrival(request, one, principal)
+    items = _items(request, await request.body())
+    most = one.settings.max_events_per_request
+    if len(items) > most:
+        raise TooLarge(f"at most {most} events in one request", code="too_many_events", limit=most)
+    results = [wire.check(item, arrival) for item in items]
+    return await _append(request, one, arrival, results)
+
+
+def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arrival:
+    check_scopes(principal, ("events:write",))
+    name = request.headers.get("guildhall-import")
+    if name is not None:
+        check_scopes(principal, ("events:import",))
+        try:
+            name = domain.import_name(name)
+        except ValueError as error:
+            raise BadRequest(str(error), code="import_name_invalid") from error
+    request_id = str(request.scope.get("guildhall.request_id", ""))
+    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes)
+
+
+def _items(request: Request, body: bytes) -> list[Any]:
+    media_type = wire.media_type_of(request.headers.get("content-type", ""))
+    if media_type == wire.JSON:
+        return [wire.binary_item(dict(request.headers), body)]
+    if media_type == wire.STRUCTURED and not body.strip():
+        raise BadRequest("the body is empty; send an event", code="json_invalid")
+    items = wire.split(media_type, body)
+    if media_type == wire.STRUCTURED:
+        # One event alone: what cannot be parsed at all is the request's fault, not an item's.
+        wire.must_parse(body)
+    return items
+
+
+async def _append(
+    request: Request, one: ServiceRuntime, arrival: Arrival, results: list[Accepted | Rejected]
+) -> Response:
+    accepted = [r.record for r in results if isinstance(r, Accepted)]
+    rejected = [r for r in results if isinstance(r, Rejected)]
+    atomic = request.query_params.get("atomic", "false").lower() in ("true", "1")
+    refused = atomic and bool(rejected)
+    if refused:
+        accepted = []
+    records = [*accepted, *_rejections(arrival, rejected)] if rejected and arrival.import_name else accepted
+    if records:
+        await one.log.append(ACTIVITY_TOPIC, records)
+    EVENTS_INGESTED.inc(len(accepted))
+    for item in rejected:
+        EVENTS_REJECTED.labels(item.wrong.code).inc()
+    reply = _Reply(uuid7(arrival.received_at), len(accepted), len(results) - len(accepted), _answers(results, refused))
+    return Response(_encode(reply), 422 if refused else 200, media_type="application/json")
+
+
+def _answers(results: list[Accepted | Rejected], refused: bool) -> list[_Result]:
+    other = _Error("atomic", "", "another item of the request was refused")
+    out = []
+    for index, result in enumerate(results):
+        if isinstance(result, Rejected):
+            wrong = result.wrong
+            error = _Error(wrong.code, wrong.pointer, wrong.message)
+            out.append(_Result(index, result.id, "rejected", False, error))
+        elif refused:
+            out.append(_Result(index, result.id, "rejected", True, other))
+        else:
+            out.append(_Result(index, result.id, "accepted"))
+    return out
+
+
+def _rejections(arrival: Arrival, rejected: list[Rejected]) -> list[Record]:
+    """The refused items of an import, for `GET /v1/imports/{name}`; on the log, because the database may be away."""
+    assert arrival.import_name is not None
+    items = tuple(
+        RejectedItem(id=r.id, code=r.wrong.code, pointer=r.wrong.pointer, message=r.wrong.message) for r in rejected
+    )
+    event = ImportItemsRejected(community_id=arrival.community_id, import_name=arrival.import_name, items=items)
+    at: datetime = arrival.received_at
+    key = contract_of(ImportItemsRejected).key(event).encode()
+    return [Record(key, codec.encode(event, id=uuid7(at), time=at, request_id=arrival.request_id))]

@@ -1,0 +1,151 @@
+"""Event types and imports: what kinds of activity there are, what histories were posted."""
+
+from datetime import datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, Field
+
+from kit.errors import BadRequest, FieldError, NotFound, Unprocessable
+from kit.http import Page, PageOf, encode_cursor, problems
+from kit.idempotency import Reply, once
+from services.events.api.common import Db, Reader, Writer
+from services.events.canonical import CANONICAL
+from services.events.handlers import types as handlers
+from services.events.store import registry as store
+
+router = APIRouter(tags=["event types"])
+
+
+class TypeOut(BaseModel):
+    """`problems` counts stored events whose data is not what the schema says (mode observe: never refused)."""
+
+    type: str
+    canonical: bool
+    has_schema: bool
+    seen: int
+    problems: int
+    last_at: datetime | None
+
+
+class TypesOut(BaseModel):
+    items: list[TypeOut]
+
+
+class SchemaOut(BaseModel):
+    type: str
+    version: int
+    mode: str
+    json_schema: dict[str, Any]
+
+
+class TypeIn(BaseModel):
+    """A type of the community's own, with the schema of its `data`."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"type": "book.finished", "json_schema": {"properties": {"pages": {"type": "integer"}}}}
+        },
+    )
+
+    type: str = Field(min_length=1, max_length=200, pattern=r"^(?!guildhall\.)[A-Za-z0-9][A-Za-z0-9._/:-]*$")
+    json_schema: dict[str, Any]
+    mode: str = Field("observe", max_length=20, description="`observe` notes what does not fit and keeps it.")
+
+
+class ImportOut(BaseModel):
+    """`stored` counts each event once, however often it was posted."""
+
+    name: str
+    stored: int
+    rejected: int
+    last_at: datetime
+
+
+class ImportProblem(BaseModel):
+    id: str | None
+    code: str
+    pointer: str
+    message: str
+    at: datetime
+
+
+class ImportDetail(ImportOut):
+    problems: dict[str, int] = Field(description="Rejected items by code.")
+    examples: list[ImportProblem] = Field(description="The first fifty of them.")
+
+
+@router.get("/v1/event-types", summary="Canonical, published and merely seen types", responses=problems(400))
+async def list_types(db: Db, caller: Reader) -> TypesOut:
+    async with db.read() as tx:
+        seen = {row.type: row for row in await store.seen_types(tx, community_id=caller.community_id)}
+        own = {row.type for row in await store.own_types(tx, community_ids=[caller.community_id])}
+    items = [
+        TypeOut(
+            type=name,
+            canonical=name in CANONICAL,
+            has_schema=name in CANONICAL or name in own,
+            seen=seen[name].count if name in seen else 0,
+            problems=seen[name].problems if name in seen else 0,
+            last_at=seen[name].last_at if name in seen else None,
+        )
+        for name in sorted({*CANONICAL, *own, *seen})
+    ]
+    return TypesOut(items=items)
+
+
+@router.get("/v1/event-types/{type}", summary="The schema of a type", responses=problems(404, 422))
+async def get_type(db: Db, caller: Reader, type: str) -> SchemaOut:
+    async with db.read() as tx:
+        version, schema = await handlers.schema_of(tx, community_id=caller.community_id, name=type)
+    return SchemaOut(type=type, version=version, mode="observe", json_schema=schema)
+
+
+@router.post(
+    "/v1/event-types", summary="Publish a type of your own", status_code=201, responses=problems(400, 409, 422)
+)
+async def publish_type(request: Request, db: Db, caller: Writer, body: TypeIn) -> SchemaOut:
+    """A later version must take what earlier ones took (409 names what does not)."""
+    if body.mode != "observe":
+        wrong = FieldError("/mode", "mode_unavailable", "only observe is available")
+        raise Unprocessable("only the mode observe is available", code="mode_unavailable", errors=[wrong])
+
+    async def effect(tx: Any) -> Reply:
+        version = await handlers.publish_type(
+            tx, community_id=caller.community_id, name=body.type, schema=body.json_schema
+        )
+        return Reply(201, SchemaOut(type=body.type, version=version, mode="observe", json_schema=body.json_schema))
+
+    return await once(request, db, caller, effect)  # type: ignore[return-value]  # a Response stands for the model
+
+
+@router.get("/v1/imports", summary="Histories posted, by name", responses=problems(400, 422), tags=["imports"])
+async def list_imports(db: Db, caller: Reader, paging: PageOf) -> Page[ImportOut]:
+    after = paging.cursor[0] if paging.cursor else None
+    if after is not None and not isinstance(after, str):
+        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid")
+    async with db.read() as tx:
+        rows = await store.imports(tx, community_id=caller.community_id, limit=paging.limit + 1, after=after)
+    items = [_import(row) for row in rows[: paging.limit]]
+    following = encode_cursor([items[-1].name]) if len(rows) > paging.limit else None
+    return Page[ImportOut](items=items, next=following, prev=None)
+
+
+def _import(row: Any) -> ImportOut:
+    return ImportOut(name=row.name, stored=row.stored, rejected=row.rejected, last_at=row.last_at)
+
+
+@router.get(
+    "/v1/imports/{name}", summary="Counts and problems of an import", responses=problems(404, 422), tags=["imports"]
+)
+async def get_import(db: Db, caller: Reader, name: str) -> ImportDetail:
+    """Counts follow acceptance by a moment: they are what is stored."""
+    async with db.read() as tx:
+        row = await store.one_import(tx, community_id=caller.community_id, name=name)
+        if row is None:
+            raise NotFound("nothing was stored under this import yet", code="import_unknown")
+        counts = await store.problem_counts(tx, community_id=caller.community_id, name=name)
+        rows = await store.problems(tx, community_id=caller.community_id, name=name, limit=50, after=None)
+    examples = [ImportProblem(id=r.source_id, code=r.code, pointer=r.pointer, message=r.message, at=r.at) for r in rows]
+    return ImportDetail(**_import(row).model_dump(), problems=counts, examples=examples)

@@ -1,0 +1,202 @@
+"""Reading what happened: the timeline, one activity and what became of it, the live tail."""
+
+import re
+from collections.abc import AsyncGenerator, Mapping
+from datetime import datetime
+from typing import Annotated, Any
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import AwareDatetime, BaseModel, Field
+from starlette.responses import StreamingResponse
+
+from kit.contracts import activity_event_id
+from kit.errors import BadRequest, NotFound
+from kit.http import Page, PageOf, encode_cursor, problems, sse
+from kit.http.sse import Item
+from kit.service import ServiceRuntime
+from services.events.api.common import Db, One, Reader
+from services.events.handlers.storing import STREAM
+from services.events.handlers.tracing import MESSAGE, SCORED
+from services.events.store import activities as store
+from services.events.store.activities import Filter
+
+router = APIRouter(tags=["events"])
+
+TAIL_STEP = 200
+LOOK_SECONDS = 1.0
+
+
+class ActivityOut(BaseModel):
+    """`event_id` is ours; `source` and `id` are the sender's. `flags` may hold late, clamped, stale."""
+
+    event_id: UUID
+    source: str
+    id: str
+    type: str
+    subject: str | None
+    actor: str | None
+    actor_id: UUID | None = Field(description="The member, links followed.")
+    author: str | None
+    author_id: UUID | None
+    group: str | None
+    occurred_at: datetime
+    received_at: datetime
+    effective_at: datetime
+    import_name: str | None
+    replay_id: str | None
+    flags: list[str]
+    problem: str | None = Field(description="Where the data is not what its type's schema says.")
+    data: dict[str, Any]
+
+
+class Step(BaseModel):
+    """A consequence: `kind` is scored or message; `body` the event that told of it."""
+
+    kind: str
+    at: datetime
+    body: dict[str, Any]
+
+
+class TraceOut(BaseModel):
+    """Everything that became of an activity, as far as it has become known here (a second or so)."""
+
+    stored: ActivityOut
+    decisions: list[dict[str, Any]]
+    entries: list[dict[str, Any]]
+    messages: list[dict[str, Any]]
+    steps: list[Step]
+
+
+def activity_out(row: Any) -> ActivityOut:
+    fields = {name: getattr(row, name) for name in ActivityOut.model_fields if name not in ("id", "group")}
+    return ActivityOut(**fields, id=row.source_id, group=row.group_ref)
+
+
+def _position(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        return datetime.fromisoformat(cursor[0]), UUID(cursor[1])
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid") from error
+
+
+@router.get("/v1/events", summary="The timeline, newest first", responses=problems(400, 422))
+async def timeline(
+    db: Db,
+    caller: Reader,
+    paging: PageOf,
+    member: Annotated[UUID | None, Query(description="Who did it.")] = None,
+    type: Annotated[str | None, Query(max_length=200)] = None,
+    group: Annotated[str | None, Query(max_length=300)] = None,
+    since: Annotated[AwareDatetime | None, Query(alias="from", description="Effective at or after.")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to", description="Effective before.")] = None,
+) -> Page[ActivityOut]:
+    chosen = Filter(member, type, group, since, until)
+    async with db.read() as tx:
+        rows = await store.page(
+            tx,
+            community_id=caller.community_id,
+            chosen=chosen,
+            limit=paging.limit + 1,
+            before=_position(paging.cursor),
+        )
+    items = [activity_out(row) for row in rows[: paging.limit]]
+    more = len(rows) > paging.limit
+    following = encode_cursor([items[-1].effective_at.isoformat(), str(items[-1].event_id)]) if more else None
+    return Page[ActivityOut](items=items, next=following, prev=None)
+
+
+@router.get("/v1/events/by-key", summary="The one activity of a source and id", responses=problems(400, 404, 422))
+async def by_key(
+    db: Db, caller: Reader, source: Annotated[str, Query(max_length=1024)], id: Annotated[str, Query(max_length=512)]
+) -> ActivityOut:
+    return await _one(db, caller.community_id, activity_event_id(caller.community_id, source, id))
+
+
+async def _one(db: Any, community_id: UUID, event_id: UUID) -> ActivityOut:
+    async with db.read() as tx:
+        row = await store.one(tx, community_id=community_id, event_id=event_id)
+    if row is None:
+        raise NotFound("no such event here (yet: storing follows acceptance by a moment)", code="event_unknown")
+    return activity_out(row)
+
+
+@router.get(
+    "/v1/events/stream",
+    summary="The live tail (server-sent events)",
+    response_class=StreamingResponse,
+    responses={**problems(400), 200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def stream(request: Request, one: One, caller: Reader) -> StreamingResponse:
+    """`activity` when one was stored, `scored` with the decisions on it. `Last-Event-ID` resumes without a gap."""
+    cursor = _cursor(request.headers.get("last-event-id", ""))
+    return sse(_tail(one, caller.community_id, cursor), one.stopping)
+
+
+_PLACE = re.compile(r"^([as])(\d+):(\d+)$")
+_STREAMS = {"a": STREAM, "s": SCORED}
+
+
+def _cursor(text: str) -> dict[str, dict[int, int]] | None:
+    """`a0:17,s0:4`: next offsets per stream and partition. BadRequest for anything else."""
+    if not text:
+        return None
+    out: dict[str, dict[int, int]] = {STREAM: {}, SCORED: {}}
+    for part in text.split(","):
+        match = _PLACE.match(part)
+        if match is None:
+            raise BadRequest("this Last-Event-ID is not one of ours", code="cursor_invalid")
+        out[_STREAMS[match[1]]][int(match[2])] = int(match[3])
+    return out
+
+
+def _text(cursor: Mapping[str, Mapping[int, int]]) -> str:
+    places = [f"{name[0]}{p}:{n}" for name in (STREAM, SCORED) for p, n in sorted(cursor[name].items())]
+    return ",".join(places)
+
+
+async def _tail(
+    one: ServiceRuntime, community_id: UUID, cursor: dict[str, dict[int, int]] | None
+) -> AsyncGenerator[Item, None]:
+    if cursor is None:
+        async with one.db.read() as tx:
+            cursor = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
+    while True:
+        async with one.db.read() as tx:
+            for name in (STREAM, SCORED):
+                # A partition that came into use since begins at its first record.
+                for partition in await store.tails(tx, stream=name):
+                    cursor[name].setdefault(partition, 0)
+            kinds = {"community_id": community_id, "limit": TAIL_STEP}
+            stored = await store.tail_of_activities(tx, cursor=cursor[STREAM], **kinds)
+            scored = await store.tail_of_consequences(tx, kind=SCORED, cursor=cursor[SCORED], **kinds)
+        for row in stored:
+            cursor[STREAM][row.log_partition] = row.log_offset + 1
+            yield _text(cursor), "activity", activity_out(row).model_dump(mode="json")
+        for row in scored:
+            cursor[SCORED][row.log_partition] = row.log_offset + 1
+            yield _text(cursor), "scored", row.body
+        if len(stored) < TAIL_STEP and len(scored) < TAIL_STEP:
+            await one.wake.wait(LOOK_SECONDS)
+
+
+@router.get("/v1/events/{id}", summary="One activity", responses=problems(404, 422))
+async def get_activity(db: Db, caller: Reader, id: UUID) -> ActivityOut:
+    return await _one(db, caller.community_id, id)
+
+
+@router.get("/v1/events/{id}/trace", summary="What became of an activity", responses=problems(404, 422))
+async def trace(db: Db, caller: Reader, id: UUID) -> TraceOut:
+    stored = await _one(db, caller.community_id, id)
+    async with db.read() as tx:
+        rows = await store.consequences_of(tx, community_id=caller.community_id, event_id=id)
+    decisions = [d for row in rows if row.kind == SCORED for d in row.body["decisions"]]
+    return TraceOut(
+        stored=stored,
+        decisions=decisions,
+        entries=[d for d in decisions if d.get("transaction_id")],
+        messages=[row.body for row in rows if row.kind == MESSAGE],
+        steps=[Step(kind=row.kind, at=row.at, body=row.body) for row in rows],
+    )

@@ -1,0 +1,123 @@
+"""Rules of ingestion: what an activity must look like, when it counts, what of it is kept. Pure."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+FUTURE_TOLERATED = timedelta(minutes=5)
+FUTURE_REFUSED = timedelta(hours=24)
+LATE_AFTER = timedelta(hours=48)
+EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+
+MAX_ID = 512
+MAX_SOURCE = 1024
+MAX_TYPE = 200
+MAX_SUBJECT = 1024
+MAX_IDENTITY = 300
+
+# Attributes the server sets; a client that sends one is told so (wire-formats, first section).
+RESERVED = (
+    "receivedtime", "effectivetime", "communityid", "connection", "platformseq", "importname", "replayid", "requestid",
+    "late", "clamped", "stale",
+)  # fmt: skip
+
+_IDENTITY = re.compile(r"^[a-z][a-z0-9_-]{0,31}:[^\x00-\x1f\x7f]+$")
+_MEMBER = re.compile(r"^member:[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
+_TYPE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
+_URI_REFERENCE = re.compile(r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$")
+_IMPORT = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
+_LINK = re.compile(r"https?://", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Wrong:
+    """Why an item is refused; `pointer` is a JSON pointer into the item. Never contains its text."""
+
+    code: str
+    pointer: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Times:
+    """`effective` is what days and windows use."""
+
+    occurred: datetime
+    effective: datetime
+    clamped: bool
+    late: bool
+
+
+def import_name(text: str) -> str:
+    """The name in `Guildhall-Import`; ValueError says its form."""
+    if not _IMPORT.match(text):
+        raise ValueError("Guildhall-Import is 1 to 64 of a-z 0-9 . _ -, beginning with a letter or digit")
+    return text
+
+
+def times_of(occurred: datetime | None, received: datetime, *, imported: bool) -> Times | Wrong:
+    """The three times of an activity (E13, K41). History is taken at its own time, but not from the future."""
+    when = occurred or received
+    if when > received + FUTURE_REFUSED:
+        return Wrong("time_in_future", "/time", "more than 24 hours ahead of our clock; check the sender's")
+    if when < EARLIEST:
+        return Wrong("time_too_old", "/time", "before 1970")
+    if when > received + FUTURE_TOLERATED:
+        return Times(when, received, clamped=True, late=False)
+    if imported:
+        return Times(when, when, clamped=False, late=False)
+    return Times(when, min(when, received), clamped=False, late=received - when > LATE_AFTER)
+
+
+def wrong_attributes(id: str, source: str, type: str, subject: str | None, specversion: str) -> Wrong | None:
+    """The first thing wrong with the CloudEvents attributes, or None."""
+    if specversion != "1.0":
+        return Wrong("specversion_unsupported", "/specversion", "must be 1.0")
+    if not 0 < len(id) <= MAX_ID:
+        return Wrong("id_invalid", "/id", f"1 to {MAX_ID} characters")
+    if not 0 < len(source) <= MAX_SOURCE or not _URI_REFERENCE.match(source):
+        return Wrong("source_invalid", "/source", f"a URI reference of 1 to {MAX_SOURCE} characters")
+    if len(type) > MAX_TYPE or not _TYPE.match(type):
+        return Wrong("type_invalid", "/type", f"1 to {MAX_TYPE} letters, digits and . _ / : -")
+    if type.startswith("guildhall."):
+        return Wrong("type_reserved", "/type", "types under guildhall. are ours; choose another name")
+    if subject is not None and not 0 < len(subject) <= MAX_SUBJECT:
+        return Wrong("subject_invalid", "/subject", f"1 to {MAX_SUBJECT} characters, or absent")
+    return None
+
+
+def wrong_identity(value: str | None, pointer: str, *, member: bool = True) -> Wrong | None:
+    """Whether an actor, author or group reads `platform:external_id` (or, for people, `member:{uuid}`)."""
+    if value is None:
+        return None
+    if len(value) > MAX_IDENTITY or not _IDENTITY.match(value):
+        return Wrong("identity_malformed", pointer, f"platform:external_id, at most {MAX_IDENTITY} characters")
+    if value.startswith("member:") and (not member or not _MEMBER.match(value)):
+        return Wrong("identity_malformed", pointer, "after member: stands the member's id")
+    return None
+
+
+def reduced(data: Mapping[str, Any]) -> dict[str, Any]:
+    """The data without what people wrote: `text` becomes its length and whether it has a link (E9)."""
+    kept = {name: value for name, value in data.items() if name != "text"}
+    text = data.get("text")
+    if isinstance(text, str):
+        kept.setdefault("length", len(text))
+        kept.setdefault("has_link", bool(_LINK.search(text)))
+    return kept
+
+
+def breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
+    """Why events that fit `old` might not fit `new`: required fields added, types changed, extras closed (E8)."""
+    problems = [
+        f"{name} becomes required" for name in sorted(set(new.get("required", ())) - set(old.get("required", ())))
+    ]
+    before, after = old.get("properties", {}), new.get("properties", {})
+    for name, schema in before.items():
+        if name in after and after[name].get("type") != schema.get("type"):
+            problems.append(f"{name} changes its type")
+    if new.get("additionalProperties") is False and old.get("additionalProperties") is not False:
+        problems.append("further fields are no longer allowed")
+    return problems

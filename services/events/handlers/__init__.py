@@ -1,0 +1,15 @@
+"""What the events service does, and what it listens to."""
+
+from kit.contracts.events import Activity, ImportItemsRejected
+from kit.contracts.notify import MessageStateChanged
+from kit.contracts.rewards import ActivityScored
+from kit.service import Handler
+from services.events.handlers.storing import note_rejections, store_activities
+from services.events.handlers.tracing import keep_decisions, keep_messages
+
+SUBSCRIPTIONS: dict[type, Handler] = {
+    Activity: store_activities,
+    ImportItemsRejected: note_rejections,
+    ActivityScored: keep_decisions,
+    MessageStateChanged: keep_messages,
+}

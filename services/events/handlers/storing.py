@@ -1,0 +1,186 @@
+"""Storing what the log holds: activities once each, new identities announced, types and imports counted."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import jsonschema_rs
+import msgspec
+
+from kit import copies, outbox
+from kit.clock import uuid7
+from kit.contracts import Envelope, identity_member_id
+from kit.contracts.events import Activity, IdentityObserved, ImportItemsRejected
+from kit.database import Tx
+from services.events import domain
+from services.events.canonical import CANONICAL
+from services.events.store import activities as store
+from services.events.store import registry
+
+STREAM = "activity"
+
+
+async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
+    """Every activity of the batch, in a fixed number of statements whatever its size."""
+    found = [e.event for e in batch]
+    ids = await copies.resolve_members(tx, _people(found))
+    problems = await _problems(tx, found)
+    rows = [_row(e, ids, problems.get(e.event.event_id)) for e in batch]
+    new = await store.add(tx, rows=rows)
+    fresh = [a for a in found if a.event_id in new]
+    await _announce_identities(tx, fresh)
+    await _count_types(tx, fresh, problems)
+    await _count_imports(tx, fresh)
+    await store.set_tails(tx, stream=STREAM, following=_following(batch))
+
+
+def _people(found: Sequence[Activity]) -> list[tuple[UUID, UUID]]:
+    return [(a.community_id, p) for a in found for p in (a.actor_id, a.author_id) if p is not None]
+
+
+def _following(batch: Sequence[Envelope[Any]]) -> dict[int, int]:
+    out: dict[int, int] = {}
+    for e in batch:
+        out[e.origin.partition] = max(out.get(e.origin.partition, 0), e.origin.offset + 1)
+    return out
+
+
+def _row(e: Envelope[Activity], ids: Mapping[tuple[UUID, UUID], UUID], problem: str | None) -> dict[str, Any]:
+    a = e.event
+    return {
+        "event_id": a.event_id,
+        "community_id": a.community_id,
+        "source": a.source,
+        "source_id": a.id,
+        "type": a.type,
+        "subject": a.subject,
+        "actor": a.actor,
+        "actor_id": ids[a.community_id, a.actor_id] if a.actor_id else None,
+        "author": a.author,
+        "author_id": ids[a.community_id, a.author_id] if a.author_id else None,
+        "group_ref": a.group,
+        "occurred_at": a.occurred_at,
+        "received_at": a.received_at,
+        "effective_at": a.effective_at,
+        "import_name": a.import_name,
+        "replay_id": a.replay_id,
+        "flags": list(a.flags),
+        "problem": problem,
+        "data": a.data,
+        "log_partition": e.origin.partition,
+        "log_offset": e.origin.offset,
+    }
+
+
+async def _announce_identities(tx: Tx, fresh: Sequence[Activity]) -> None:
+    """Who was never seen before is announced once per (community, identity), with the time of the first sight."""
+    first: dict[tuple[UUID, str], tuple[datetime, bool, bool]] = {}
+    for a in fresh:
+        for identity, is_bot in _identities(a):
+            key = (a.community_id, identity)
+            if key not in first or a.effective_at < first[key][0]:
+                first[key] = (a.effective_at, is_bot, a.import_name is not None)
+    rows = [{"community_id": c, "identity": i, "first_seen_at": at} for (c, i), (at, _, _) in first.items()]
+    for community_id, identity in sorted(await registry.see_identities(tx, rows=rows)):
+        at, is_bot, history = first[community_id, identity]
+        outbox.add(
+            tx,
+            IdentityObserved(
+                community_id=community_id,
+                identity=identity,
+                member_id=identity_member_id(community_id, identity),
+                first_seen_at=at,
+                is_bot=is_bot,
+                history=history,
+            ),
+        )
+
+
+def _identities(a: Activity) -> Iterable[tuple[str, bool]]:
+    mentions = a.data.get("mentions")
+    named = [a.author, *(mentions if isinstance(mentions, list) else ())]
+    if a.actor and not a.actor.startswith("member:"):
+        yield a.actor, a.data.get("bot") is True
+    for identity in named:
+        # A mention is somebody's claim about a third person: only a well-formed one makes a member.
+        fit = isinstance(identity, str) and domain.wrong_identity(identity, "") is None
+        if fit and identity != a.actor and not identity.startswith("member:"):
+            yield identity, False
+
+
+async def _count_types(tx: Tx, fresh: Sequence[Activity], problems: Mapping[UUID, str]) -> None:
+    many = Counter((a.community_id, a.type) for a in fresh)
+    wrong = Counter((a.community_id, a.type) for a in fresh if a.event_id in problems)
+    rows = [
+        {"community_id": c, "type": name, "count": n, "problems": wrong[c, name], "last_at": tx.now}
+        for (c, name), n in many.items()
+    ]
+    await registry.count_types(tx, rows=rows)
+
+
+async def _count_imports(tx: Tx, fresh: Sequence[Activity]) -> None:
+    many = Counter((a.community_id, a.import_name) for a in fresh if a.import_name)
+    rows = [
+        {"community_id": c, "name": name, "stored": n, "rejected": 0, "last_at": tx.now}
+        for (c, name), n in many.items()
+    ]
+    await registry.count_imports(tx, rows=rows)
+
+
+async def _problems(tx: Tx, found: Sequence[Activity]) -> dict[UUID, str]:
+    """Where the data is not what its type's schema says (E8, mode observe): noted, never refused."""
+    own: dict[tuple[UUID, str], tuple[int, bytes]] = {}
+    for row in await registry.own_types(tx, community_ids=list({a.community_id for a in found})):
+        key = (row.community_id, row.type)
+        if key not in own or own[key][0] < row.version:
+            own[key] = (row.version, msgspec.json.encode(row.schema))
+    out: dict[UUID, str] = {}
+    for a in found:
+        schema = own.get((a.community_id, a.type), (0, b""))[1]
+        check = _compiled(schema) if schema else _canonical(a.type)
+        if check is not None and not check.is_valid(a.data):
+            problem = next(check.iter_errors(a.data))
+            # The path and the rule, not the value: values may be what people wrote.
+            path = "/".join(str(part) for part in problem.instance_path)
+            out[a.event_id] = f"/{path}: does not fit {type(problem.kind).__name__}"
+    return out
+
+
+@lru_cache(maxsize=256)
+def _canonical(name: str) -> Any:
+    schema = CANONICAL.get(name)
+    return jsonschema_rs.validator_for(schema) if schema is not None else None
+
+
+@lru_cache(maxsize=1024)
+def _compiled(schema: bytes) -> Any:
+    return jsonschema_rs.validator_for(msgspec.json.decode(schema))
+
+
+async def note_rejections(tx: Tx, batch: list[Envelope[ImportItemsRejected]]) -> None:
+    """Items of imports that were refused at the door, so that an operator can see and mend them."""
+    rows, counts = [], Counter[tuple[UUID, str]]()
+    for e in batch:
+        counts[e.event.community_id, e.event.import_name] += len(e.event.items)
+        rows += [
+            {
+                "id": uuid7(tx.now),
+                "community_id": e.event.community_id,
+                "name": e.event.import_name,
+                "source_id": item.id,
+                "code": item.code,
+                "pointer": item.pointer,
+                "message": item.message,
+                "at": e.time,
+            }
+            for item in e.event.items
+        ]
+    await registry.add_problems(tx, rows=rows)
+    totals = [
+        {"community_id": c, "name": name, "stored": 0, "rejected": n, "last_at": tx.now}
+        for (c, name), n in counts.items()
+    ]
+    await registry.count_imports(tx, rows=totals)

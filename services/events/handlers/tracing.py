@@ -1,0 +1,43 @@
+"""What became of an activity: decisions, levels, messages, kept from the other services' events (E4)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from kit.contracts import Envelope
+from kit.contracts.notify import MessageStateChanged
+from kit.contracts.rewards import ActivityScored
+from kit.database import Tx
+from services.events.handlers.storing import _following
+from services.events.store import activities as store
+
+SCORED = "scored"
+MESSAGE = "message"
+
+
+def _rows(batch: Sequence[Envelope[Any]], kind: str) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": e.id,
+            "event_id": e.event.event_id if kind == SCORED else e.event.cause_id,
+            "community_id": e.event.community_id,
+            "kind": kind,
+            "at": e.time,
+            "body": msgspec.to_builtins(e.event),
+            "log_partition": e.origin.partition,
+            "log_offset": e.origin.offset,
+        }
+        for e in batch
+    ]
+
+
+async def keep_decisions(tx: Tx, batch: list[Envelope[ActivityScored]]) -> None:
+    """Decisions stay beside the activity they are on, and feed the live tail."""
+    await store.add_consequences(tx, rows=_rows(batch, SCORED))
+    await store.set_tails(tx, stream=SCORED, following=_following(batch))
+
+
+async def keep_messages(tx: Tx, batch: list[Envelope[MessageStateChanged]]) -> None:
+    """Messages that name the activity as their cause; others are no consequence of one."""
+    await store.add_consequences(tx, rows=_rows([e for e in batch if e.event.cause_id is not None], MESSAGE))

@@ -1,0 +1,44 @@
+"""A community's own event types (E8, mode observe)."""
+
+from typing import Any
+from uuid import UUID
+
+import jsonschema_rs
+
+from kit.database import Tx
+from kit.errors import Conflict, FieldError, NotFound, Unprocessable
+from services.events import domain
+from services.events.canonical import CANONICAL
+from services.events.store import registry
+
+
+async def publish_type(tx: Tx, *, community_id: UUID, name: str, schema: dict[str, Any]) -> int:
+    """A new version of a type's schema; its number. Later versions must take what earlier ones took."""
+    if name in CANONICAL:
+        raise Conflict(f"{name} is a canonical type and has its schema", code="type_canonical")
+    try:
+        jsonschema_rs.validator_for(schema)
+    except (ValueError, jsonschema_rs.ValidationError) as error:
+        wrong = FieldError("/schema", "schema_invalid", str(error).splitlines()[0][:300])
+        raise Unprocessable("this is no JSON Schema", code="schema_invalid", errors=[wrong]) from error
+    last = await registry.own_type(tx, community_id=community_id, name=name)
+    if last is not None:
+        breaks = domain.breaking_changes(last.schema, schema)
+        if breaks:
+            errors = [FieldError("/schema", "schema_incompatible", text) for text in breaks]
+            raise Conflict("events of the present version might not fit", code="schema_incompatible", errors=errors)
+    version = last.version + 1 if last is not None else 1
+    row = {"community_id": community_id, "type": name, "version": version, "schema": schema, "created_at": tx.now}
+    if not await registry.add_own_type(tx, row=row):
+        raise Conflict("somebody published a version meanwhile; read it again", code="version_changed")
+    return version
+
+
+async def schema_of(tx: Tx, *, community_id: UUID, name: str) -> tuple[int, dict[str, Any]]:
+    """(version, schema) of a canonical or own type; NotFound otherwise."""
+    if name in CANONICAL:
+        return 1, CANONICAL[name]
+    row = await registry.own_type(tx, community_id=community_id, name=name)
+    if row is None:
+        raise NotFound("no schema was published for this type", code="type_unknown")
+    return row.version, row.schema

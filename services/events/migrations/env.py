@@ -1,0 +1,4 @@
+from kit.migrations import run
+from services.events.tables import metadata
+
+run(metadata)

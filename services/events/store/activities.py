@@ -1,0 +1,100 @@
+"""Stored activities: the timeline, single ones, the live tail."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+
+from kit.database import Tx, insert_new, upsert
+from services.events import tables as t
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What a timeline shows; times are `effective_at`, `since` inclusive, `until` exclusive."""
+
+    actor_id: UUID | None = None
+    type: str | None = None
+    group: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+async def add(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> set[UUID]:
+    """Store those that are not there; the ids that were new."""
+    return {event_id for (event_id,) in await insert_new(tx, t.activities, rows, key=["event_id"])}
+
+
+async def one(tx: Tx, *, community_id: UUID, event_id: UUID) -> Any | None:
+    c = t.activities.c
+    return await tx.first(select(t.activities).where(c.event_id == event_id, c.community_id == community_id))
+
+
+async def page(
+    tx: Tx, *, community_id: UUID, chosen: Filter, limit: int, before: tuple[datetime, UUID] | None
+) -> list[Any]:
+    """Newest first, by (effective_at, event_id)."""
+    c = t.activities.c
+    stmt = select(t.activities).where(c.community_id == community_id)
+    if chosen.actor_id is not None:
+        stmt = stmt.where(c.actor_id == chosen.actor_id)
+    if chosen.type is not None:
+        stmt = stmt.where(c.type == chosen.type)
+    if chosen.group is not None:
+        stmt = stmt.where(c.group_ref == chosen.group)
+    if chosen.since is not None:
+        stmt = stmt.where(c.effective_at >= chosen.since)
+    if chosen.until is not None:
+        stmt = stmt.where(c.effective_at < chosen.until)
+    if before is not None:
+        stmt = stmt.where(or_(c.effective_at < before[0], and_(c.effective_at == before[0], c.event_id < before[1])))
+    return await tx.all(stmt.order_by(c.effective_at.desc(), c.event_id.desc()).limit(limit))
+
+
+async def set_tails(tx: Tx, *, stream: str, following: Mapping[int, int]) -> None:
+    """Where each partition of a stream has been stored up to (next offset); never backwards."""
+    rows = [{"stream": stream, "log_partition": p, "next_offset": n} for p, n in following.items()]
+    await upsert(tx, t.tails, rows, key=["stream", "log_partition"], update=["next_offset"], newer="next_offset")
+
+
+async def tails(tx: Tx, *, stream: str) -> dict[int, int]:
+    c = t.tails.c
+    return {r.log_partition: r.next_offset for r in await tx.all(select(t.tails).where(c.stream == stream))}
+
+
+async def tail_of_activities(tx: Tx, *, community_id: UUID, cursor: Mapping[int, int], limit: int) -> list[Any]:
+    """What was stored at or behind the cursor's offsets, in order within each partition.
+
+    A cursor over a sequence or a time would miss rows that commit late; a partition's offsets are stored in order.
+    """
+    c = t.activities.c
+    if not cursor:
+        return []
+    places = or_(*(and_(c.log_partition == p, c.log_offset >= n) for p, n in sorted(cursor.items())))
+    stmt = select(t.activities).where(places, c.community_id == community_id)
+    return await tx.all(stmt.order_by(c.log_partition, c.log_offset).limit(limit))
+
+
+async def tail_of_consequences(
+    tx: Tx, *, community_id: UUID, kind: str, cursor: Mapping[int, int], limit: int
+) -> list[Any]:
+    """The same for consequences of one kind."""
+    c = t.consequences.c
+    if not cursor:
+        return []
+    places = or_(*(and_(c.log_partition == p, c.log_offset >= n) for p, n in sorted(cursor.items())))
+    stmt = select(t.consequences).where(c.kind == kind, places, c.community_id == community_id)
+    return await tx.all(stmt.order_by(c.log_partition, c.log_offset).limit(limit))
+
+
+async def add_consequences(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
+    await insert_new(tx, t.consequences, rows, key=["id"])
+
+
+async def consequences_of(tx: Tx, *, community_id: UUID, event_id: UUID) -> list[Any]:
+    c = t.consequences.c
+    stmt = select(t.consequences).where(c.event_id == event_id, c.community_id == community_id)
+    return await tx.all(stmt.order_by(c.at, c.id))

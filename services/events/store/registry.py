@@ -1,0 +1,81 @@
+"""What was seen: identities, types, imports and their problems."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, func, or_, select
+
+from kit.database import Tx, add_up, insert_many, insert_new, select_among
+from services.events import tables as t
+
+
+async def see_identities(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> set[tuple[UUID, str]]:
+    """Remember identities; the (community, identity) pairs that were new."""
+    return await insert_new(tx, t.seen_identities, rows, key=["community_id", "identity"])
+
+
+async def count_types(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
+    key = ["community_id", "type"]
+    await add_up(tx, t.seen_types, rows, key=key, add=["count", "problems"], keep=["last_at"])
+
+
+async def seen_types(tx: Tx, *, community_id: UUID) -> list[Any]:
+    c = t.seen_types.c
+    return await tx.all(select(t.seen_types).where(c.community_id == community_id).order_by(c.type))
+
+
+async def own_types(tx: Tx, *, community_ids: Sequence[UUID]) -> list[Any]:
+    """Every version of the types these communities published."""
+    return await select_among(tx, t.own_types, t.own_types.c.community_id, list(community_ids))
+
+
+async def own_type(tx: Tx, *, community_id: UUID, name: str) -> Any | None:
+    """The newest version."""
+    c = t.own_types.c
+    stmt = select(t.own_types).where(c.community_id == community_id, c.type == name)
+    return await tx.first(stmt.order_by(c.version.desc()).limit(1))
+
+
+async def add_own_type(tx: Tx, *, row: dict[str, Any]) -> bool:
+    """False when that version is there already."""
+    return bool(await insert_new(tx, t.own_types, [row], key=["community_id", "type", "version"]))
+
+
+async def count_imports(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
+    key = ["community_id", "name"]
+    await add_up(tx, t.imports, rows, key=key, add=["stored", "rejected"], keep=["last_at"])
+
+
+async def imports(tx: Tx, *, community_id: UUID, limit: int, after: str | None) -> list[Any]:
+    c = t.imports.c
+    stmt = select(t.imports).where(c.community_id == community_id)
+    if after is not None:
+        stmt = stmt.where(c.name > after)
+    return await tx.all(stmt.order_by(c.name).limit(limit))
+
+
+async def one_import(tx: Tx, *, community_id: UUID, name: str) -> Any | None:
+    c = t.imports.c
+    return await tx.first(select(t.imports).where(c.community_id == community_id, c.name == name))
+
+
+async def add_problems(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
+    await insert_many(tx, t.import_problems, rows)
+
+
+async def problem_counts(tx: Tx, *, community_id: UUID, name: str) -> dict[str, int]:
+    c = t.import_problems.c
+    stmt = select(c.code, func.count().label("many")).where(c.community_id == community_id, c.name == name)
+    return {r.code: r.many for r in await tx.all(stmt.group_by(c.code).order_by(c.code))}
+
+
+async def problems(
+    tx: Tx, *, community_id: UUID, name: str, limit: int, after: tuple[datetime, UUID] | None
+) -> list[Any]:
+    c = t.import_problems.c
+    stmt = select(t.import_problems).where(c.community_id == community_id, c.name == name)
+    if after is not None:
+        stmt = stmt.where(or_(c.at > after[0], and_(c.at == after[0], c.id > after[1])))
+    return await tx.all(stmt.order_by(c.at, c.id).limit(limit))

@@ -1,0 +1,336 @@
+"""From a request body to log records: the hot path of ingestion.
+
+A body is cut into items (`msgspec.Raw`), each item is decoded once to check it whole, so that nothing is acknowledged
+that the consumer could not read, and goes to the log as the client wrote it with our attributes spliced in before the
+last brace. Only an item that carries `text`, or came in binary mode, is encoded again.
+"""
+
+import base64
+import binascii
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Any
+from urllib.parse import unquote_to_bytes
+from uuid import UUID
+
+import msgspec
+
+from kit.contracts import identity_member_id
+from kit.errors import BadRequest, UnsupportedMediaType
+from kit.log import Record
+from services.events import domain
+from services.events.domain import Times, Wrong
+
+STRUCTURED = "application/cloudevents+json"
+BATCHED = "application/cloudevents-batch+json"
+LINES = "application/x-ndjson"
+JSON = "application/json"
+
+MAX_DEPTH = 32
+
+Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+
+
+class _Item(msgspec.Struct):
+    specversion: str
+    id: str
+    source: str
+    type: str
+    time: Instant | None = None
+    subject: str | None = None
+    datacontenttype: str | None = None
+    data: dict[str, Any] | None = None
+    data_base64: str | None = None
+    receivedtime: msgspec.Raw | None = None
+    effectivetime: msgspec.Raw | None = None
+    communityid: msgspec.Raw | None = None
+    connection: msgspec.Raw | None = None
+    platformseq: msgspec.Raw | None = None
+    importname: msgspec.Raw | None = None
+    replayid: msgspec.Raw | None = None
+    requestid: msgspec.Raw | None = None
+    late: msgspec.Raw | None = None
+    clamped: msgspec.Raw | None = None
+    stale: msgspec.Raw | None = None
+
+
+class _Id(msgspec.Struct):
+    id: str = ""
+
+
+_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+_item = msgspec.json.Decoder(_Item).decode
+_id_only = msgspec.json.Decoder(_Id).decode
+_decode = msgspec.json.decode
+_encode = msgspec.json.encode
+
+_PATH = re.compile(r" - at `\$(.*)`$")
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What the server knows of a request: whose, when, and whether it is history."""
+
+    community_id: UUID
+    received_at: datetime
+    import_name: str | None
+    request_id: str
+    max_event: int
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    id: str
+    record: Record
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    id: str | None
+    wrong: Wrong
+
+
+def split(media_type: str, body: bytes) -> list[msgspec.Raw | bytes]:
+    """The items of a body in structured, batched or line form. BadRequest for what is not JSON."""
+    if media_type == BATCHED:
+        try:
+            return list(_items(body))
+        except msgspec.ValidationError as error:
+            raise BadRequest("a batch is a JSON array of events", code="batch_expected") from error
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            raise unparsable(error) from error
+    if media_type == LINES:
+        return [line for line in body.splitlines() if line.strip()]
+    return [body]
+
+
+def unparsable(error: Exception) -> BadRequest:
+    # The decoder's message tells a position, never content.
+    return BadRequest(f"the body is not JSON: {error}", code="json_invalid")
+
+
+def media_type_of(content_type: str) -> str:
+    """The mode of a request by its Content-Type; binary mode is the media type of its data (JSON)."""
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind.startswith("application/cloudevents-batch"):
+        kind, wanted = kind.removeprefix("application/cloudevents-batch"), BATCHED
+    elif kind.startswith("application/cloudevents"):
+        kind, wanted = kind.removeprefix("application/cloudevents"), STRUCTURED
+    elif kind in (LINES, "application/ndjson", "application/jsonl"):
+        return LINES
+    elif kind == JSON or kind.endswith("+json"):
+        return JSON
+    else:
+        kind, wanted = "?", ""
+    if kind != "+json" or not wanted:
+        raise UnsupportedMediaType(
+            f"send {STRUCTURED}, {BATCHED}, {LINES}, or {JSON} with ce- headers",
+            code="media_type_unsupported",
+            headers={"Accept": f"{STRUCTURED}, {BATCHED}, {LINES}, {JSON}"},
+        )
+    return wanted
+
+
+def binary_item(headers: Mapping[str, str], body: bytes) -> bytes:
+    """A binary-mode request as structured JSON. BadRequest for headers that are no CloudEvent."""
+    event: dict[str, Any] = {}
+    for name, value in headers.items():
+        if name.startswith("ce-"):
+            event[name.removeprefix("ce-")] = _header_value(name, value)
+    if "datacontenttype" in event:
+        raise BadRequest(
+            "in binary mode Content-Type says what the data is, not ce-datacontenttype", code="binary_invalid"
+        )
+    if not event:
+        raise BadRequest("binary mode needs the ce- headers; or send structured events", code="binary_invalid")
+    if body.strip():
+        try:
+            event["data"] = msgspec.Raw(body)
+            _decode(body)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+            raise unparsable(error) from error
+    event["datacontenttype"] = JSON
+    return _encode(event)
+
+
+def _header_value(name: str, value: str) -> str:
+    """Percent-decoding of the HTTP binding, and the older double-quoted form."""
+    if len(value) >= 2 and value[0] == value[-1] == '"':
+        value = re.sub(r"\\(.)", r"\1", value[1:-1])
+    try:
+        return unquote_to_bytes(value.encode("latin-1")).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise BadRequest(f"{name} is not percent-encoded UTF-8", code="binary_invalid") from error
+
+
+def check(raw: msgspec.Raw | bytes, arrival: Arrival) -> Accepted | Rejected:
+    """One item: the record to append, or why it is refused."""
+    if len(raw) > arrival.max_event:
+        return Rejected(
+            _id_of(raw), Wrong("event_too_large", "", f"over the limit of {arrival.max_event} bytes an event")
+        )
+    try:
+        item = _item(raw)
+    except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        return Rejected(_id_of(raw), _as_wrong(error))
+    unfit = _unfit(bytes(raw), item)
+    if unfit is not None:
+        return Rejected(item.id, unfit)
+    wrong = domain.wrong_attributes(item.id, item.source, item.type, item.subject, item.specversion) or _wrong_data(
+        item
+    )
+    if wrong is not None:
+        return Rejected(item.id, wrong)
+    times = domain.times_of(item.time, arrival.received_at, imported=arrival.import_name is not None)
+    if isinstance(times, Wrong):
+        return Rejected(item.id, times)
+    return Accepted(item.id, Record(_key(arrival.community_id, item), _value(bytes(raw), item, times, arrival)))
+
+
+def _unfit(raw: bytes, item: _Item) -> Wrong | None:
+    """What decodes here but not everywhere later: NUL (PostgreSQL's jsonb refuses it), nesting without end."""
+    if b"\\u0000" in raw:
+        return Wrong("nul_character", "", "strings must not contain the character U+0000")
+    if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(item.data) > MAX_DEPTH:
+        return Wrong("too_deep", "/data", f"nested deeper than {MAX_DEPTH} levels")
+    return None
+
+
+def _depth(value: Any) -> int:
+    level, depth = [value], 0
+    while level:
+        inner: list[Any] = []
+        for item in level:
+            if isinstance(item, dict | list):
+                inner.extend(item.values() if isinstance(item, dict) else item)
+        level, depth = inner, depth + 1
+    return depth
+
+
+def _wrong_data(item: _Item) -> Wrong | None:
+    for name in domain.RESERVED:
+        if getattr(item, name) is not None:
+            return Wrong("attribute_reserved", f"/{name}", "the server sets this attribute; leave it out")
+    if item.datacontenttype is not None and not _is_json(item.datacontenttype):
+        return Wrong("data_not_json", "/datacontenttype", "data is JSON here")
+    data = item.data
+    if data is None:
+        return _wrong_base64(item)
+    if item.data_base64 is not None:
+        return Wrong("data_twice", "/data_base64", "data and data_base64 exclude each other")
+    for name in ("actor", "author", "group"):
+        value = data.get(name)
+        if value is not None:
+            wrong = (
+                domain.wrong_identity(value, f"/data/{name}", member=name != "group")
+                if isinstance(value, str)
+                else Wrong("schema_violation", f"/data/{name}", "expected a string")
+            )
+            if wrong is not None:
+                return wrong
+    return None
+
+
+def _wrong_base64(item: _Item) -> Wrong | None:
+    if item.data_base64 is None:
+        return None
+    try:
+        content = base64.b64decode(item.data_base64, validate=True)
+        item.data = msgspec.json.decode(content, type=dict[str, Any])
+    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return Wrong("data_not_json", "/data_base64", "must be base64 of a JSON object")
+    return _wrong_data(msgspec.structs.replace(item, data_base64=None))
+
+
+def _is_json(media_type: str) -> bool:
+    kind = media_type.partition(";")[0].strip().lower()
+    return kind == JSON or kind.endswith("+json")
+
+
+def _key(community_id: UUID, item: _Item) -> bytes:
+    """`community:member`, so that one person's activities keep their order; without a person, the event's own."""
+    actor = item.data.get("actor") if item.data is not None else None
+    if actor:
+        return f"{community_id}:{identity_member_id(community_id, actor)}".encode()
+    return f"{community_id}:{hashlib.sha256(item.id.encode()).hexdigest()[:16]}".encode()
+
+
+def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
+    head = raw.rstrip()
+    null_time = item.time is None and b'"time"' in raw
+    if item.data is None or "text" in item.data or item.data_base64 is not None or null_time:
+        head = _rewritten(raw)
+    # The item is a JSON object that decoded, so its last byte is the closing brace.
+    parts = [head[:-1]]
+    if item.time is None:
+        parts.append(b',"time":"%s"' % _stamp(times.occurred))
+    parts.append(
+        b',"communityid":"%s","receivedtime":"%s","effectivetime":"%s","requestid":%s'
+        % (
+            str(arrival.community_id).encode(),
+            _stamp(arrival.received_at),
+            _stamp(times.effective),
+            _encode(arrival.request_id),
+        )
+    )
+    if arrival.import_name is not None:
+        parts.append(b',"importname":"%s"' % arrival.import_name.encode())
+    if times.clamped:
+        parts.append(b',"clamped":true')
+    if times.late:
+        parts.append(b',"late":true')
+    parts.append(b"}")
+    return b"".join(parts)
+
+
+def _rewritten(raw: bytes) -> bytes:
+    """The item with its text reduced, base64 data unpacked, and absent data as an empty object."""
+    event: dict[str, Any] = _decode(raw)
+    if "data_base64" in event:
+        event["data"] = _decode(base64.b64decode(event.pop("data_base64")))
+    event["data"] = domain.reduced(event.get("data") or {})
+    if event.get("time", "") is None:
+        del event["time"]
+    return _encode(event)
+
+
+def _stamp(instant: datetime) -> bytes:
+    return instant.astimezone(UTC).isoformat().replace("+00:00", "Z").encode()
+
+
+def _id_of(raw: msgspec.Raw | bytes) -> str | None:
+    try:
+        return _id_only(raw).id or None
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+
+
+def _as_wrong(error: Exception) -> Wrong:
+    """msgspec's message as code, pointer and sentence; it names types and places, never content."""
+    if isinstance(error, RecursionError):
+        return Wrong("too_deep", "", f"nested deeper than {MAX_DEPTH} levels")
+    if not isinstance(error, msgspec.ValidationError):
+        return Wrong("json_invalid", "", f"not JSON: {error}")
+    text = str(error)
+    match = _PATH.search(text)
+    path = match[1] if match else ""
+    pointer = re.sub(r"\[(\d+)\]", r"/\1", path.replace(".", "/"))
+    sentence = text[: match.start()] if match else text
+    missing = re.match(r"Object missing required field `(\w+)`", sentence)
+    if missing:
+        return Wrong("attribute_missing", f"{pointer}/{missing[1]}", f"{missing[1]} is required")
+    return Wrong("schema_violation", pointer, sentence[0].lower() + sentence[1:])
+
+
+def must_parse(body: bytes) -> None:
+    """BadRequest unless the body is JSON of any form."""
+    try:
+        _decode(body)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        if not isinstance(error, msgspec.ValidationError):
+            raise unparsable(error) from error
+    except RecursionError as error:
+        raise BadRequest(f"nested deeper than {MAX_DEPTH} levels", code="too_deep") from error
