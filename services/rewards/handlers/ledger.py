@@ -1,11 +1,34 @@
-"""The ledger."""
+"""The one way into the ledger: transactions, entries, balances, boards, levels, in that order and all or none.
+
+Whatever posts takes its locks in this order too (transactions, member accounts, system accounts, boards), so postings
+that overlap wait for each other and never in a circle. Statements per call are bounded, whatever the number of
+postings.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from uuid import UUID
 
+from kit.clock import uuid7
+from kit.copies import known_communities
 from kit.database import Tx
+from kit.days import local_day
+from kit.errors import Unavailable
+from services.rewards.domain.boards import Contribution
+from services.rewards.domain.ledger import (
+    DEFAULT_UNITS,
+    GRANT,
+    MINT,
+    REVERSAL,
+    SYSTEM_ACCOUNTS,
+    Posting,
+    check_amount,
+    digest,
+)
+from services.rewards.handlers import boards, levels
+from services.rewards.store import entries as reading
+from services.rewards.store import ledger as store
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,13 +48,125 @@ class Grant:
     reason: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What of some postings was new, and the members' balances (community, member, unit) afterwards."""
+
+    fresh: list[Posting]
+    balances: dict[tuple[UUID, UUID, str], int]
+
+
 async def post_grants(tx: Tx, grants: Sequence[Grant], *, history: Mapping[UUID, bool]) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
 
-    `history` says by source event whether it is imported history (missing: no).
+    `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
+    unit's minimum. Raises Unavailable for a community this service has not heard of yet: try again in a moment.
     """
-    return {}
+    if not grants:
+        return {}
+    places = await known_communities(tx, {g.community_id for g in grants})
+    postings = []
+    for grant in grants:
+        check_amount(grant.amount)
+        place = places.get(grant.community_id)
+        if place is None:
+            raise Unavailable(f"community {grant.community_id} is not known here yet", code="community_unknown")
+        day = local_day(grant.effective_at, place.zone, place.day_start)
+        postings.append(_posting(tx, grant, day))
+    done = await record(tx, postings, history=history)
+    return {p.idem_key: p.id for p in done.fresh}
+
+
+def _posting(tx: Tx, grant: Grant, day: date) -> Posting:
+    return Posting(
+        id=uuid7(tx.now),
+        community_id=grant.community_id,
+        idem_key=grant.idem_key,
+        payload_hash=digest(grant.member_id, grant.unit, grant.amount, grant.rule_id, grant.source_event_id),
+        kind=GRANT,
+        member_id=grant.member_id,
+        counter=MINT,
+        unit=grant.unit,
+        amount=grant.amount,
+        effective_at=grant.effective_at,
+        day=day,
+        scored=True,
+        rule_id=grant.rule_id,
+        rule_version=grant.rule_version,
+        source_event_id=grant.source_event_id,
+        reason=grant.reason,
+    )
+
+
+async def record(tx: Tx, postings: Sequence[Posting], *, history: Mapping[UUID, bool] | None = None) -> Recorded:
+    """Post those whose idempotency key is new, with everything that follows from them."""
+    return await finish(tx, await begin(tx, postings), history=history)
+
+
+async def begin(tx: Tx, postings: Sequence[Posting]) -> list[Posting]:
+    """Record the transactions; returns the postings that are new (of two with one key the first)."""
+    new = await store.add_transactions(tx, postings)
+    fresh = []
+    for posting in postings:
+        key = posting.community_id, posting.idem_key
+        if key in new:
+            new.discard(key)
+            fresh.append(posting)
+    return fresh
+
+
+async def finish(tx: Tx, fresh: list[Posting], *, history: Mapping[UUID, bool] | None = None) -> Recorded:
+    """Entries, balances, boards and levels of transactions that `begin` recorded."""
+    if not fresh:
+        return Recorded([], {})
+    await store.add_entries(tx, fresh)
+    after = await store.move(tx, fresh)
+    boarded = {(b.community_id, b.unit) for b in after if b.system and b.boards}
+    contributions = [_contribution(p, history or {}) for p in fresh if p.scored]
+    await boards.count(tx, [c for c in contributions if (c.community_id, c.unit) in boarded])
+    balances = {(b.community_id, b.owner_id, b.unit): b.balance for b in after if not b.system}
+    await levels.announce(tx, contributions, balances)
+    return Recorded(fresh, balances)
+
+
+def _contribution(posting: Posting, history: Mapping[UUID, bool]) -> Contribution:
+    return Contribution(
+        posting.community_id,
+        posting.member_id,
+        posting.unit,
+        posting.amount,
+        posting.effective_at,
+        posting.day,
+        taken_back=posting.kind == REVERSAL,
+        history=posting.source_event_id is not None and history.get(posting.source_event_id, False),
+    )
 
 
 async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
-    """Units, level table and board of communities that have none yet."""
+    """Units, system accounts, level table and the board `xp` for communities that have no units yet."""
+    wanted = set(community_ids)
+    missing = sorted(wanted - await store.places_of(tx, wanted))
+    if not missing:
+        return
+    new = await store.add_units(tx, [(c, unit) for c in missing for unit in DEFAULT_UNITS])
+    await store.open_system_accounts(tx, [(c, name, unit) for c, unit in new for name in SYSTEM_ACCOUNTS])
+    ready = sorted({c for c, _ in new})
+    await levels.add_defaults(tx, ready)
+    for community_id in ready:
+        await boards.add_default(tx, community_id)
+
+
+async def verify(tx: Tx) -> list[str]:
+    """What is wrong with the books, in words; [] when every transaction sums to zero, every balance is the sum of
+    its entries and every reversal is noted on its original. Reads the whole ledger."""
+    wrong = [f"transaction {r.transaction_id} sums to {r.sum} {r.unit}" for r in await reading.unbalanced_transactions(tx)]
+    wrong += [
+        f"account {r.owner_id} has {r.balance} {r.unit}, its entries sum to {r.sum}"
+        for r in await reading.wrong_balances(tx)
+    ]
+    wrong += [
+        f"transaction {r.transaction_id} notes {r.reversed} as taken back, the reversals took {r.sum}"
+        for r in await reading.wrong_reversals(tx)
+    ]
+    wrong += [f"all {unit} sum to {n}" for unit, n in (await reading.sum_of_balances(tx)).items() if n]
+    return wrong

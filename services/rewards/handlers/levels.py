@@ -1,0 +1,123 @@
+"""Levels: worked out from a balance whenever somebody asks, announced once each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from uuid import UUID
+
+from kit import outbox
+from kit.contracts.rewards import LevelReached
+from kit.database import Tx
+from kit.errors import Conflict, Unprocessable
+from services.rewards.domain import levels as domain
+from services.rewards.domain.boards import Contribution
+from services.rewards.domain.ledger import MOST
+from services.rewards.store import ledger as ledger_store
+from services.rewards.store import levels as store
+
+
+@dataclass(frozen=True, slots=True)
+class LevelVersion:
+    version: int
+    unit: str
+    scheme: domain.Scheme
+
+
+@dataclass(frozen=True, slots=True)
+class MemberLevel:
+    """`next` is None at the highest level."""
+
+    level: domain.Level
+    balance: int
+    unit: str
+    version: int
+    next: domain.Level | None
+
+
+async def announce(
+    tx: Tx, contributions: Sequence[Contribution], balances: Mapping[tuple[UUID, UUID, str], int]
+) -> None:
+    """Announce the levels that these changes led to; `balances` are those after them.
+
+    One that was announced before is not again, though the balance fell below it meanwhile. A change of the scheme by
+    itself announces nothing.
+    """
+    if not contributions:
+        return
+    versions = await store.current(tx, {c.community_id for c in contributions})
+    changes: dict[tuple[UUID, UUID], tuple[int, bool]] = {}
+    for c in contributions:
+        version = versions.get(c.community_id)
+        if version is not None and version.unit == c.unit:
+            amount, history = changes.get((c.community_id, c.member_id), (0, True))
+            changes[c.community_id, c.member_id] = amount + c.amount, history and c.history
+    passed = []
+    for (community_id, member_id), (change, _) in changes.items():
+        version = versions[community_id]
+        after = balances[community_id, member_id, version.unit]
+        scheme = domain.read(version.scheme)
+        passed += [(community_id, member_id, level) for level in domain.reached(scheme, after - change, after)]
+    new = await store.announce(tx, passed)
+    for community_id, member_id, level in passed:
+        if (community_id, member_id, level.level) in new:
+            event = LevelReached(
+                community_id=community_id,
+                member_id=member_id,
+                level=level.level,
+                name=level.name,
+                unit=versions[community_id].unit,
+                threshold=level.threshold,
+                history=changes[community_id, member_id][1],
+            )
+            outbox.add(tx, event)
+
+
+async def current(tx: Tx, community_id: UUID) -> LevelVersion:
+    """The version in force; the defaults before there is one."""
+    row = (await store.current(tx, [community_id])).get(community_id)
+    if row is None:
+        return LevelVersion(0, domain.DEFAULT_UNIT, domain.DEFAULT_SCHEME)
+    return LevelVersion(row.version, row.unit, domain.read(row.scheme))
+
+
+async def change(tx: Tx, community_id: UUID, unit: str, scheme: domain.Scheme, actor: str) -> LevelVersion:
+    """A new version, in force from now on. Conflict when somebody else made one at the same moment."""
+    domain.checked(scheme, MOST)
+    if unit not in await ledger_store.units_of(tx, community_id):
+        raise Unprocessable(f"there is no unit {unit!r}; see GET /v1/units", code="unit_unknown")
+    version = (await current(tx, community_id)).version + 1
+    if not await store.add_versions(tx, [_row(tx, community_id, version, unit, scheme, actor)]):
+        raise Conflict("somebody changed the levels at the same moment; read them again", code="version_changed")
+    return LevelVersion(version, unit, scheme)
+
+
+async def add_defaults(tx: Tx, community_ids: Sequence[UUID]) -> None:
+    """Version 1 of the levels every community begins with."""
+    scheme, unit = domain.DEFAULT_SCHEME, domain.DEFAULT_UNIT
+    await store.add_versions(tx, [_row(tx, c, 1, unit, scheme, "guildhall") for c in community_ids])
+
+
+def _row(
+    tx: Tx, community_id: UUID, version: int, unit: str, scheme: domain.Scheme, actor: str
+) -> dict[str, object]:
+    return {
+        "community_id": community_id,
+        "version": version,
+        "unit": unit,
+        "scheme": domain.written(scheme),
+        "actor": actor,
+        "created_at": tx.now,
+    }
+
+
+async def member_level(tx: Tx, community_id: UUID, member_id: UUID) -> MemberLevel:
+    """Where a member stands; level 1 with a balance of 0 for one who has no account yet."""
+    version = await current(tx, community_id)
+    balance = await store.balance(tx, community_id, member_id, version.unit)
+    number = version.scheme.level_at(balance)
+    return MemberLevel(
+        domain.level(version.scheme, number),
+        balance,
+        version.unit,
+        version.version,
+        domain.next_level(version.scheme, number),
+    )

@@ -1,0 +1,4 @@
+from kit.migrations import run
+from services.rewards.tables import metadata
+
+run(metadata)

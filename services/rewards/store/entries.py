@@ -1,0 +1,152 @@
+"""SQL that reads the ledger: entries with their transactions, accounts, and whether the books agree."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Row, and_, func, literal, select, tuple_
+
+from kit.database import Tx
+from services.rewards.tables.ledger import accounts, entries, transactions
+
+_other = entries.alias("other")
+_counter = accounts.alias("counter")
+_own = accounts.alias("own")
+
+
+def _entry_select() -> Any:
+    """One line with its transaction, and the name of its own and its counter account ("" for a member's)."""
+    own = and_(
+        _own.c.community_id == entries.c.community_id,
+        _own.c.owner_id == entries.c.owner_id,
+        _own.c.unit == entries.c.unit,
+    )
+    counter = and_(
+        _counter.c.community_id == entries.c.community_id,
+        _counter.c.owner_id == _other.c.owner_id,
+        _counter.c.unit == entries.c.unit,
+    )
+    sides = and_(_other.c.transaction_id == entries.c.transaction_id, _other.c.line == 1 - entries.c.line)
+    same = and_(transactions.c.community_id == entries.c.community_id, transactions.c.id == entries.c.transaction_id)
+    return select(
+        entries,
+        _own.c.name.label("own_name"),
+        _other.c.owner_id.label("counter_id"),
+        _counter.c.name.label("counter_name"),
+        *(c for c in transactions.c if c.name not in ("community_id", "id", "idem_key", "payload_hash")),
+    ).select_from(entries.join(transactions, same).join(_other, sides).join(_own, own).join(_counter, counter))
+
+
+async def entry(tx: Tx, community_id: UUID, transaction_id: UUID) -> Row[Any] | None:
+    """The member's line of a transaction."""
+    where = entries.c.transaction_id == transaction_id, entries.c.community_id == community_id, entries.c.line == 0
+    return await tx.first(_entry_select().where(*where))
+
+
+async def entries_among(tx: Tx, community_id: UUID, transaction_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """The members' lines of several transactions, by transaction."""
+    where = entries.c.community_id == community_id, entries.c.line == 0, entries.c.transaction_id.in_(transaction_ids)
+    return {row.transaction_id: row for row in await tx.all(_entry_select().where(*where))}
+
+
+async def lock_entry(tx: Tx, community_id: UUID, transaction_id: UUID) -> Row[Any] | None:
+    """The same, held against other reversals until the transaction ends."""
+    where = entries.c.transaction_id == transaction_id, entries.c.community_id == community_id, entries.c.line == 0
+    held = await tx.first(select(entries.c.line).where(*where).with_for_update())
+    return None if held is None else await entry(tx, community_id, transaction_id)
+
+
+async def entries_page(
+    tx: Tx,
+    community_id: UUID,
+    *,
+    owner_id: UUID,
+    unit_ids: Sequence[str],
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    after: tuple[datetime, UUID] | None = None,
+    before: tuple[datetime, UUID] | None = None,
+) -> list[Row[Any]]:
+    """An owner's lines in these units, latest effective first; `since` inclusive, `until` exclusive.
+
+    `after` and `before` are positions (effective_at, transaction id) that the page comes after or ends before.
+    """
+    place = tuple_(entries.c.effective_at, entries.c.transaction_id)
+    rows: list[Row[Any]] = []
+    # A unit at a time: within one the index gives the page in order, over several the database would sort them all.
+    for unit in unit_ids:
+        stmt = _entry_select().where(
+            entries.c.community_id == community_id, entries.c.owner_id == owner_id, entries.c.unit == unit
+        )
+        if since is not None:
+            stmt = stmt.where(entries.c.effective_at >= since)
+        if until is not None:
+            stmt = stmt.where(entries.c.effective_at < until)
+        if after is not None:
+            stmt = stmt.where(place < _position(after))
+        if before is not None:
+            stmt = stmt.where(place > _position(before))
+            stmt = stmt.order_by(entries.c.effective_at, entries.c.transaction_id)
+        else:
+            stmt = stmt.order_by(entries.c.effective_at.desc(), entries.c.transaction_id.desc())
+        rows += await tx.all(stmt.limit(limit))
+    rows.sort(key=lambda r: (r.effective_at, r.transaction_id), reverse=before is None)
+    return rows[:limit]
+
+
+def _position(at: tuple[datetime, UUID]) -> Any:
+    return tuple_(literal(at[0], entries.c.effective_at.type), literal(at[1], entries.c.transaction_id.type))
+
+
+async def accounts_of(tx: Tx, community_id: UUID, owner_id: UUID) -> list[Row[Any]]:
+    """All accounts of an owner, by unit."""
+    where = accounts.c.community_id == community_id, accounts.c.owner_id == owner_id
+    return await tx.all(select(accounts).where(*where).order_by(accounts.c.unit))
+
+
+async def system_balances(tx: Tx, community_id: UUID) -> list[Row[Any]]:
+    """(unit, name, balance) of the community's system accounts."""
+    where = accounts.c.community_id == community_id, accounts.c.system == 1
+    return await tx.all(select(accounts.c.unit, accounts.c.name, accounts.c.balance).where(*where))
+
+
+async def sum_of_balances(tx: Tx) -> dict[str, int]:
+    """Unit → sum of all balances of all communities; every one must be 0. Reads every account once."""
+    rows = await tx.all(select(accounts.c.unit, func.sum(accounts.c.balance).label("sum")).group_by(accounts.c.unit))
+    return {row.unit: int(row.sum) for row in rows}
+
+
+async def unbalanced_transactions(tx: Tx, most: int = 100) -> list[Row[Any]]:
+    """(transaction_id, unit, sum) of transactions that do not sum to zero in a unit; there must be none."""
+    total = func.sum(entries.c.amount)
+    by = entries.c.transaction_id, entries.c.unit
+    return await tx.all(select(*by, total.label("sum")).group_by(*by).having(total != 0).limit(most))
+
+
+async def wrong_balances(tx: Tx, most: int = 100) -> list[Row[Any]]:
+    """(owner_id, unit, balance, sum) of accounts whose balance is not the sum of their entries; must be none."""
+    by = entries.c.community_id, entries.c.owner_id, entries.c.unit
+    sums = select(*by, func.sum(entries.c.amount).label("sum")).group_by(*by).subquery()
+    same = and_(
+        sums.c.community_id == accounts.c.community_id,
+        sums.c.owner_id == accounts.c.owner_id,
+        sums.c.unit == accounts.c.unit,
+    )
+    found = func.coalesce(sums.c.sum, 0)
+    columns = accounts.c.owner_id, accounts.c.unit, accounts.c.balance, found.label("sum")
+    joined = accounts.outerjoin(sums, same)
+    return await tx.all(select(*columns).select_from(joined).where(found != accounts.c.balance).limit(most))
+
+
+async def wrong_reversals(tx: Tx, most: int = 100) -> list[Row[Any]]:
+    """(transaction_id, reversed, sum) where what was noted as taken back is not what the reversals took."""
+    back = entries.alias("back")
+    same = and_(transactions.c.community_id == entries.c.community_id, transactions.c.reverses == entries.c.transaction_id)
+    lines = and_(back.c.transaction_id == transactions.c.id, back.c.line == 0)
+    total = func.abs(func.coalesce(func.sum(back.c.amount), 0))
+    by = entries.c.transaction_id, entries.c.reversed
+    joined = entries.outerjoin(transactions, same).outerjoin(back, lines)
+    stmt = select(*by, total.label("sum")).select_from(joined).where(entries.c.line == 0).group_by(*by)
+    return await tx.all(stmt.having(total != entries.c.reversed).limit(most))

@@ -1,0 +1,255 @@
+"""SQL of the ledger. Balances change by adding, in the order of their keys, system accounts last."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, delete, select, update
+from sqlalchemy.exc import IntegrityError
+
+from kit.database import Tx, add_up, insert_many, insert_new, select_among
+from kit.errors import BadRequest
+from services.rewards.domain.ledger import MOST, REVERSAL, Posting, Unit, system_account_id
+from services.rewards.tables.ledger import accounts, entries, transactions, units
+
+ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """An account after a change. `boards` is how many boards count its unit; set on system accounts only."""
+
+    community_id: UUID
+    owner_id: UUID
+    unit: str
+    system: bool
+    balance: int
+    boards: int
+
+
+async def add_transactions(tx: Tx, postings: Sequence[Posting]) -> set[tuple[UUID, bytes]]:
+    """Record the transactions whose (community, idem_key) is new; returns those keys. Of two with one key the first."""
+    rows = [
+        {
+            "community_id": p.community_id,
+            "id": p.id,
+            "idem_key": p.idem_key,
+            "payload_hash": p.payload_hash,
+            "kind": p.kind,
+            "rule_id": p.rule_id,
+            "rule_version": p.rule_version,
+            "source_event_id": p.source_event_id,
+            "reverses": p.reverses,
+            "reason": p.reason,
+            "actor": p.actor,
+            "approver": p.approver,
+            "created_at": tx.now,
+        }
+        for p in postings
+    ]
+    new = await insert_new(tx, transactions, rows, key=("community_id", "idem_key"))
+    return {(community_id, bytes(key)) for community_id, key in new}
+
+
+async def remove_transactions(tx: Tx, community_id: UUID, ids: Sequence[UUID]) -> None:
+    """Take back transactions of this database transaction that were refused before any entry was written."""
+    same = transactions.c.community_id == community_id
+    await tx.execute(delete(transactions).where(same, transactions.c.id.in_(ids)))
+
+
+async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
+    """The two lines of each posting: the member's (0) and the system account's (1)."""
+    rows = []
+    for p in postings:
+        shared = {
+            "transaction_id": p.id,
+            "community_id": p.community_id,
+            "unit": p.unit,
+            "effective_at": p.effective_at,
+            "day": p.day,
+            "reversed": 0,
+        }
+        counter = system_account_id(p.community_id, p.counter)
+        scored = 0 if not p.scored else 2 if p.kind == REVERSAL else 1
+        rows.append({**shared, "line": 0, "owner_id": p.member_id, "amount": p.amount, "scored": scored})
+        rows.append({**shared, "line": 1, "owner_id": counter, "amount": -p.amount, "scored": 0})
+    await insert_many(tx, entries, rows)
+
+
+async def move(tx: Tx, postings: Sequence[Posting]) -> list[Balance]:
+    """Add the postings to the balances; every account concerned, after it. BadRequest when one leaves the range."""
+    changes: dict[tuple[int, UUID, UUID, str], tuple[str, int]] = {}
+    for p in postings:
+        system = system_account_id(p.community_id, p.counter)
+        for key, name, amount in (
+            ((0, p.community_id, p.member_id, p.unit), "", p.amount),
+            ((1, p.community_id, system, p.unit), p.counter, -p.amount),
+        ):
+            changes[key] = name, changes.get(key, ("", 0))[1] + amount
+    if any(abs(change) > MOST for _, change in changes.values()):
+        raise _overflow()
+    return await _add(tx, changes)
+
+
+async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], int]:
+    """The balances of member accounts (community, member, unit), held until the transaction ends.
+
+    Adding nothing takes the locks in the very order in which `move` takes them, and covers accounts that are new.
+    """
+    rows = await _add(tx, {(0, *key): ("", 0) for key in keys})
+    return {(r.community_id, r.owner_id, r.unit): r.balance for r in rows}
+
+
+async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int]]) -> list[Balance]:
+    rows = [
+        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "boards": 0}
+        for key, (name, change) in changes.items()
+    ]
+    columns = ("community_id", "owner_id", "unit", "system", "balance", "boards")
+    try:
+        after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance",), returning=columns)
+    except IntegrityError as error:
+        raise _overflow() from error
+    return [Balance(c, o, u, bool(s), b, n) for c, o, u, s, b, n in after]
+
+
+def _overflow() -> BadRequest:
+    return BadRequest(f"a balance lies between -{MOST} and {MOST}", code="balance_out_of_range")
+
+
+async def open_system_accounts(tx: Tx, keys: Iterable[tuple[UUID, str, str]]) -> None:
+    """Make sure that the system accounts (community, name, unit) are there."""
+    rows = [
+        {
+            "system": 1,
+            "community_id": community_id,
+            "owner_id": system_account_id(community_id, name),
+            "unit": unit,
+            "name": name,
+            "balance": 0,
+            "boards": 0,
+        }
+        for community_id, name, unit in keys
+    ]
+    await insert_new(tx, accounts, rows, key=ACCOUNT_KEY)
+
+
+async def count_boards(tx: Tx, community_id: UUID, unit: str, step: int) -> None:
+    """Add `step` to the number of boards on a unit, holding its system accounts: nobody posts to it meanwhile."""
+    await select_among(
+        tx,
+        accounts,
+        (accounts.c.community_id, accounts.c.owner_id, accounts.c.unit),
+        [(community_id, owner, unit) for owner in await _system_owners(tx, community_id, unit)],
+        lock=True,
+    )
+    where = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
+    await tx.execute(update(accounts).where(*where).values(boards=accounts.c.boards + step))
+
+
+async def _system_owners(tx: Tx, community_id: UUID, unit: str) -> list[UUID]:
+    where = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
+    return [r.owner_id for r in await tx.all(select(accounts.c.owner_id).where(*where))]
+
+
+async def posted(tx: Tx, community_id: UUID, idem_keys: Iterable[bytes]) -> dict[bytes, tuple[UUID, bytes]]:
+    """Transactions already there: idem_key → (id, payload hash)."""
+    rows = await select_among(
+        tx,
+        [transactions.c.idem_key, transactions.c.id, transactions.c.payload_hash],
+        (transactions.c.community_id, transactions.c.idem_key),
+        [(community_id, key) for key in idem_keys],
+    )
+    return {bytes(row.idem_key): (row.id, bytes(row.payload_hash)) for row in rows}
+
+
+async def note_reversed(tx: Tx, transaction_id: UUID, part: int) -> None:
+    """Both lines of a transaction were taken back by `part` (unsigned) more."""
+    where = entries.c.transaction_id == transaction_id
+    await tx.execute(update(entries).where(where).values(reversed=entries.c.reversed + part))
+
+
+# Units
+
+
+def to_unit(row: Any) -> Unit:
+    return Unit(
+        row.id,
+        row.name,
+        spendable=row.spendable,
+        minimum=row.minimum,
+        clawback=row.clawback,
+        approval_above=row.approval_above,
+        version=row.version,
+    )
+
+
+async def units_of(tx: Tx, community_id: UUID) -> dict[str, Unit]:
+    rows = await tx.all(select(units).where(units.c.community_id == community_id).order_by(units.c.created_at, units.c.id))
+    return {row.id: to_unit(row) for row in rows}
+
+
+async def add_units(tx: Tx, wanted: Iterable[tuple[UUID, Unit]]) -> set[tuple[UUID, str]]:
+    """Record the units that are new; returns (community, id) of those."""
+    rows = [
+        {
+            "community_id": community_id,
+            "id": unit.id,
+            "version": unit.version,
+            "name": unit.name,
+            "spendable": unit.spendable,
+            "minimum": unit.minimum,
+            "clawback": unit.clawback,
+            "approval_above": unit.approval_above,
+            "created_at": tx.now,
+        }
+        for community_id, unit in wanted
+    ]
+    return {(c, u) for c, u in await insert_new(tx, units, rows, key=("community_id", "id"))}
+
+
+async def change_unit(tx: Tx, community_id: UUID, unit: Unit) -> bool:
+    """Set everything of a unit, if it still has the version before `unit.version`."""
+    same = units.c.community_id == community_id, units.c.id == unit.id, units.c.version == unit.version - 1
+    values = {
+        "version": unit.version,
+        "name": unit.name,
+        "spendable": unit.spendable,
+        "minimum": unit.minimum,
+        "clawback": unit.clawback,
+        "approval_above": unit.approval_above,
+    }
+    return (await tx.execute(update(units).where(*same).values(**values))).rowcount == 1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """What an API posting needs to know of its community: zone, day start, the units asked for, members known."""
+
+    zone: str
+    day_start: int
+    units: dict[str, Unit]
+    members: set[UUID]
+
+
+async def place_of(tx: Tx, community_id: UUID, unit_ids: Iterable[str], member_ids: Iterable[UUID]) -> Place | None:
+    """All of it in one statement; None for a community this service has not heard of."""
+    known, members = tx.database.table("known_communities"), tx.database.table("known_members")
+    joined = known.outerjoin(
+        units, and_(units.c.community_id == known.c.community_id, units.c.id.in_(list(unit_ids)))
+    ).outerjoin(
+        members, and_(members.c.community_id == known.c.community_id, members.c.member_id.in_(list(member_ids)))
+    )
+    columns = select(known.c.zone, known.c.day_start, members.c.member_id, units)
+    rows = await tx.all(columns.select_from(joined).where(known.c.community_id == community_id))
+    if not rows:
+        return None
+    found = {row.id: to_unit(row) for row in rows if row.id is not None}
+    return Place(rows[0].zone, rows[0].day_start, found, {r.member_id for r in rows if r.member_id is not None})
+
+
+async def places_of(tx: Tx, community_ids: Iterable[UUID]) -> set[UUID]:
+    """Those of the communities that have units."""
+    rows = await select_among(tx, [units.c.community_id], units.c.community_id, list(community_ids))
+    return {row.community_id for row in rows}
