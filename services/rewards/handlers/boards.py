@@ -5,7 +5,6 @@ A score counts the entries by their own day, so a late event changes the board o
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from uuid import UUID
 
 from kit import outbox
@@ -88,9 +87,7 @@ async def _after(
     return out
 
 
-async def _write(
-    tx: Tx, before: dict[store.Key, store.Score], after: dict[store.Key, store.Score | None]
-) -> None:
+async def _write(tx: Tx, before: dict[store.Key, store.Score], after: dict[store.Key, store.Score | None]) -> None:
     await store.put_scores(tx, {key: new for key, new in after.items() if new is not None and new != before.get(key)})
     await store.remove_scores(tx, [key for key, new in after.items() if new is None and key in before])
     moves = [
@@ -143,7 +140,11 @@ async def create(tx: Tx, board: Board) -> Board:
     await ledger_store.count_boards(tx, board.community_id, board.unit, 1)
     if not await store.add_boards(tx, [board]):
         raise Conflict(f"there is a board {board.id!r} already", code="board_exists")
-    slots = {s.id: s for day in await store.days_with_entries(tx, board.community_id, board.unit) for s in slots_of(board, day)}
+    slots = {
+        s.id: s
+        for day in await store.days_with_entries(tx, board.community_id, board.unit)
+        for s in slots_of(board, day)
+    }
     await store.add_periods(tx, slots.values())
     await store.fill(tx, board.generation)
     return board

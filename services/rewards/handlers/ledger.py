@@ -159,7 +159,9 @@ async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
 async def verify(tx: Tx) -> list[str]:
     """What is wrong with the books, in words; [] when every transaction sums to zero, every balance is the sum of
     its entries and every reversal is noted on its original. Reads the whole ledger."""
-    wrong = [f"transaction {r.transaction_id} sums to {r.sum} {r.unit}" for r in await reading.unbalanced_transactions(tx)]
+    wrong = [
+        f"transaction {r.transaction_id} sums to {r.sum} {r.unit}" for r in await reading.unbalanced_transactions(tx)
+    ]
     wrong += [
         f"account {r.owner_id} has {r.balance} {r.unit}, its entries sum to {r.sum}"
         for r in await reading.wrong_balances(tx)

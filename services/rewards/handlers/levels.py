@@ -96,9 +96,7 @@ async def add_defaults(tx: Tx, community_ids: Sequence[UUID]) -> None:
     await store.add_versions(tx, [_row(tx, c, 1, unit, scheme, "guildhall") for c in community_ids])
 
 
-def _row(
-    tx: Tx, community_id: UUID, version: int, unit: str, scheme: domain.Scheme, actor: str
-) -> dict[str, object]:
+def _row(tx: Tx, community_id: UUID, version: int, unit: str, scheme: domain.Scheme, actor: str) -> dict[str, object]:
     return {
         "community_id": community_id,
         "version": version,

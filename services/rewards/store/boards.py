@@ -105,11 +105,15 @@ async def reached(tx: Tx, keys: Sequence[Key]) -> dict[Key, datetime]:
     any such entry are left out. For a few keys (each is a parameter of the statement)."""
     by = board_periods.c.slot, entries.c.owner_id
     latest = func.max(entries.c.effective_at, type_=entries.c.effective_at.type)
-    stmt = select(*by, latest.label("latest")).select_from(_counted()).where(
-        tuple_(*by).in_(keys),
-        # Says nothing new, but names the owners alone, which is what the index of entries begins with.
-        entries.c.owner_id.in_(list({member for _, member in keys})),
-        _contributes,
+    stmt = (
+        select(*by, latest.label("latest"))
+        .select_from(_counted())
+        .where(
+            tuple_(*by).in_(keys),
+            # Says nothing new, but names the owners alone, which is what the index of entries begins with.
+            entries.c.owner_id.in_(list({member for _, member in keys})),
+            _contributes,
+        )
     )
     return {(r.slot, r.owner_id): r.latest for r in await tx.all(stmt.group_by(*by))}
 
@@ -203,7 +207,8 @@ async def fill(tx: Tx, generation: UUID) -> None:
         .where(board_scores.c.slot.in_(select(board_periods.c.slot).where(board_periods.c.generation == generation)))
         .group_by(board_scores.c.slot, board_scores.c.negated)
     )
-    tallies, buckets = [], {}
+    tallies: list[dict[str, Any]] = []
+    buckets: dict[tuple[UUID, int], tuple[int, int]] = {}
     for row in await tx.all(counts):
         bucket = bucket_of(-row.negated)
         tallies.append({"slot": row.slot, "bucket": bucket, "score": -row.negated, "members": row.members})

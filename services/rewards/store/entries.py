@@ -143,7 +143,9 @@ async def wrong_balances(tx: Tx, most: int = 100) -> list[Row[Any]]:
 async def wrong_reversals(tx: Tx, most: int = 100) -> list[Row[Any]]:
     """(transaction_id, reversed, sum) where what was noted as taken back is not what the reversals took."""
     back = entries.alias("back")
-    same = and_(transactions.c.community_id == entries.c.community_id, transactions.c.reverses == entries.c.transaction_id)
+    same = and_(
+        transactions.c.community_id == entries.c.community_id, transactions.c.reverses == entries.c.transaction_id
+    )
     lines = and_(back.c.transaction_id == transactions.c.id, back.c.line == 0)
     total = func.abs(func.coalesce(func.sum(back.c.amount), 0))
     by = entries.c.transaction_id, entries.c.reversed

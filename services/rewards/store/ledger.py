@@ -186,7 +186,9 @@ def to_unit(row: Any) -> Unit:
 
 
 async def units_of(tx: Tx, community_id: UUID) -> dict[str, Unit]:
-    rows = await tx.all(select(units).where(units.c.community_id == community_id).order_by(units.c.created_at, units.c.id))
+    rows = await tx.all(
+        select(units).where(units.c.community_id == community_id).order_by(units.c.created_at, units.c.id)
+    )
     return {row.id: to_unit(row) for row in rows}
 
 

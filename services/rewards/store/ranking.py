@@ -103,8 +103,7 @@ def _above(policy: str) -> Any:
         .select_from(other)
         .where(
             and_(other.c.slot == board_scores.c.slot, other.c.negated == board_scores.c.negated),
-            tuple_(other.c.reached_at, other.c.member_id)
-            < tuple_(board_scores.c.reached_at, board_scores.c.member_id),
+            tuple_(other.c.reached_at, other.c.member_id) < tuple_(board_scores.c.reached_at, board_scores.c.member_id),
         )
         .scalar_subquery()
     )

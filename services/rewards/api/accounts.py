@@ -1,0 +1,60 @@
+"""What a member has, and how it came about."""
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from kit.http import Page, PageOf, problems
+from services.rewards.api.common import Db, Instant, ReaderOrMember, check_own
+from services.rewards.api.entry_models import EntryOut, entry_page
+from services.rewards.store import entries as reading
+from services.rewards.store import ledger as store
+
+router = APIRouter(tags=["rewards: ledger"])
+
+
+class AccountOut(BaseModel):
+    unit: str
+    name: str
+    balance: int = Field(description="Whole minor units; below 0 after something was taken back that was spent.")
+    available: int = Field(description="How much of it can be spent; 0 where the unit is not for spending.")
+
+
+class AccountsOut(BaseModel):
+    member_id: UUID
+    items: list[AccountOut]
+
+
+@router.get("/v1/accounts/{member_id}", responses=problems(400, 404, 422), summary="A member's balances")
+async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> AccountsOut:
+    """Every unit of the community, with 0 where nothing was posted yet."""
+    check_own(caller, member_id)
+    async with db.read() as tx:
+        units = await store.units_of(tx, caller.community_id)
+        rows = await reading.accounts_of(tx, caller.community_id, member_id)
+    balances = {row.unit: row.balance for row in rows}
+    items = []
+    for unit in units.values():
+        balance = balances.get(unit.id, 0)
+        available = max(balance - unit.minimum, 0) if unit.spendable else 0
+        items.append(AccountOut(unit=unit.id, name=unit.name, balance=balance, available=available))
+    return AccountsOut(member_id=member_id, items=items)
+
+
+@router.get(
+    "/v1/accounts/{member_id}/entries", responses=problems(400, 404, 422), summary="A member's entries, latest first"
+)
+async def get_account_entries(
+    member_id: UUID,
+    db: Db,
+    caller: ReaderOrMember,
+    paging: PageOf,
+    unit: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9]{0,29}$")] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
+) -> Page[EntryOut]:
+    check_own(caller, member_id)
+    async with db.read() as tx:
+        return await entry_page(tx, caller.community_id, member_id, paging, unit, since, until)

@@ -1,0 +1,202 @@
+"""Leaderboards."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from kit.auth import Principal
+from kit.clock import uuid7
+from kit.database import Tx
+from kit.http import PageOf, encode_cursor, problems
+from kit.idempotency import Reply, once
+from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
+from services.rewards.domain.boards import Board
+from services.rewards.handlers import boards as handlers
+from services.rewards.handlers import ranking
+from services.rewards.store import boards as store
+
+router = APIRouter(tags=["rewards: boards"])
+
+PeriodKind = Literal["all", "month", "week", "day"]
+TiePolicy = Literal["competition", "dense", "ordinal"]
+Kind = Annotated[PeriodKind, Query(description="Which of the board's periods.")]
+Key = Annotated[
+    str | None,
+    Query(max_length=10, description="2026-11-23, 2026-W48, 2026-11 or all; without it the present one."),
+]
+
+
+class BoardIn(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"id": "helpers", "name": "Helpers", "unit": "points", "tie_policy": "dense"}},
+    )
+
+    id: BoardId
+    name: Annotated[Text, Field(min_length=1, max_length=100)]
+    unit: UnitId
+    tie_policy: TiePolicy = Field("competition", description="1-2-2-4, 1-2-2-3 or 1-2-3-4.")
+    periods: list[PeriodKind] = Field(default=["all", "month", "week", "day"], min_length=1, max_length=4)
+
+
+class BoardOut(BaseModel):
+    """`periods` are kept all at once."""
+
+    id: str
+    name: str
+    unit: str
+    tie_policy: TiePolicy
+    periods: list[PeriodKind]
+    created_at: datetime
+
+
+class BoardsOut(BaseModel):
+    items: list[BoardOut]
+
+
+class PeriodOut(BaseModel):
+    kind: PeriodKind
+    key: str
+    start: datetime | None = Field(description="Inclusive; null for `all`.")
+    end: datetime | None = Field(description="Exclusive; null for `all`.")
+
+
+class LineOut(BaseModel):
+    rank: int
+    member_id: UUID
+    display_name: str
+    score: int
+    reached_at: datetime = Field(description="When the score was reached; decides among those who tie.")
+
+
+class BoardPage(BaseModel):
+    """Consecutive lines of one period of a board; `next` and `prev` are cursors for GET /v1/boards/{id}."""
+
+    board: BoardOut
+    period: PeriodOut
+    next_reset_at: datetime | None = Field(description="When the present period of this kind ends; null for `all`.")
+    total: int = Field(description="How many members are on it.")
+    items: list[LineOut]
+    me: LineOut | None = Field(description="The caller's (or `member`'s) line; null when not on the board.")
+    next: str | None
+    prev: str | None
+
+
+def _board(board: Board) -> BoardOut:
+    return BoardOut(**{name: getattr(board, name) for name in BoardOut.model_fields})
+
+
+def _line(line: ranking.Line) -> LineOut:
+    return LineOut(**{name: getattr(line, name) for name in LineOut.model_fields})
+
+
+def _page(lines: ranking.Lines, me: ranking.Line | None) -> BoardPage:
+    at, items = lines.window, lines.items
+    period = at.period
+    return BoardPage(
+        board=_board(at.board),
+        period=PeriodOut(kind=period.kind, key=period.key, start=period.start, end=period.end),  # type: ignore[arg-type]  # one of the four kinds
+        next_reset_at=at.next_reset_at,
+        total=lines.total,
+        items=[_line(line) for line in items],
+        me=_line(me) if me is not None else None,
+        next=_cursor("n", items[-1]) if items and lines.below else None,
+        prev=_cursor("p", items[0]) if items and lines.above else None,
+    )
+
+
+def _cursor(direction: str, line: ranking.Line) -> str:
+    return encode_cursor([direction, line.score, line.reached_at.isoformat(), str(line.member_id)])
+
+
+async def _me(tx: Tx, at: ranking.Window, principal: Principal, member: UUID | None) -> ranking.Line | None:
+    asked = member if member is not None else principal.member_id
+    return await ranking.standing(tx, at, asked) if asked is not None else None
+
+
+@router.get("/v1/boards", responses=problems(400, 404), summary="The community's boards")
+async def list_boards(db: Db, caller: ReaderOrMember) -> BoardsOut:
+    async with db.read() as tx:
+        boards = await store.boards_of(tx, caller.community_id)
+    return BoardsOut(items=[_board(board) for board in boards])
+
+
+@router.post(
+    "/v1/boards",
+    status_code=201,
+    response_model=BoardOut,
+    responses=problems(400, 404, 409, 422),
+    summary="A new board, filled from the entries there are",
+)
+async def create_board(request: Request, body: BoardIn, db: Db, caller: Writer) -> Response:
+    """Postings in its unit wait until it is filled."""
+
+    async def effect(tx: Tx) -> Reply:
+        board = Board(
+            caller.community_id,
+            body.id,
+            uuid7(tx.now),
+            body.name,
+            body.unit,
+            body.tie_policy,
+            tuple(dict.fromkeys(body.periods)),
+            tx.now,
+        )
+        return Reply(201, _board(await handlers.create(tx, board)))
+
+    return await once(request, db, caller, effect)
+
+
+@router.delete(
+    "/v1/boards/{board_id}", status_code=204, responses=problems(400, 404, 422), summary="Remove a board and its ranks"
+)
+async def delete_board(board_id: BoardPath, db: Db, caller: Writer) -> None:
+    """The ledger keeps every entry; a board made again under the same id begins from them."""
+    async with db.begin() as tx:
+        await handlers.delete(tx, caller.community_id, board_id)
+
+
+@router.get("/v1/boards/{board_id}", responses=problems(400, 404, 422), summary="A page of a board, with ranks")
+async def get_board(
+    board_id: BoardPath,
+    db: Db,
+    caller: ReaderOrMember,
+    paging: PageOf,
+    period: Kind = "all",
+    key: Key = None,
+    member: Annotated[UUID | None, Query(description="Whose line to show as `me`; default the token's member.")] = None,
+) -> BoardPage:
+    at = position(paging.cursor, int, datetime, UUID)
+    place: Any = tuple(at[1]) if at else None
+    backwards = at is not None and at[0] == "p"
+    async with db.read() as tx:
+        window = await ranking.window(tx, caller.community_id, board_id, period, key)
+        lines = await ranking.page(
+            tx, window, paging.limit, after=None if backwards else place, before=place if backwards else None
+        )
+        return _page(lines, await _me(tx, window, caller, member))
+
+
+@router.get(
+    "/v1/boards/{board_id}/around/{member_id}", responses=problems(400, 404, 422), summary="A member and who is near"
+)
+async def get_around(
+    board_id: BoardPath,
+    member_id: Annotated[UUID, Path()],
+    db: Db,
+    caller: ReaderOrMember,
+    above: Annotated[int, Query(ge=0, le=100, description="How many better ones.")] = 5,
+    below: Annotated[int, Query(ge=0, le=100, description="How many worse ones.")] = 5,
+    period: Kind = "all",
+    key: Key = None,
+) -> BoardPage:
+    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score."""
+    async with db.read() as tx:
+        window = await ranking.window(tx, caller.community_id, board_id, period, key)
+        lines = await ranking.around(tx, window, member_id, above, below)
+        me = next((line for line in lines.items if line.member_id == member_id), None)
+        return _page(lines, me)

@@ -1,0 +1,291 @@
+"""Entries: posting by hand, singly and in batches, reversing, approving, reading."""
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+from starlette.responses import Response
+
+from kit.contracts import identity_member_id
+from kit.copies import resolve_members
+from kit.database import Tx
+from kit.errors import FieldError, NotFound, Unprocessable
+from kit.http import Page, PageOf, encode_cursor, problems
+from kit.idempotency import Reply, once
+from services.rewards.api.common import Db, Instant, Reader, Text, UnitId, Writer, position
+from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
+from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
+from services.rewards.domain.ledger import system_account_id
+from services.rewards.handlers import adjusting
+from services.rewards.store import adjustments
+from services.rewards.store import entries as store
+
+router = APIRouter(tags=["rewards: ledger"])
+
+MOST_IN_BATCH = 500
+
+
+class NewEntry(BaseModel):
+    """An entry to post; minus takes. Whom it concerns is a `member_id` or an `identity`, one of the two."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    member_id: UUID | None = None
+    identity: Annotated[Text, Field(max_length=300, examples=["discord:8123"])] | None = None
+    unit: UnitId = "points"
+    amount: int = Field(description="Whole minor units; not 0. A spend is negative.", examples=[50])
+    kind: Literal["adjustment", "spend"] = "adjustment"
+    reason: Annotated[Text, Field(min_length=1, max_length=1000)] = Field(examples=["Helped at the meet-up"])
+    effective_at: Instant | None = Field(None, description="The day it counts for; default now, never later.")
+    allow_negative: bool = Field(False, description="An adjustment may take more than there is; a spend never.")
+    idempotency_key: Annotated[Text, Field(min_length=1, max_length=255)] | None = Field(
+        None, description="The same key posts once, singly or in a batch, whoever sends it."
+    )
+
+    @model_validator(mode="after")
+    def _one_member(self) -> "NewEntry":
+        if (self.member_id is None) == (self.identity is None):
+            raise ValueError("give member_id or identity, one of the two")
+        if self.kind == "spend" and self.allow_negative:
+            raise ValueError("a spend never takes more than there is")
+        return self
+
+
+class NewEntries(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    items: list[NewEntry] = Field(min_length=1, max_length=MOST_IN_BATCH)
+
+
+class Refusal(BaseModel):
+    status: int
+    code: str
+    detail: str
+
+
+class ItemOut(BaseModel):
+    """What became of one item. `id` is the entry's, for `waiting` the adjustment's that somebody has to approve."""
+
+    status: Literal["accepted", "duplicate", "waiting", "refused"]
+    id: UUID | None = None
+    problem: Refusal | None = None
+
+
+class ItemsOut(BaseModel):
+    items: list[ItemOut]
+
+
+class NewReversal(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    amount: int | None = Field(None, gt=0, description="How much of it, unsigned; default all that is left.")
+    reason: Annotated[Text, Field(min_length=1, max_length=1000)] = Field(examples=["Posted twice"])
+
+
+class AdjustmentOut(BaseModel):
+    """An adjustment above the unit's `approval_above`; posted once a second person approved it."""
+
+    id: UUID
+    state: Literal["waiting", "approved", "refused"]
+    kind: str
+    member_id: UUID
+    unit: str
+    amount: int
+    reason: str
+    actor: str
+    decided_by: str | None
+    decided_at: datetime | None
+    created_at: datetime
+
+
+async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry]) -> list[Wish]:
+    """The items with identities turned into members; Unprocessable names the identity that is none."""
+    computed: dict[int, UUID] = {}
+    for number, item in enumerate(items):
+        if item.identity is not None:
+            try:
+                computed[number] = identity_member_id(community_id, item.identity)
+            except ValueError as error:
+                wrong = FieldError(f"/items/{number}/identity", "identity_malformed", str(error))
+                raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
+    found = await resolve_members(tx, [(community_id, c) for c in computed.values()]) if computed else {}
+    out = []
+    for number, item in enumerate(items):
+        own = item.member_id
+        if own is None:
+            own = found[community_id, computed[number]]
+        out.append(
+            Wish(
+                kind=item.kind,
+                member_id=own,
+                unit=item.unit,
+                amount=item.amount,
+                reason=item.reason,
+                effective_at=item.effective_at,
+                allow_negative=item.allow_negative,
+                idempotency_key=item.idempotency_key,
+                # `member:{uuid}` names a member outright: it has to be one we know, like a `member_id`.
+                computed=item.identity is not None and not item.identity.startswith("member:"),
+            )
+        )
+    return out
+
+
+@router.post(
+    "/v1/entries",
+    status_code=201,
+    response_model=EntryOut,
+    responses={
+        200: {"model": EntryOut, "description": "There already: the original"},
+        202: {"model": AdjustmentOut, "description": "Waits for a second person"},
+        **problems(400, 404, 409, 422),
+    },
+    summary="Post an entry by hand",
+)
+async def post_entry(request: Request, body: NewEntry, db: Db, caller: Writer) -> Response:
+    async def effect(tx: Tx) -> Reply:
+        (wish,) = await _wishes(tx, caller.community_id, [body])
+        outcome = await adjusting.post_one(tx, caller.community_id, wish, caller.actor)
+        assert outcome.id is not None
+        if outcome.status == WAITING:
+            row = await adjustments.lock(tx, caller.community_id, outcome.id)
+            return Reply(202, _adjustment(row))
+        status = 201 if outcome.status == ACCEPTED else 200
+        return Reply(status, await _entry(tx, caller.community_id, outcome.id))
+
+    return await once(request, db, caller, effect)
+
+
+@router.post(
+    "/v1/entries/batch",
+    response_model=ItemsOut,
+    responses=problems(400, 404, 409, 422),
+    summary="Post up to 500 entries; each is answered for",
+)
+async def post_entries(request: Request, body: NewEntries, db: Db, caller: Writer) -> Response:
+    async def effect(tx: Tx) -> Reply:
+        wishes = await _wishes(tx, caller.community_id, body.items)
+        outcomes = await adjusting.post_many(tx, caller.community_id, wishes, caller.actor)
+        return Reply(200, ItemsOut(items=[_item(outcome) for outcome in outcomes]))
+
+    return await once(request, db, caller, effect)
+
+
+def _item(outcome: Outcome) -> ItemOut:
+    error = outcome.error
+    problem = None if error is None else Refusal(status=error.status, code=error.code, detail=error.message)
+    return ItemOut(status=outcome.status, id=outcome.id, problem=problem)  # type: ignore[arg-type]  # one of the four
+
+
+async def _entry(tx: Tx, community_id: UUID, entry_id: UUID) -> EntryOut:
+    row = await store.entry(tx, community_id, entry_id)
+    if row is None:
+        raise NotFound("no such entry", code="entry_unknown")
+    return entry_out(row)
+
+
+@router.get("/v1/entries", responses=problems(400, 404, 422), summary="Entries of one account, latest first")
+async def list_entries(
+    db: Db,
+    caller: Reader,
+    paging: PageOf,
+    member: Annotated[UUID | None, Query(description="A member's account.")] = None,
+    account: Annotated[
+        str, Query(max_length=100, pattern=r"^[a-z0-9:-]+$", description="A system account, when no member is given.")
+    ] = "mint",
+    unit: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9]{0,29}$")] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
+) -> Page[EntryOut]:
+    """Every grant has a line on `mint`, every adjustment on `adjust`, every spend on `burn`."""
+    owner = member if member is not None else system_account_id(caller.community_id, account)
+    async with db.read() as tx:
+        return await entry_page(tx, caller.community_id, owner, paging, unit, since, until)
+
+
+@router.get("/v1/entries/adjustments", responses=problems(400, 404, 422), summary="Adjustments that need approval")
+async def list_adjustments(
+    db: Db, caller: Reader, paging: PageOf, state: Literal["waiting", "approved", "refused"] | None = "waiting"
+) -> Page[AdjustmentOut]:
+    at = position(paging.cursor, UUID)
+    after = at[1][0] if at and at[0] == "n" else None
+    before = at[1][0] if at and at[0] == "p" else None
+    async with db.read() as tx:
+        rows = await adjustments.page(
+            tx, caller.community_id, state=state, limit=paging.limit + 1, after=after, before=before
+        )
+    more, rows = len(rows) > paging.limit, rows[: paging.limit]
+    if before is not None:
+        rows.reverse()
+    above, below = (more, True) if before is not None else (after is not None, more)
+    return Page(
+        items=[_adjustment(row) for row in rows],
+        next=encode_cursor(["n", str(rows[-1].id)]) if rows and below else None,
+        prev=encode_cursor(["p", str(rows[0].id)]) if rows and above else None,
+    )
+
+
+def _adjustment(row: Any) -> AdjustmentOut:
+    names = AdjustmentOut.model_fields
+    return AdjustmentOut(**{name: getattr(row, name) for name in names})
+
+
+@router.post(
+    "/v1/entries/adjustments/{adjustment_id}/approval",
+    status_code=201,
+    response_model=EntryOut,
+    responses={200: {"model": EntryOut, "description": "There already"}, **problems(400, 404, 409, 422)},
+    summary="Approve an adjustment that somebody else asked for; it is posted",
+)
+async def approve(request: Request, adjustment_id: UUID, db: Db, caller: Writer) -> Response:
+    async def effect(tx: Tx) -> Reply:
+        outcome = await adjusting.decide(tx, caller, adjustment_id, approve=True)
+        if outcome.error is not None:
+            raise outcome.error
+        assert outcome.id is not None
+        status = 200 if outcome.status == DUPLICATE else 201
+        return Reply(status, await _entry(tx, caller.community_id, outcome.id))
+
+    return await once(request, db, caller, effect)
+
+
+@router.post(
+    "/v1/entries/adjustments/{adjustment_id}/refusal",
+    response_model=AdjustmentOut,
+    responses=problems(400, 404, 409, 422),
+    summary="Refuse an adjustment; nothing is posted",
+)
+async def refuse(request: Request, adjustment_id: UUID, db: Db, caller: Writer) -> Response:
+    async def effect(tx: Tx) -> Reply:
+        outcome = await adjusting.decide(tx, caller, adjustment_id, approve=False)
+        assert outcome.status == REFUSED
+        return Reply(200, _adjustment(await adjustments.lock(tx, caller.community_id, adjustment_id)))
+
+    return await once(request, db, caller, effect)
+
+
+@router.get("/v1/entries/{entry_id}", responses=problems(400, 404, 422), summary="One entry")
+async def get_entry(entry_id: UUID, db: Db, caller: Reader) -> EntryOut:
+    async with db.read() as tx:
+        return await _entry(tx, caller.community_id, entry_id)
+
+
+@router.post(
+    "/v1/entries/{entry_id}/reversals",
+    status_code=201,
+    response_model=EntryOut,
+    responses=problems(400, 404, 409, 422),
+    summary="Take an entry back, in full or in part",
+)
+async def reverse(request: Request, entry_id: UUID, body: NewReversal, db: Db, caller: Writer) -> Response:
+    """Boards change in the period where the original counted. A second full reversal: 409 `already_reversed`."""
+
+    async def effect(tx: Tx) -> Reply:
+        reversal = await adjusting.reverse(
+            tx, caller.community_id, entry_id, amount=body.amount, reason=body.reason, actor=caller.actor
+        )
+        return Reply(201, await _entry(tx, caller.community_id, reversal))
+
+    return await once(request, db, caller, effect)

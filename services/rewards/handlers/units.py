@@ -1,0 +1,19 @@
+"""Units of a community."""
+
+from uuid import UUID
+
+from kit.database import Tx
+from kit.errors import Conflict
+from services.rewards.domain.ledger import SYSTEM_ACCOUNTS, Unit
+from services.rewards.store import ledger as store
+
+
+async def put(tx: Tx, community_id: UUID, unit: Unit) -> None:
+    """Create the unit (version 1), or change the one with the version before; Conflict when that one is gone."""
+    if unit.version > 1:
+        done = await store.change_unit(tx, community_id, unit)
+    else:
+        done = bool(await store.add_units(tx, [(community_id, unit)]))
+        await store.open_system_accounts(tx, [(community_id, name, unit.id) for name in SYSTEM_ACCOUNTS])
+    if not done:
+        raise Conflict("somebody changed this unit at the same moment; read it again", code="version_changed")

@@ -1,0 +1,33 @@
+"""What the rewards service does by itself: look whether the books are at zero, clear boards that are gone."""
+
+import asyncio
+
+from kit.metrics import LEDGER_SUM
+from kit.runtime import pause
+from kit.service import Loop, ServiceRuntime
+from services.rewards.store import boards as boards_store
+from services.rewards.store import entries as entries_store
+
+SUM_SECONDS = 60.0
+PURGE_SECONDS = 30.0
+
+
+async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Keep `guildhall_ledger_sum` fresh."""
+    while not stopping.is_set():
+        async with one.db.read() as tx:
+            sums = await entries_store.sum_of_balances(tx)
+        LEDGER_SUM.set(sum(abs(n) for n in sums.values()))
+        await pause(stopping, SUM_SECONDS)
+
+
+async def clear_boards(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Remove the rows of deleted boards, a few thousand a transaction."""
+    while not stopping.is_set():
+        async with one.db.begin() as tx:
+            removed = await boards_store.purge(tx)
+        if removed == 0:
+            await pause(stopping, PURGE_SECONDS)
+
+
+LOOPS = (Loop("ledger-sum", watch_sum), Loop("cleared-boards", clear_boards))

@@ -1,0 +1,24 @@
+"""The rewards service, wired."""
+
+from pathlib import Path
+
+from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
+from kit.service import Service
+from services.rewards.api import ROUTERS
+from services.rewards.handlers import SUBSCRIPTIONS
+from services.rewards.loops import LOOPS
+from services.rewards.tables import metadata
+
+SERVICE = Service(
+    name="rewards",
+    routers=ROUTERS,
+    subscriptions=SUBSCRIPTIONS,
+    publishes=(ActivityScored, LevelReached, BoardLed, PointsAdjusted),
+    metadata=metadata,
+    migrations=Path(__file__).parent / "migrations",
+    prefixes=(
+        "rules", "entries", "accounts", "boards", "checkins", "streaks", "challenges", "draws", "red-packets",
+        "levels", "badges", "votes", "funds", "shop", "games", "units", "events/*/decisions", "members/*/points",
+    ),
+    loops=LOOPS,
+)  # fmt: skip
