@@ -107,3 +107,12 @@ class SessionChanged:
     communities: tuple[UUID, ...]
     expires_at: datetime
     revoked_at: datetime | None
+
+
+@contract(MEMBERS_TOPIC, key=lambda e: f"day-change:{e.community_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DayChangeDue:
+    """Due work of the members service itself: the day begins (`due_at`) from which another zone or day start holds."""
+
+    community_id: UUID
+    due_at: datetime

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from kit.auth import COMMUNITY_SCOPES
 from kit.database import Tx
-from services.members.handlers import credentials, places
+from services.members.handlers import credentials, places, sessions
 from services.members.store import credentials as key_rows
 from services.members.store import places as place_rows
 
@@ -44,5 +44,5 @@ async def bootstrap(tx: Tx, *, community_name: str, zone: str, locale: str) -> B
         expires_at=None,
         created_by="guildhall up",
     )
-    token = await places.make_sign_in_link(tx, operator=OPERATOR)
+    token = await sessions.create_sign_in_link(tx, operator=OPERATOR, created_by="guildhall up")
     return Bootstrap(community.id, secret, token)

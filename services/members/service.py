@@ -4,6 +4,7 @@ from pathlib import Path
 
 from kit.contracts.members import (
     CommunityChanged,
+    DayChangeDue,
     IdentityLinked,
     KeyChanged,
     MemberChanged,
@@ -14,6 +15,7 @@ from kit.contracts.members import (
 from kit.service import Service
 from services.members.api import ROUTERS
 from services.members.handlers import SUBSCRIPTIONS
+from services.members.loops import LOOPS
 from services.members.tables import metadata
 
 SERVICE = Service(
@@ -28,6 +30,7 @@ SERVICE = Service(
         SigningKeyChanged,
         MemberTokensRevoked,
         SessionChanged,
+        DayChangeDue,
     ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
@@ -36,4 +39,5 @@ SERVICE = Service(
         "roles", "duties", "groups", "pairings", "segments", "tracks", "identities", "keys", "tokens", "sessions",
         "exports", "audit",
     ),
+    loops=LOOPS,
 )  # fmt: skip

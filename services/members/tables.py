@@ -1,6 +1,6 @@
 """Tables of the members service."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, LargeBinary, String, Table, Text, Uuid
 
 from kit.database import JsonText, UtcDateTime, metadata_for
 from kit.tables import SEQUENCE
@@ -15,6 +15,9 @@ communities = Table(
     Column("name", Text, nullable=False),
     Column("zone", String(64), nullable=False),
     Column("day_start", Integer, nullable=False),
+    Column("next_zone", String(64)),
+    Column("next_day_start", Integer),
+    Column("next_from", UtcDateTime),
     Column("locale", String(35), nullable=False),
     Column("state", String(20), nullable=False),
     Column("charter", JsonText, nullable=False),
@@ -29,14 +32,19 @@ members = Table(
     Column("id", Uuid, primary_key=True),
     Column("version", BigInteger, nullable=False),
     Column("display_name", Text, nullable=False),
+    # The name without case as UTF-8 bytes: bytes compare alike on both engines, so a prefix is a range of an index.
+    Column("name_key", LargeBinary, nullable=False),
     Column("state", String(20), nullable=False),
     Column("state_at", UtcDateTime, nullable=False),
+    Column("settled_at", UtcDateTime),
+    Column("held", Boolean, nullable=False),
     Column("kind", String(20), nullable=False),
     Column("locale", String(35)),
     Column("zone", String(64)),
     Column("created_at", UtcDateTime, nullable=False),
     Column("changed_at", UtcDateTime, nullable=False),
     Index("ix_members_created", "community_id", "created_at", "id"),
+    Index("ix_members_name", "community_id", "name_key", "id"),
     Index("ix_members_state", "community_id", "state", "created_at", "id"),
 )
 
@@ -47,7 +55,8 @@ identities = Table(
     Column("identity", String(300), primary_key=True),
     Column("member_id", Uuid, nullable=False),
     Column("version", BigInteger, nullable=False),
-    Column("linked", Integer, nullable=False),
+    Column("linked", Boolean, nullable=False),
+    Column("first_seen_at", UtcDateTime),
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_identities_member", "community_id", "member_id"),
 )
@@ -62,6 +71,7 @@ transitions = Table(
     Column("to_state", String(20), nullable=False),
     Column("actor", String(200), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("rule", String(100)),
     Column("effective_at", UtcDateTime, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Index("ix_transitions_member", "community_id", "member_id", "seq"),
@@ -74,6 +84,16 @@ link_codes = Table(
     Column("hash", String(64), primary_key=True),
     Column("member_id", Uuid, nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
+)
+
+link_attempts = Table(
+    "link_attempts",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("identity", String(300), primary_key=True),
+    Column("period", BigInteger, primary_key=True),
+    Column("attempts", Integer, nullable=False),
+    Index("ix_link_attempts_period", "period"),
 )
 
 keys = Table(
@@ -104,6 +124,7 @@ signing_keys = Table(
     Column("x", String(64), nullable=False),
     Column("sealed", LargeBinary, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("signs_from", UtcDateTime, nullable=False),
     Column("retired_at", UtcDateTime),
 )
 
@@ -130,6 +151,8 @@ sign_in_links = Table(
     metadata,
     Column("hash", String(64), primary_key=True),
     Column("operator", String(100), nullable=False),
+    Column("communities", JsonText, nullable=False),
+    Column("created_by", String(200), nullable=False),
     Column("expires_at", UtcDateTime, nullable=False),
 )
 

@@ -1,5 +1,12 @@
 """HTTP of the members service."""
 
-from services.members.api import communities, keys, people, sessions, tokens
+from services.members.api import communities, identities, keys, members, sessions, tokens
 
-ROUTERS = (communities.router, people.router, keys.router, tokens.router, sessions.router)
+ROUTERS = (
+    communities.router,
+    members.router,
+    identities.router,
+    keys.router,
+    tokens.router,
+    sessions.router,
+)

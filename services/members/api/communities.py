@@ -1,40 +1,40 @@
 """`/v1/communities`: the charter, zone and day of a community."""
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter, Request
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, JsonValue
 from starlette.responses import Response
 
-from kit import copies
-from kit.days import zone_named
+from kit.auth import COOKIE, ROLES, Principal, check_scopes
+from kit.auth import caller as caller_of
+from kit.database import Tx
 from kit.errors import Forbidden, NotFound
 from kit.http import Page, PageOf, check_if_match, etag, problems
 from kit.idempotency import Reply, once
-from services.members.api.common import CommunityWriter, Db, Reader
+from kit.service import ServiceRuntime
+from services.members.api.common import (
+    SOME_ID,
+    SOME_TIME,
+    CommunityWriter,
+    DayStart,
+    Db,
+    Locale,
+    Name,
+    One,
+    Prose,
+    Reader,
+    Zone,
+    shown,
+)
+from services.members.api.paging import page_of, seek
 from services.members.domain import day_start_minutes, day_start_text
-from services.members.handlers import places
+from services.members.handlers import places, sessions
+from services.members.store import places as store
 
 router = APIRouter(tags=["communities"])
-
-
-def _zone(name: str) -> str:
-    zone_named(name)
-    return name
-
-
-def _day_start(text: str) -> str:
-    day_start_minutes(text)
-    return text
-
-
-Zone = Annotated[str, Field(max_length=64, description="IANA zone."), AfterValidator(_zone)]
-DayStart = Annotated[str, Field(max_length=5, description="When the day begins, HH:MM."), AfterValidator(_day_start)]
-Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, description="BCP 47.")]
-Name = Annotated[str, Field(min_length=1, max_length=100)]
-Prose = Annotated[str, Field(max_length=4000)]
 
 EXAMPLE: dict[str, JsonValue] = {
     "name": "Night Readers",
@@ -42,6 +42,18 @@ EXAMPLE: dict[str, JsonValue] = {
     "day_start": "04:00",
     "locale": "zh-CN",
     "purpose": "Read.",
+    "audience": "Who reads at night.",
+    "gives": "A page of notes a week.",
+    "gets": "Company.",
+}
+SHOWN: dict[str, JsonValue] = {
+    **EXAMPLE,
+    "id": SOME_ID,
+    "version": 1,
+    "next_day": None,
+    "state": "active",
+    "created_at": SOME_TIME,
+    "changed_at": SOME_TIME,
 }
 
 
@@ -73,12 +85,23 @@ class CommunityPatch(BaseModel):
     gets: Prose | None = None
 
 
+class NextDay(BaseModel):
+    """What will hold from the beginning of the community's next day."""
+
+    zone: str
+    day_start: str
+    begins: datetime
+
+
 class CommunityOut(BaseModel):
+    """`next_day` is null unless a change of zone or day start is on its way."""
+
     id: UUID
     version: int
     name: str
     zone: str
     day_start: str
+    next_day: NextDay | None
     locale: str
     state: str
     purpose: str
@@ -93,32 +116,59 @@ def _out(row: Any) -> CommunityOut:
     fields = {name: getattr(row, name) for name in ("id", "version", "name", "zone", "locale", "state")}
     charter = {name: row.charter.get(name, "") for name in places.CHARTER_FIELDS}
     times = {"created_at": row.created_at, "changed_at": row.changed_at}
-    return CommunityOut(**fields, **charter, **times, day_start=day_start_text(row.day_start))
+    following = None
+    if row.next_from is not None:
+        following = NextDay(zone=row.next_zone, day_start=day_start_text(row.next_day_start), begins=row.next_from)
+    return CommunityOut(**fields, **charter, **times, day_start=day_start_text(row.day_start), next_day=following)
 
 
-@router.get("/v1/communities", summary="The communities of this credential", responses=problems(400, 422))
-async def list_communities(db: Db, caller: Reader, paging: PageOf) -> Page[CommunityOut]:
-    """The one the credential is for, or that `Guildhall-Community` names; an operator of all sees all."""
-    async with db.read() as tx:
-        ids = [caller.community_id]
-        if caller.kind == "operator":
-            ids = [i for i in await copies.all_known_communities(tx) if await _may_see(tx, caller, i)]
-        rows = [await places.existing_community(tx, i) for i in ids]
-    return Page[CommunityOut](items=[_out(row) for row in rows][: paging.limit], next=None, prev=None)
+async def _session(tx: Tx, request: Request) -> Any:
+    return await sessions.session_of(tx, secret=request.cookies.get(COOKIE, ""))
 
 
-async def _may_see(tx: Any, caller: Any, community_id: UUID) -> bool:
-    operator = await places.operator_communities(tx, caller.id)
-    return not operator or str(community_id) in operator
+async def _reach(one: ServiceRuntime, request: Request) -> list[UUID]:
+    """The communities a credential sees; empty means all.
+
+    An operator of several need not name one to learn which there are.
+    """
+    if request.headers.get("authorization") or COOKIE not in request.cookies:
+        principal = await caller_of(one, request)
+        check_scopes(principal, ("members:read",))
+        return [principal.community_id]
+    async with one.db.read() as tx:
+        session = await _session(tx, request)
+    if "members:read" not in ROLES.get(session.role, ()):
+        raise Forbidden("this role does not read members", code="scope_missing", scope="members:read")
+    return [UUID(c) for c in session.communities]
 
 
-@router.post("/v1/communities", summary="Found a community", status_code=201, responses=problems(400, 409, 422))
-async def create_community(request: Request, db: Db, caller: CommunityWriter, body: CommunityIn) -> CommunityOut:
-    """Only an operator founds one: a key belongs to its community."""
-    if caller.kind != "operator":
-        raise Forbidden("only an operator founds a community: sign in", code="operator_required")
+@router.get(
+    "/v1/communities",
+    summary="The communities of this credential, oldest first",
+    responses={**problems(400, 404, 422), **shown(200, {"items": [SHOWN], "next": None, "prev": None})},
+)
+async def list_communities(request: Request, one: One, paging: PageOf) -> Page[CommunityOut]:
+    """The one the credential is for (or that `Guildhall-Community` names); an operator sees all of theirs."""
+    place = seek(paging, datetime, UUID)
+    ids = await _reach(one, request)
+    async with one.db.read() as tx:
+        found = await store.page_of_communities(tx, ids=ids, limit=paging.limit, seek=place)
+    return page_of([_out(row) for row in found.rows], found, "created_at", "id")
 
-    async def effect(tx: Any) -> Reply:
+
+@router.post(
+    "/v1/communities",
+    summary="Found a community",
+    status_code=201,
+    response_model=CommunityOut,
+    responses={**problems(400, 404, 409, 422), **shown(201, SHOWN)},
+)
+async def create_community(request: Request, db: Db, caller: CommunityWriter, body: CommunityIn) -> Response:
+    """Only an operator of the whole installation founds one: keys and other operators belong to theirs."""
+
+    async def effect(tx: Tx) -> Reply:
+        if caller.kind != "operator" or (await _session(tx, request)).communities:
+            raise Forbidden("only an operator of all communities founds one: sign in", code="operator_required")
         charter = {name: getattr(body, name) for name in places.CHARTER_FIELDS}
         row = await places.create_community(
             tx,
@@ -130,34 +180,41 @@ async def create_community(request: Request, db: Db, caller: CommunityWriter, bo
         )
         return Reply(201, _out(row), {"ETag": etag(row.version), "Location": f"/v1/communities/{row.id}"})
 
-    return await once(request, db, caller, effect)  # type: ignore[return-value]  # a Response stands for the model
+    return await once(request, db, caller, effect)
 
 
-@router.get("/v1/communities/{id}", summary="One community", responses=problems(404, 422))
+def _own(principal: Principal, id: UUID) -> UUID:
+    if id != principal.community_id:
+        raise NotFound("no such community", code="community_unknown")
+    return id
+
+
+@router.get("/v1/communities/{id}", summary="One community", responses={**problems(400, 404, 422), **shown(200, SHOWN)})
 async def get_community(db: Db, caller: Reader, id: UUID, response: Response) -> CommunityOut:
     async with db.read() as tx:
-        row = await _own(tx, caller, id)
+        row = await places.existing_community(tx, _own(caller, id))
     response.headers["ETag"] = etag(row.version)
     return _out(row)
 
 
-async def _own(tx: Any, caller: Any, id: UUID, *, lock: bool = False) -> Any:
-    if id != caller.community_id:
-        raise NotFound("no such community", code="community_unknown")
-    return await places.existing_community(tx, id, lock=lock)
-
-
-@router.patch("/v1/communities/{id}", summary="Change a community", responses=problems(400, 404, 412, 422))
+@router.patch(
+    "/v1/communities/{id}",
+    summary="Change a community",
+    responses={**problems(400, 404, 412, 422), **shown(200, {**SHOWN, "version": 2})},
+)
 async def change_community(
     request: Request, db: Db, caller: CommunityWriter, id: UUID, body: CommunityPatch, response: Response
 ) -> CommunityOut:
-    """A new zone or day start counts from the change on; days that were counted stay as they were."""
+    """Another zone or day start holds from the community's next day on and stands in `next_day` until then."""
     changes = body.model_dump(exclude_none=True)
     if "day_start" in changes:
         changes["day_start"] = day_start_minutes(changes["day_start"])
     async with db.begin() as tx:
-        row = await _own(tx, caller, id, lock=True)
-        check_if_match(request, row.version)
-        row = await places.change_community(tx, row, changes)
+        row = await places.change_community(
+            tx,
+            community_id=_own(caller, id),
+            changes=changes,
+            if_match=lambda version: check_if_match(request, version),
+        )
     response.headers["ETag"] = etag(row.version)
     return _out(row)

@@ -1,30 +1,21 @@
-"""API keys and member tokens: made, rotated, revoked, announced to every service."""
+"""API keys: made, rotated, revoked, announced to every service."""
 
-import base64
-import hashlib
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import jwt
-from cryptography.fernet import Fernet
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat, PublicFormat
-
 from kit import copies, outbox
-from kit.auth import AUDIENCE, COMMUNITY_SCOPES, Principal, new_key
+from kit.auth import COMMUNITY_SCOPES, Principal, new_key
 from kit.clock import uuid7
 from kit.contracts import Envelope
-from kit.contracts.members import KeyChanged, MemberTokensRevoked, SigningKeyChanged
+from kit.contracts.members import KeyChanged
 from kit.contracts.platform import KeyUsed
-from kit.database import Tx, try_lock
+from kit.database import Tx
 from kit.errors import Conflict, FieldError, Forbidden, NotFound, Unprocessable
 from services.members import domain
-from services.members.handlers.people import existing
 from services.members.store import credentials
 
-TOKEN_SECONDS = 900
-SIGNING_KEY_GRACE = timedelta(seconds=2 * TOKEN_SECONDS)
+LONGEST = timedelta(days=3660)
 
 
 async def _announce_key(tx: Tx, row: dict[str, Any]) -> None:
@@ -55,9 +46,13 @@ async def create_key(
     expires_at: datetime | None,
     created_by: str,
     held: frozenset[str] = COMMUNITY_SCOPES,
+    maker_mode: str = "live",
     successor_of: UUID | None = None,
 ) -> tuple[dict[str, Any], str]:
-    """A new key: its row, and the secret that is shown once. `held` are the scopes its maker has to give."""
+    """A new key: its row, and the secret that is shown once. `held` are the scopes its maker has to give.
+
+    A key cannot give what its maker lacks: scopes, and the right to send outside that a test key has not.
+    """
     unknown = domain.unknown_scopes(scopes, COMMUNITY_SCOPES)
     if unknown:
         known = ", ".join(sorted(COMMUNITY_SCOPES))
@@ -68,6 +63,8 @@ async def create_key(
         raise Forbidden(
             f"a key cannot give what its maker lacks: {', '.join(beyond)}", code="scope_missing", scope=beyond[0]
         )
+    if mode == "live" and maker_mode != "live":
+        raise Forbidden("a test key makes test keys only", code="mode_missing")
     secret, digest = new_key(mode)
     row = {
         "id": uuid7(tx.now),
@@ -79,7 +76,7 @@ async def create_key(
         "kind": kind,
         "mode": mode,
         "scopes": sorted(set(scopes)),
-        "expires_at": expires_at,
+        "expires_at": _checked_expiry(tx, expires_at),
         "revoked_at": None,
         "successor_of": successor_of,
         "last_used_at": None,
@@ -89,6 +86,15 @@ async def create_key(
     await credentials.add_key(tx, row=row)
     await _announce_key(tx, row)
     return row, secret
+
+
+def _checked_expiry(tx: Tx, expires_at: datetime | None) -> datetime | None:
+    if expires_at is None:
+        return None
+    if not tx.now < expires_at <= tx.now + LONGEST:
+        wrong = FieldError("/expires_at", "expiry_out_of_range", "a moment to come, within ten years")
+        raise Unprocessable("a key expires in the future, within ten years", errors=[wrong])
+    return expires_at.astimezone(UTC)
 
 
 async def existing_key(tx: Tx, community_id: UUID, key_id: UUID, *, lock: bool = False) -> dict[str, Any]:
@@ -105,6 +111,8 @@ async def rotate_key(
     old = await existing_key(tx, community_id, key_id, lock=True)
     if old["revoked_at"] is not None:
         raise Conflict("this key was rotated or revoked already", code="key_revoked")
+    if old["expires_at"] is not None and old["expires_at"] <= tx.now:
+        raise Conflict("this key has expired; make a new one", code="key_expired")
     made = await create_key(
         tx,
         community_id=community_id,
@@ -115,6 +123,7 @@ async def rotate_key(
         expires_at=old["expires_at"],
         created_by=principal.actor,
         held=principal.scopes,
+        maker_mode=principal.mode,
         successor_of=key_id,
     )
     await end_key(tx, old, tx.now + overlap)
@@ -136,77 +145,3 @@ async def note_use(tx: Tx, batch: list[Envelope[KeyUsed]]) -> None:
         event = envelope.event
         uses[event.key_id] = max(event.used_at, uses.get(event.key_id, event.used_at))
     await credentials.mark_used(tx, uses=uses)
-
-
-def _box(secret_key: str) -> Fernet:
-    """Private keys rest encrypted under the installation's secret."""
-    digest = hashlib.sha256(b"guildhall signing keys\n" + secret_key.encode()).digest()
-    return Fernet(base64.urlsafe_b64encode(digest))
-
-
-async def rotate_signing_key(tx: Tx, *, secret_key: str) -> str:
-    """A new key signs from now on; the old ones verify until the last token they signed is over. Returns its kid."""
-    private = Ed25519PrivateKey.generate()
-    raw = private.private_bytes(Encoding.Raw, PrivateFormat.Raw, NoEncryption())
-    x = (
-        base64.urlsafe_b64encode(private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw))
-        .rstrip(b"=")
-        .decode()
-    )
-    kid = hashlib.sha256(x.encode()).hexdigest()[:16]
-    for row in await credentials.signing_keys(tx):
-        if row.retired_at is None:
-            retired = tx.now + SIGNING_KEY_GRACE
-            await credentials.retire_signing_key(tx, kid=row.kid, version=row.version + 1, retired_at=retired)
-            await _announce_signing_key(tx, row.kid, row.version + 1, row.x, row.created_at, retired)
-    sealed = _box(secret_key).encrypt(raw)
-    row = {"kid": kid, "version": 1, "x": x, "sealed": sealed, "created_at": tx.now, "retired_at": None}
-    await credentials.add_signing_key(tx, row=row)
-    await _announce_signing_key(tx, kid, 1, x, tx.now, None)
-    return kid
-
-
-async def _announce_signing_key(
-    tx: Tx, kid: str, version: int, x: str, created_at: datetime, retired_at: datetime | None
-) -> None:
-    event = SigningKeyChanged(kid=kid, version=version, x=x, created_at=created_at, retired_at=retired_at)
-    outbox.add(tx, event)
-    await copies.apply(tx, [event])
-
-
-async def make_token(
-    tx: Tx, *, community_id: UUID, member_id: UUID, seconds: int, secret_key: str
-) -> tuple[str, datetime]:
-    """A token for one member and when it ends. NotFound for nobody, Conflict for one who is out."""
-    member = await existing(tx, community_id, member_id)
-    if member.state in ("removed", "banned", "erased", "rejected"):
-        raise Conflict(f"this member is {member.state} and gets no token", code="member_out")
-    signing = next((k for k in await credentials.signing_keys(tx) if k.retired_at is None), None)
-    if signing is None:
-        # Two replicas that both find no key make one after the other.
-        if not await try_lock(tx, "first signing key"):
-            raise Conflict("the first signing key is being made; try again", code="try_again", retry_after=1)
-        await rotate_signing_key(tx, secret_key=secret_key)
-        signing = (await credentials.signing_keys(tx))[0]
-    private = Ed25519PrivateKey.from_private_bytes(_box(secret_key).decrypt(signing.sealed))
-    expires = tx.now + timedelta(seconds=seconds)
-    claims = {
-        "sub": str(member_id),
-        "community": str(community_id),
-        "aud": AUDIENCE,
-        "jti": str(uuid7(tx.now)),
-        "iat": int(tx.now.timestamp()),
-        "exp": int(expires.timestamp()),
-    }
-    return jwt.encode(claims, private, algorithm="EdDSA", headers={"kid": signing.kid}), expires
-
-
-async def revoke_tokens(tx: Tx, *, community_id: UUID, member_id: UUID) -> None:
-    """Every token this member holds now is void, within seconds everywhere."""
-    await existing(tx, community_id, member_id)
-    version = int(tx.now.timestamp() * 1_000_000)
-    row = {"community_id": community_id, "member_id": member_id, "version": version, "issued_before": tx.now}
-    await credentials.revoke_tokens(tx, row=row)
-    event = MemberTokensRevoked(community_id=community_id, member_id=member_id, version=version, issued_before=tx.now)
-    outbox.add(tx, event)
-    await copies.apply(tx, [event])

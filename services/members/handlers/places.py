@@ -1,20 +1,17 @@
-"""Communities and the operators who run them."""
+"""Communities: their charter, their zone and when their day begins."""
 
-import secrets
-from datetime import timedelta
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 from kit import copies, outbox
-from kit.auth import hash_secret
 from kit.clock import uuid7
-from kit.contracts.members import CommunityChanged, SessionChanged
+from kit.contracts import Envelope
+from kit.contracts.members import CommunityChanged, DayChangeDue
 from kit.database import Tx
-from kit.errors import NotFound, Unauthorized
+from kit.days import day_bounds, local_day
+from kit.errors import NotFound
 from services.members.store import places
-
-LINK_LIFETIME = timedelta(minutes=15)
-SESSION_LIFETIME = timedelta(days=14)
 
 CHARTER_FIELDS = ("purpose", "audience", "gives", "gets")
 
@@ -66,69 +63,65 @@ async def existing_community(tx: Tx, community_id: UUID, *, lock: bool = False) 
     return row
 
 
-async def change_community(tx: Tx, row: Any, changes: dict[str, Any]) -> Any:
-    """Write changed fields as a new version; `charter` parts are merged."""
-    charter = {**row.charter, **{k: changes.pop(k) for k in CHARTER_FIELDS if k in changes}}
-    values = {**changes, "charter": charter, "version": row.version + 1, "changed_at": tx.now}
-    await places.save_community(tx, community_id=row.id, values=values)
+async def change_community(
+    tx: Tx, *, community_id: UUID, changes: dict[str, Any], if_match: Callable[[int], None]
+) -> Any:
+    """Write changed fields as a new version; parts of the charter are merged. The row.
+
+    Another zone or day start holds from the beginning of the community's next day, so that no day is counted twice
+    or cut short under people who earn today (K40); until then it stands in `next_*`.
+    """
+    row = await existing_community(tx, community_id, lock=True)
+    if_match(row.version)
+    values: dict[str, Any] = {name: changes[name] for name in ("name", "locale") if name in changes}
+    charter = {name: changes[name] for name in CHARTER_FIELDS if name in changes}
+    if charter:
+        values["charter"] = {**row.charter, **charter}
+    if "zone" in changes or "day_start" in changes:
+        values |= await _next_day(tx, row, changes)
+    if all(getattr(row, name) == value for name, value in values.items()):
+        return row
+    await places.save_community(
+        tx, community_id=row.id, values={**values, "version": row.version + 1, "changed_at": tx.now}
+    )
     return await _announce_community(tx, row.id)
 
 
-async def make_sign_in_link(tx: Tx, *, operator: str) -> str:
-    """The token of a one-time link, good for 15 minutes. NotFound for an operator we do not have."""
-    if await places.operator(tx, name=operator) is None:
-        raise NotFound("no such operator", code="operator_unknown")
-    token = secrets.token_urlsafe(32)
-    await places.add_link(tx, digest=hash_secret(token), operator=operator, expires_at=tx.now + LINK_LIFETIME)
-    return token
+async def _next_day(tx: Tx, row: Any, changes: dict[str, Any]) -> dict[str, Any]:
+    """What stands in `next_*`, and the due work that will make it the present."""
+    zone = changes.get("zone", row.next_zone or row.zone)
+    planned = row.next_day_start if row.next_day_start is not None else row.day_start
+    day_start = changes.get("day_start", planned)
+    await outbox.cancel(tx, _due_key(row.id))
+    if (zone, day_start) == (row.zone, row.day_start):
+        return {"next_zone": None, "next_day_start": None, "next_from": None}
+    today = local_day(tx.now, row.zone, row.day_start)
+    begins = day_bounds(today, row.zone, row.day_start)[1]
+    due = DayChangeDue(community_id=row.id, due_at=begins)
+    outbox.add(tx, due, not_before=begins, due_key=_due_key(row.id))
+    return {"next_zone": zone, "next_day_start": day_start, "next_from": begins}
 
 
-async def sign_in(tx: Tx, *, token: str) -> str:
-    """Use a one-time link up and begin a session; the cookie's secret. Unauthorized when the link is not good."""
-    name = await places.take_link(tx, digest=hash_secret(token))
-    operator = await places.operator(tx, name=name) if name else None
-    if operator is None:
-        raise Unauthorized("this link was used or has expired; ask for a new one", code="sign_in_link_invalid")
-    secret = secrets.token_urlsafe(32)
-    session = {
-        "id": uuid7(tx.now),
-        "version": 1,
-        "hash": hash_secret(secret),
-        "operator": operator.name,
-        "role": operator.role,
-        "communities": operator.communities,
-        "expires_at": tx.now + SESSION_LIFETIME,
-        "revoked_at": None,
-    }
-    await places.add_session(tx, row=session)
-    await _announce_session(tx, session)
-    return secret
+def _due_key(community_id: UUID) -> str:
+    return f"day:{community_id}"
 
 
-async def sign_out(tx: Tx, *, secret: str) -> None:
-    """End the session of this cookie; nothing when there is none."""
-    row = await places.session_by_hash(tx, digest=hash_secret(secret))
-    if row is not None and row.revoked_at is None:
-        await places.end_session(tx, session_id=row.id, version=row.version + 1)
-        await _announce_session(tx, {**row._mapping, "version": row.version + 1, "revoked_at": tx.now})
-
-
-async def _announce_session(tx: Tx, session: dict[str, Any]) -> None:
-    event = SessionChanged(
-        session_id=session["id"],
-        version=session["version"],
-        hash=session["hash"],
-        operator=session["operator"],
-        role=session["role"],
-        communities=tuple(UUID(c) for c in session["communities"]),
-        expires_at=session["expires_at"],
-        revoked_at=session["revoked_at"],
-    )
-    outbox.add(tx, event)
-    await copies.apply(tx, [event])
-
-
-async def operator_communities(tx: Tx, name: str) -> list[str]:
-    """The communities an operator runs; empty means all."""
-    row = await places.operator(tx, name=name)
-    return list(row.communities) if row is not None else []
+async def change_days(tx: Tx, batch: list[Envelope[DayChangeDue]]) -> None:
+    """A community's next day has begun: what stood in `next_*` holds. Work that was moved meanwhile is passed over."""
+    due = {(e.event.community_id, e.event.due_at) for e in batch}
+    for community_id in sorted({c for c, _ in due}):
+        row = await places.community(tx, community_id=community_id, lock=True)
+        # Told by the moment it was planned for and not by this process's clock, which may be a little behind.
+        if row is None or (community_id, row.next_from) not in due:
+            continue
+        values = {
+            "zone": row.next_zone,
+            "day_start": row.next_day_start,
+            "next_zone": None,
+            "next_day_start": None,
+            "next_from": None,
+            "version": row.version + 1,
+            "changed_at": tx.now,
+        }
+        await places.save_community(tx, community_id=community_id, values=values)
+        await _announce_community(tx, community_id)

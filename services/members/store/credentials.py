@@ -5,10 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select, update
+from sqlalchemy import bindparam, or_, select, update
 
-from kit.database import Tx, insert_many, upsert
+from kit.database import Tx, add_up, insert_many, select_among
 from services.members import tables as t
+from services.members.store.keyset import Seek, Slice, page
 
 
 async def add_key(tx: Tx, *, row: dict[str, Any]) -> None:
@@ -20,12 +21,14 @@ async def key(tx: Tx, *, community_id: UUID, key_id: UUID, lock: bool = False) -
     return await tx.first(stmt.with_for_update() if lock else stmt)
 
 
-async def page_of_keys(tx: Tx, *, community_id: UUID, limit: int, after: tuple[datetime, UUID] | None) -> Sequence[Any]:
+async def page_of_keys(tx: Tx, *, community_id: UUID, ended: bool, limit: int, seek: Seek | None) -> Slice:
+    """Oldest first; `ended` shows those that no longer work too."""
     c = t.keys.c
     stmt = select(t.keys).where(c.community_id == community_id)
-    if after is not None:
-        stmt = stmt.where(or_(c.created_at > after[0], and_(c.created_at == after[0], c.id > after[1])))
-    return await tx.all(stmt.order_by(c.created_at, c.id).limit(limit))
+    if not ended:
+        stmt = stmt.where(or_(c.revoked_at.is_(None), c.revoked_at > tx.now))
+        stmt = stmt.where(or_(c.expires_at.is_(None), c.expires_at > tx.now))
+    return await page(tx, stmt, order=[c.created_at, c.id], seek=seek, limit=limit)
 
 
 async def live_keys_named(tx: Tx, *, community_id: UUID, name: str) -> Sequence[Any]:
@@ -38,10 +41,16 @@ async def end_key(tx: Tx, *, key_id: UUID, version: int, revoked_at: datetime) -
 
 
 async def mark_used(tx: Tx, *, uses: Mapping[UUID, datetime]) -> None:
-    """Keep the latest use of each key."""
-    for key_id, at in sorted(uses.items()):
-        later = or_(t.keys.c.last_used_at.is_(None), t.keys.c.last_used_at < at)
-        await tx.execute(update(t.keys).where(t.keys.c.id == key_id, later).values(last_used_at=at))
+    """Keep the latest use of each key; keys we do not have are passed over."""
+    c = t.keys.c
+    rows = await select_among(tx, (c.id, c.last_used_at), c.id, sorted(uses), lock=True)
+    later = [
+        {"key_id": row.id, "at": uses[row.id]}
+        for row in rows
+        if row.last_used_at is None or row.last_used_at < uses[row.id]
+    ]
+    if later:
+        await tx.execute(update(t.keys).where(c.id == bindparam("key_id")).values(last_used_at=bindparam("at")), later)
 
 
 async def signing_keys(tx: Tx) -> Sequence[Any]:
@@ -58,6 +67,18 @@ async def retire_signing_key(tx: Tx, *, kid: str, version: int, retired_at: date
     await tx.execute(update(t.signing_keys).where(t.signing_keys.c.kid == kid).values(**values))
 
 
-async def revoke_tokens(tx: Tx, *, row: dict[str, Any]) -> None:
+async def revoke_tokens(tx: Tx, *, pairs: Sequence[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], int]:
+    """Tokens issued until now are void; the version of each pair's revocation."""
+    rows = [{"community_id": c, "member_id": m, "version": 1, "issued_before": tx.now} for c, m in set(pairs)]
     key = ["community_id", "member_id"]
-    await upsert(tx, t.token_revocations, [row], key=key, update=["version", "issued_before"], newer="version")
+    done = await add_up(
+        tx, t.token_revocations, rows, key=key, add=["version"], keep=["issued_before"], returning=[*key, "version"]
+    )
+    return {(c, m): version for c, m, version in done}
+
+
+async def tokens_void_before(tx: Tx, *, community_id: UUID, member_id: UUID) -> datetime | None:
+    c = t.token_revocations.c
+    stmt = select(c.issued_before).where(c.community_id == community_id, c.member_id == member_id)
+    before: datetime | None = await tx.scalar(stmt)
+    return before

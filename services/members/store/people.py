@@ -5,17 +5,28 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, or_, select, update
+from sqlalchemy import and_, delete, func, or_, select, update
 
-from kit.database import Tx, insert_many, insert_new, select_among, upsert
+from kit.database import Tx, add_up, insert_many, insert_new, select_among, upsert
 from services.members import tables as t
 from services.members.domain import Member
+from services.members.store.keyset import Seek, Slice, page
 
 _FIELDS = tuple(Member.__dataclass_fields__)
+NAME_KEY = 200
+"""Bytes of a name that prefixes are found by."""
 
 
 def _member(row: Any) -> Member:
     return Member(**{name: getattr(row, name) for name in _FIELDS})
+
+
+def name_key(name: str) -> bytes:
+    return name.casefold().encode()[:NAME_KEY]
+
+
+def _row(m: Member) -> dict[str, Any]:
+    return {**{name: getattr(m, name) for name in _FIELDS}, "name_key": name_key(m.display_name)}
 
 
 async def member(tx: Tx, *, community_id: UUID, member_id: UUID, lock: bool = False) -> Member | None:
@@ -38,36 +49,43 @@ async def page_of_members(
     *,
     community_id: UUID,
     limit: int,
-    after: tuple[datetime, UUID] | None,
-    state: str | None,
-    kind: str | None,
-    name_prefix: str | None,
-) -> list[Member]:
-    """Oldest first, by (created_at, id)."""
+    seek: Seek | None,
+    state: str | None = None,
+    kind: str | None = None,
+    member_id: UUID | None = None,
+    name_prefix: str | None = None,
+) -> tuple[list[Member], Slice]:
+    """Oldest first by (created_at, id); with `name_prefix`, whatever its case, by (name_key, id)."""
     c = t.members.c
     stmt = select(t.members).where(c.community_id == community_id)
-    if after is not None:
-        stmt = stmt.where(or_(c.created_at > after[0], and_(c.created_at == after[0], c.id > after[1])))
-    if state is not None:
-        stmt = stmt.where(c.state == state)
-    if kind is not None:
-        stmt = stmt.where(c.kind == kind)
-    if name_prefix is not None:
-        stmt = stmt.where(c.display_name.startswith(name_prefix, autoescape=True))
-    return [_member(row) for row in await tx.all(stmt.order_by(c.created_at, c.id).limit(limit))]
+    for column, wanted in ((c.state, state), (c.kind, kind), (c.id, member_id)):
+        if wanted is not None:
+            stmt = stmt.where(column == wanted)
+    order = [c.created_at, c.id]
+    if name_prefix:
+        first = name_key(name_prefix)
+        # UTF-8 has no byte 0xff, so this is above every name that begins so.
+        stmt = stmt.where(c.name_key >= first, c.name_key < first + b"\xff")
+        order = [c.name_key, c.id]
+    found = await page(tx, stmt, order=order, seek=seek, limit=limit)
+    return [_member(row) for row in found.rows], found
+
+
+async def count_by_state(tx: Tx) -> dict[str, int]:
+    """Members of all communities."""
+    rows = await tx.all(select(t.members.c.state, func.count().label("members")).group_by(t.members.c.state))
+    return {row.state: row.members for row in rows}
 
 
 async def add_members(tx: Tx, *, members: Sequence[Member]) -> set[tuple[UUID, UUID]]:
     """Insert those that are not there; the (community, member) pairs that were new."""
-    rows = [{name: getattr(m, name) for name in _FIELDS} for m in members]
-    return await insert_new(tx, t.members, rows, key=["community_id", "id"])
+    return await insert_new(tx, t.members, [_row(m) for m in members], key=["community_id", "id"])
 
 
 async def save_members(tx: Tx, *, members: Sequence[Member]) -> None:
     """Write the present form of members that are there."""
-    rows = [{name: getattr(m, name) for name in _FIELDS} for m in members]
-    update = [name for name in _FIELDS if name not in ("community_id", "id", "created_at")]
-    await upsert(tx, t.members, rows, key=["community_id", "id"], update=update)
+    update = [name for name in (*_FIELDS, "name_key") if name not in ("community_id", "id", "created_at")]
+    await upsert(tx, t.members, [_row(m) for m in members], key=["community_id", "id"], update=update)
 
 
 async def add_identities(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> set[tuple[UUID, str]]:
@@ -75,9 +93,16 @@ async def add_identities(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> set[tuple
     return await insert_new(tx, t.identities, rows, key=["community_id", "identity"])
 
 
-async def identity(tx: Tx, *, community_id: UUID, identity: str) -> Any | None:
+async def identity(tx: Tx, *, community_id: UUID, identity: str, lock: bool = False) -> Any | None:
     c = t.identities.c
-    return await tx.first(select(t.identities).where(c.community_id == community_id, c.identity == identity))
+    stmt = select(t.identities).where(c.community_id == community_id, c.identity == identity)
+    return await tx.first(stmt.with_for_update() if lock else stmt)
+
+
+async def identities_among(tx: Tx, *, pairs: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Any]:
+    c = t.identities.c
+    rows = await select_among(tx, t.identities, (c.community_id, c.identity), list(pairs))
+    return {(row.community_id, row.identity): row for row in rows}
 
 
 async def identities_of(tx: Tx, *, pairs: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], list[str]]:
@@ -94,29 +119,33 @@ async def give_identity(
     tx: Tx, *, community_id: UUID, identity: str, member_id: UUID, version: int, linked: bool
 ) -> None:
     c = t.identities.c
-    values = {"member_id": member_id, "version": version, "linked": int(linked)}
+    values = {"member_id": member_id, "version": version, "linked": linked}
     await tx.execute(
         update(t.identities).where(c.community_id == community_id, c.identity == identity).values(**values)
     )
+
+
+async def mark_seen(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
+    """Note when identities that are there were first seen: rows of the whole table."""
+    await upsert(tx, t.identities, rows, key=["community_id", "identity"], update=["first_seen_at"])
 
 
 async def add_transitions(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
     await insert_many(tx, t.transitions, rows)
 
 
-async def transitions_of(tx: Tx, *, community_id: UUID, member_id: UUID, limit: int, before: int | None) -> list[Any]:
+async def page_of_transitions(tx: Tx, *, community_id: UUID, member_id: UUID, limit: int, seek: Seek | None) -> Slice:
     """Newest first."""
     c = t.transitions.c
     stmt = select(t.transitions).where(c.community_id == community_id, c.member_id == member_id)
-    if before is not None:
-        stmt = stmt.where(c.seq < before)
-    return await tx.all(stmt.order_by(c.seq.desc()).limit(limit))
+    return await page(tx, stmt, order=[c.seq], seek=seek, limit=limit, descending=True)
 
 
 async def add_code(tx: Tx, *, community_id: UUID, digest: str, member_id: UUID, expires_at: datetime) -> None:
-    """One code per member at a time: an older one ends."""
+    """One code per member at a time: an older one ends. Old codes of others are cleared away."""
     c = t.link_codes.c
-    await tx.execute(delete(t.link_codes).where(c.community_id == community_id, c.member_id == member_id))
+    mine = and_(c.community_id == community_id, c.member_id == member_id)
+    await tx.execute(delete(t.link_codes).where(or_(mine, c.expires_at <= tx.now)))
     row = {"community_id": community_id, "hash": digest, "member_id": member_id, "expires_at": expires_at}
     await insert_many(tx, t.link_codes, [row])
 
@@ -127,3 +156,17 @@ async def take_code(tx: Tx, *, community_id: UUID, digest: str) -> UUID | None:
     stmt = delete(t.link_codes).where(c.community_id == community_id, c.hash == digest, c.expires_at > tx.now)
     row = (await tx.execute(stmt.returning(c.member_id))).first()
     return row.member_id if row else None
+
+
+async def count_attempt(tx: Tx, *, community_id: UUID, identity: str, period: int) -> int:
+    """One more attempt of this identity in this period; how many it is now. Older periods are cleared away."""
+    await tx.execute(delete(t.link_attempts).where(t.link_attempts.c.period < period))
+    row = {"community_id": community_id, "identity": identity, "period": period, "attempts": 1}
+    key = ["community_id", "identity", "period"]
+    [(attempts,)] = await add_up(tx, t.link_attempts, [row], key=key, add=["attempts"], returning=["attempts"])
+    return int(attempts)
+
+
+async def forget_attempts(tx: Tx, *, community_id: UUID, identity: str) -> None:
+    c = t.link_attempts.c
+    await tx.execute(delete(t.link_attempts).where(c.community_id == community_id, c.identity == identity))

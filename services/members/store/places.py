@@ -1,6 +1,6 @@
 """Communities, operators and what they sign in with."""
 
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -8,6 +8,7 @@ from sqlalchemy import delete, func, select, update
 
 from kit.database import Tx, insert_many, insert_new
 from services.members import tables as t
+from services.members.store.keyset import Seek, Slice, page
 
 
 async def add_community(tx: Tx, *, row: dict[str, Any]) -> None:
@@ -21,6 +22,15 @@ async def community(tx: Tx, *, community_id: UUID, lock: bool = False) -> Any | 
 
 async def first_community(tx: Tx) -> Any | None:
     return await tx.first(select(t.communities).order_by(t.communities.c.created_at, t.communities.c.id).limit(1))
+
+
+async def page_of_communities(tx: Tx, *, ids: Sequence[UUID], limit: int, seek: Seek | None) -> Slice:
+    """Oldest first; `ids` empty means all."""
+    c = t.communities.c
+    stmt = select(t.communities)
+    if ids:
+        stmt = stmt.where(c.id.in_(ids))
+    return await page(tx, stmt, order=[c.created_at, c.id], seek=seek, limit=limit)
 
 
 async def save_community(tx: Tx, *, community_id: UUID, values: dict[str, Any]) -> None:
@@ -37,9 +47,10 @@ async def operator(tx: Tx, *, name: str) -> Any | None:
     return await tx.first(select(t.operators).where(t.operators.c.name == name))
 
 
-async def add_link(tx: Tx, *, digest: str, operator: str, expires_at: datetime) -> None:
+async def add_link(tx: Tx, *, row: dict[str, Any]) -> None:
+    """Links that have expired are cleared away."""
     await tx.execute(delete(t.sign_in_links).where(t.sign_in_links.c.expires_at <= tx.now))
-    await insert_many(tx, t.sign_in_links, [{"hash": digest, "operator": operator, "expires_at": expires_at}])
+    await insert_many(tx, t.sign_in_links, [row])
 
 
 async def link_is_good(tx: Tx, *, digest: str) -> bool:
@@ -48,12 +59,11 @@ async def link_is_good(tx: Tx, *, digest: str) -> bool:
     return bool(await tx.scalar(count))
 
 
-async def take_link(tx: Tx, *, digest: str) -> str | None:
-    """The operator a link is for; taking it uses it up."""
+async def take_link(tx: Tx, *, digest: str) -> Any | None:
+    """The operator and the communities a link is for; taking it uses it up."""
     c = t.sign_in_links.c
-    stmt = delete(t.sign_in_links).where(c.hash == digest, c.expires_at > tx.now).returning(c.operator)
-    row = (await tx.execute(stmt)).first()
-    return str(row.operator) if row else None
+    stmt = delete(t.sign_in_links).where(c.hash == digest, c.expires_at > tx.now)
+    return (await tx.execute(stmt.returning(c.operator, c.communities))).first()
 
 
 async def add_session(tx: Tx, *, row: dict[str, Any]) -> None:

@@ -20,6 +20,9 @@ def upgrade() -> None:
         sa.Column("name", sa.Text(), nullable=False),
         sa.Column("zone", sa.String(length=64), nullable=False),
         sa.Column("day_start", sa.Integer(), nullable=False),
+        sa.Column("next_zone", sa.String(length=64), nullable=True),
+        sa.Column("next_day_start", sa.Integer(), nullable=True),
+        sa.Column("next_from", UtcDateTime(), nullable=True),
         sa.Column("locale", sa.String(length=35), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("charter", JsonText(), nullable=False),
@@ -33,7 +36,8 @@ def upgrade() -> None:
         sa.Column("identity", sa.String(length=300), nullable=False),
         sa.Column("member_id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
-        sa.Column("linked", sa.Integer(), nullable=False),
+        sa.Column("linked", sa.Boolean(), nullable=False),
+        sa.Column("first_seen_at", UtcDateTime(), nullable=True),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("community_id", "identity", name=op.f("pk_identities")),
     )
@@ -68,13 +72,25 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("community_id", "hash", name=op.f("pk_link_codes")),
     )
     op.create_table(
+        "link_attempts",
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("identity", sa.String(length=300), nullable=False),
+        sa.Column("period", sa.BigInteger(), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("community_id", "identity", "period", name=op.f("pk_link_attempts")),
+    )
+    op.create_index("ix_link_attempts_period", "link_attempts", ["period"], unique=False)
+    op.create_table(
         "members",
         sa.Column("community_id", sa.Uuid(), nullable=False),
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("version", sa.BigInteger(), nullable=False),
         sa.Column("display_name", sa.Text(), nullable=False),
+        sa.Column("name_key", sa.LargeBinary(), nullable=False),
         sa.Column("state", sa.String(length=20), nullable=False),
         sa.Column("state_at", UtcDateTime(), nullable=False),
+        sa.Column("settled_at", UtcDateTime(), nullable=True),
+        sa.Column("held", sa.Boolean(), nullable=False),
         sa.Column("kind", sa.String(length=20), nullable=False),
         sa.Column("locale", sa.String(length=35), nullable=True),
         sa.Column("zone", sa.String(length=64), nullable=True),
@@ -83,6 +99,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("community_id", "id", name=op.f("pk_members")),
     )
     op.create_index("ix_members_created", "members", ["community_id", "created_at", "id"], unique=False)
+    op.create_index("ix_members_name", "members", ["community_id", "name_key", "id"], unique=False)
     op.create_index("ix_members_state", "members", ["community_id", "state", "created_at", "id"], unique=False)
     op.create_table(
         "operators",
@@ -109,6 +126,8 @@ def upgrade() -> None:
         "sign_in_links",
         sa.Column("hash", sa.String(length=64), nullable=False),
         sa.Column("operator", sa.String(length=100), nullable=False),
+        sa.Column("communities", JsonText(), nullable=False),
+        sa.Column("created_by", sa.String(length=200), nullable=False),
         sa.Column("expires_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("hash", name=op.f("pk_sign_in_links")),
     )
@@ -119,6 +138,7 @@ def upgrade() -> None:
         sa.Column("x", sa.String(length=64), nullable=False),
         sa.Column("sealed", sa.LargeBinary(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("signs_from", UtcDateTime(), nullable=False),
         sa.Column("retired_at", UtcDateTime(), nullable=True),
         sa.PrimaryKeyConstraint("kid", name=op.f("pk_signing_keys")),
     )
@@ -139,6 +159,7 @@ def upgrade() -> None:
         sa.Column("to_state", sa.String(length=20), nullable=False),
         sa.Column("actor", sa.String(length=200), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("rule", sa.String(length=100), nullable=True),
         sa.Column("effective_at", UtcDateTime(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.PrimaryKeyConstraint("seq", name=op.f("pk_transitions")),

@@ -1,0 +1,22 @@
+"""What must be kept but not read from a stolen database: encrypted under the installation's secret."""
+
+import base64
+
+from cryptography.fernet import Fernet
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+
+class Box:
+    """Seals and opens bytes. `purpose` keeps what was sealed for one thing from being opened for another."""
+
+    def __init__(self, secret_key: str, purpose: str) -> None:
+        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"guildhall members: {purpose}".encode())
+        self._fernet = Fernet(base64.urlsafe_b64encode(derive.derive(secret_key.encode())))
+
+    def seal(self, plain: bytes) -> bytes:
+        return self._fernet.encrypt(plain)
+
+    def open(self, sealed: bytes) -> bytes:
+        """InvalidToken (cryptography) when it was sealed under another secret or for another purpose."""
+        return self._fernet.decrypt(sealed)
