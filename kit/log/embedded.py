@@ -337,7 +337,8 @@ class EmbeddedLog:
     async def move(self, group: str, offsets: Mapping[Partition, int]) -> None:
         """Durably set the group's next-to-read offsets."""
         rows = [(group, self._topics[p.topic][0], p.number, following) for p, following in offsets.items()]
-        await self._do(lambda c: c.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", rows))
+        # Only a number leaves the writer thread: a cursor that dies in another one resets the statement in use there.
+        await self._do(lambda c: c.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", rows).rowcount)
         self._groups[group].committed.update(offsets)
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
