@@ -7,6 +7,7 @@ credential are masked.
 import logging
 import re
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ import structlog
 _SECRET = re.compile(r"gh_(live|test)_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 
 
-def _mask(_logger: Any, _method: str, line: dict[str, Any]) -> dict[str, Any]:
+def _mask(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
     return {k: _SECRET.sub("[secret]", v) if isinstance(v, str) else v for k, v in line.items()}
 
 

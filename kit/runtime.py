@@ -124,6 +124,7 @@ class Runtime:
         for service in services:
             handlers = handlers_of(service)
             db = open_db(service, frozenset({*service.publishes, KeyUsed}))
+            db.secret = settings.secret_key
             one = ServiceRuntime(service, db, log, clock, settings, handlers=handlers, stopping=self.stopping)
             self.services[service.name] = one
             for topic in sorted({_topic_of(cls) for cls in handlers}):

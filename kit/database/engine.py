@@ -120,6 +120,8 @@ class Database:
         self.metadata = metadata
         self.publishes = publishes
         self.path = path
+        self.secret = ""
+        """The installation's secret, set at start; what handlers derive their own keys from."""
         self.outbox_written = asyncio.Event()
         """Set after a commit that left something for the relay."""
         self._writer = writer

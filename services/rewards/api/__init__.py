@@ -1,5 +1,13 @@
 """HTTP routes of the rewards service, one module a feature."""
 
-from services.rewards.api import accounts, boards, entries, levels, units
+from services.rewards.api import accounts, boards, decisions, entries, levels, rules, units
 
-ROUTERS = (entries.router, accounts.router, boards.router, levels.router, units.router)
+ROUTERS = (
+    rules.router,
+    decisions.router,
+    entries.router,
+    accounts.router,
+    boards.router,
+    levels.router,
+    units.router,
+)

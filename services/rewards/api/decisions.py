@@ -1,0 +1,142 @@
+"""Why points were given or not: per event, and per member in sentences a member can read (R75)."""
+
+from datetime import datetime
+from itertools import groupby
+from typing import Annotated, Any
+from uuid import UUID
+from zoneinfo import ZoneInfo
+
+from fastapi import APIRouter, Depends, Query, Request
+from pydantic import AwareDatetime, BaseModel
+
+from kit import copies
+from kit.auth import Principal, requires
+from kit.database import Database
+from kit.errors import BadRequest, NotFound
+from kit.http import Page, PageOf, database_of, encode_cursor, problems
+from services.rewards.domain.explaining import Decided, language_of, sentence
+from services.rewards.handlers import rules as rule_sets
+from services.rewards.store import decisions as store
+
+router = APIRouter(tags=["decisions"])
+
+Db = Annotated[Database, Depends(database_of("rewards"))]
+Reader = Annotated[Principal, Depends(requires("rewards", "rewards:read"))]
+ReaderOrMember = Annotated[Principal, Depends(requires("rewards", "rewards:read", member=True))]
+
+
+class DecisionOut(BaseModel):
+    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, error; `amount` is what was given."""
+
+    event_id: UUID
+    rule_id: str
+    rule_version: int
+    member_id: UUID | None
+    unit: str
+    verdict: str
+    wanted: int
+    amount: int
+    reason: str
+    transaction_id: UUID | None
+    effective_at: datetime
+
+
+class DecisionsOut(BaseModel):
+    items: list[DecisionOut]
+
+
+class Explained(BaseModel):
+    """One event's decisions for a member; the amounts of all lines sum to what the rules gave."""
+
+    event_id: UUID
+    event_type: str
+    effective_at: datetime
+    text: str
+    amounts: dict[str, int]
+    decisions: list[DecisionOut]
+
+
+def _out(row: Any) -> DecisionOut:
+    return DecisionOut(**{name: getattr(row, name) for name in DecisionOut.model_fields})
+
+
+@router.get("/v1/events/{id}/decisions", summary="What the rules decided on an event", responses=problems(404, 422))
+async def of_event(db: Db, caller: Reader, id: UUID) -> DecisionsOut:
+    """Rules that listen to the event and did not match are not listed."""
+    async with db.read() as tx:
+        rows = await store.of_event(tx, community_id=caller.community_id, event_id=id)
+    return DecisionsOut(items=[_out(row) for row in rows])
+
+
+def _position(cursor: list[Any] | None) -> tuple[datetime, UUID, str, str] | None:
+    if cursor is None:
+        return None
+    try:
+        at, event, rule, unit = cursor
+        return datetime.fromisoformat(at), UUID(event), str(rule), str(unit)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid") from error
+
+
+@router.get(
+    "/v1/members/{id}/points/explain",
+    summary="A member's points, explained, newest first",
+    responses=problems(400, 404, 422),
+)
+async def explain(
+    request: Request,
+    db: Db,
+    caller: ReaderOrMember,
+    id: UUID,
+    paging: PageOf,
+    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+) -> Page[Explained]:
+    """In the language of `Accept-Language` (en, zh), times in the community's zone. Manual entries are not rules'
+    doing and stand in the account's entries. A page may end inside an event; the next goes on with it."""
+    if caller.member_id is not None and caller.member_id != id:
+        raise NotFound("no such member", code="member_unknown")
+    async with db.read() as tx:
+        community = await copies.known_community(tx, caller.community_id)
+        names = await _rule_names(tx, caller.community_id)
+        rows = await store.page_of_member(
+            tx,
+            community_id=caller.community_id,
+            member_id=id,
+            since=since,
+            until=until,
+            limit=paging.limit + 1,
+            before=_position(paging.cursor),
+        )
+    shown = rows[: paging.limit]
+    zone = ZoneInfo(community.zone if community else "UTC")
+    language = language_of(request.headers.get("accept-language", ""))
+    groups = groupby(shown, key=lambda r: r.event_id)
+    items = [_explained(list(group), names, zone, language) for _, group in groups]
+    following = None
+    if len(rows) > paging.limit:
+        last = shown[-1]
+        following = encode_cursor([last.effective_at.isoformat(), str(last.event_id), last.rule_id, last.unit])
+    return Page[Explained](items=items, next=following, prev=None)
+
+
+async def _rule_names(tx: Any, community_id: UUID) -> dict[str, str]:
+    active = await rule_sets.in_force(tx, [community_id])
+    rules = active[community_id][1].rules if community_id in active else ()
+    return {rule.id: rule.name for rule in rules if rule.name}
+
+
+def _explained(rows: list[Any], names: dict[str, str], zone: ZoneInfo, language: str) -> Explained:
+    decided = [Decided(names.get(r.rule_id, r.rule_id), r.unit, r.verdict, r.wanted, r.amount, r.reason) for r in rows]
+    first = rows[0]
+    amounts: dict[str, int] = {}
+    for row in rows:
+        amounts[row.unit] = amounts.get(row.unit, 0) + row.amount
+    return Explained(
+        event_id=first.event_id,
+        event_type=first.event_type,
+        effective_at=first.effective_at,
+        text=sentence(first.event_type, first.effective_at.astimezone(zone), decided, language),
+        amounts=amounts,
+        decisions=[_out(row) for row in rows],
+    )

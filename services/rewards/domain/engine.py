@@ -1,0 +1,215 @@
+"""Deciding a batch: who gets what under which cap, in the order of the log, as a pure function of counters.
+
+A counter is named by an id computed from community, rule, unit, scope and window; calendar windows are part of the
+name, so a late event counts in the window it happened in (R14). Rolling windows and cooldowns keep the moments of
+what was given instead: a late event is compared with those around its own time, before and after.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid5
+
+from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet
+
+GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
+BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
+
+
+@dataclass(frozen=True, slots=True)
+class Want:
+    """What a rule asks for on one event. A `refusal` (late, ineligible, error, duplicate) is decided beforehand."""
+
+    community_id: UUID
+    rule: Rule
+    rule_version: int
+    rule_set: RuleSet
+    event_id: UUID
+    at: datetime
+    actor_id: UUID | None
+    subject: str | None
+    member_id: UUID | None
+    unit: str
+    amount: int
+    windows: Mapping[str, str]
+    """Window kind → key of the calendar window the event falls into."""
+    refusal: str | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """One cap that applies to a want: which counter (or slot of moments) it reads, and how."""
+
+    id: UUID
+    limit: int
+    of: str
+    skip: bool
+    budget: bool
+    seconds: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`amount` is what is given; `reason` names the cap that cut it."""
+
+    want: Want
+    verdict: str
+    amount: int
+    reason: str
+
+
+@dataclass(slots=True)
+class Moments:
+    """What was given in one slot, by time."""
+
+    items: list[tuple[datetime, int]] = field(default_factory=list)
+    added: list[tuple[datetime, UUID, int]] = field(default_factory=list)
+
+    def used(self, at: datetime, seconds: int) -> int:
+        """The more of what the window of `seconds` ending at `at` holds already, and the one starting there."""
+        span = timedelta(seconds=seconds)
+        before = sum(n for when, n in self.items if at - span < when <= at)
+        after = sum(n for when, n in self.items if at <= when < at + span)
+        return max(before, after)
+
+    def near(self, at: datetime, seconds: int) -> bool:
+        span = timedelta(seconds=seconds)
+        return any(at - span < when < at + span for when, _ in self.items)
+
+    def add(self, at: datetime, event_id: UUID, amount: int) -> None:
+        self.items.append((at, amount))
+        self.added.append((at, event_id, amount))
+
+
+@dataclass(slots=True)
+class State:
+    """Counters and moments as read (and locked); `decide` moves them on."""
+
+    counters: dict[UUID, int]
+    moments: dict[UUID, Moments]
+
+
+def _name(want: Want, what: str, who: str, window: str) -> UUID:
+    return uuid5(want.community_id, f"{what}\n{want.unit}\n{who}\n{window}")
+
+
+def _who(want: Want, scope: str) -> str | None:
+    """Whose counter a scope means; None when the event does not say, and the cap does not apply."""
+    actor, subject, member = want.actor_id, want.subject, want.member_id
+    if scope == COMMUNITY:
+        return ""
+    if scope == MEMBER:
+        return f"{member}"
+    if scope == OBJECT:
+        return f"{member}\n{subject}" if subject is not None else None
+    if scope == ACTOR_OBJECT:
+        return f"{actor}\n{subject}" if actor is not None and subject is not None else None
+    if scope == PAIR:
+        return f"{actor}\n{member}" if actor is not None else None
+    raise ValueError(f"unknown scope {scope}")
+
+
+def _limit(want: Want, name: str, who: str, cap: Cap) -> Limit:
+    window = f"rolling{cap.seconds}" if cap.seconds is not None else want.windows[cap.per]
+    id = _name(want, f"{name}:{cap.scope}:{cap.per}:{cap.of}", who, window)
+    return Limit(id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds)
+
+
+def limits_of(want: Want) -> list[Limit]:
+    """Every cap that applies to a want, the rule's own first."""
+    out = []
+    for cap in want.rule.caps:
+        who = _who(want, cap.scope)
+        if who is not None:
+            out.append(_limit(want, f"rule:{want.rule.id}", who, cap))
+    for unit_cap in want.rule_set.unit_caps:
+        if unit_cap.unit == want.unit:
+            cap = Cap(per=unit_cap.per, limit=unit_cap.limit, seconds=unit_cap.seconds)
+            out.append(_limit(want, "unit", f"{want.member_id}", cap))
+    return out
+
+
+def cooldown_slot(want: Want) -> UUID:
+    """Where the moments of a rule's grants to a member stand."""
+    return _name(want, f"cooldown:{want.rule.id}", f"{want.member_id}", "")
+
+
+def reads(wants: Sequence[Want]) -> tuple[set[UUID], dict[UUID, tuple[datetime, datetime]]]:
+    """What deciding these wants reads: ids of counters, and slots of moments with the times they are read between.
+
+    Every slot is among the counters too: its counter row is what concurrent batches lock.
+    """
+    counters: set[UUID] = set()
+    slots: dict[UUID, tuple[datetime, datetime]] = {}
+
+    def span(slot: UUID, at: datetime, seconds: int) -> None:
+        low, high = at - timedelta(seconds=seconds), at + timedelta(seconds=seconds)
+        old = slots.get(slot, (low, high))
+        slots[slot] = (min(low, old[0]), max(high, old[1]))
+
+    for want in wants:
+        if want.refusal is not None:
+            continue
+        for limit in limits_of(want):
+            counters.add(limit.id)
+            if limit.seconds is not None:
+                span(limit.id, want.at, limit.seconds)
+        if want.rule.cooldown_seconds:
+            slot = cooldown_slot(want)
+            counters.add(slot)
+            span(slot, want.at, want.rule.cooldown_seconds)
+    return counters, slots
+
+
+def decide(wants: Sequence[Want], state: State) -> list[Verdict]:
+    """A verdict per want, in order; moves `state` on by what is given. Penalties (minus) are not capped."""
+    # A rule that gives two units is one occasion: its second unit must not find the first one's cooldown.
+    cooled: dict[tuple[UUID, str, UUID | None], bool] = {}
+    return [_decide_one(want, state, cooled) for want in wants]
+
+
+def _decide_one(want: Want, state: State, cooled: dict[tuple[UUID, str, UUID | None], bool]) -> Verdict:
+    if want.refusal is not None:
+        return Verdict(want, want.refusal, 0, want.reason)
+    if want.amount < 0:
+        return Verdict(want, GRANTED, want.amount, "")
+    if want.rule.cooldown_seconds and not _cool(want, state, cooled):
+        return Verdict(want, COOLDOWN, 0, f"less than {want.rule.cooldown_seconds} s since the last")
+    limits = limits_of(want)
+    amount, reason, budget = want.amount, "", False
+    for limit in limits:
+        used = _used(limit, want.at, state)
+        left = max(0, limit.limit - used)
+        room = (amount if left > 0 else 0) if limit.of == "grants" else left
+        if room < amount:
+            amount = 0 if limit.skip else room
+            reason, budget = f"limit {limit.limit}", limit.budget
+    if amount == 0:
+        return Verdict(want, BUDGET if budget else CAPPED, 0, reason)
+    for limit in limits:
+        _use(limit, want, amount, state)
+    if want.rule.cooldown_seconds:
+        state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)
+    return Verdict(want, GRANTED if amount == want.amount else CAPPED, amount, reason)
+
+
+def _cool(want: Want, state: State, cooled: dict[tuple[UUID, str, UUID | None], bool]) -> bool:
+    occasion = (want.event_id, want.rule.id, want.member_id)
+    if occasion not in cooled:
+        cooled[occasion] = not state.moments[cooldown_slot(want)].near(want.at, want.rule.cooldown_seconds)
+    return cooled[occasion]
+
+
+def _used(limit: Limit, at: datetime, state: State) -> int:
+    if limit.seconds is None:
+        return state.counters.get(limit.id, 0)
+    return state.moments[limit.id].used(at, limit.seconds)
+
+
+def _use(limit: Limit, want: Want, amount: int, state: State) -> None:
+    step = 1 if limit.of == "grants" else amount
+    if limit.seconds is None:
+        state.counters[limit.id] = state.counters.get(limit.id, 0) + step
+    else:
+        state.moments[limit.id].add(want.at, want.event_id, step)

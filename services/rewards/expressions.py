@@ -1,0 +1,138 @@
+"""Conditions and computed amounts: CEL behind one small interface, the only file that knows which library it is.
+
+Guaranteed: an expression is checked against typed variables when a rule set is saved; evaluation never raises and
+never runs away (the library stops a macro over 10,000 items, lists are cut to 1,000 before that); no floats as amounts.
+The library was chosen for that budget: the others run until killed (docs/decisions/0004-cel.md).
+"""
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from cel_expr_python import cel
+
+from kit.errors import FieldError
+
+_T = cel.Type
+_OBJECT = _T.Map(_T.STRING, _T.DYN)
+
+VARIABLES: dict[str, Any] = {
+    "event.type": _T.STRING,
+    "event.source": _T.STRING,
+    "event.subject": _T.STRING,
+    "event.group": _T.STRING,
+    "event.actor": _T.STRING,
+    "event.author": _T.STRING,
+    "event.time": _T.TIMESTAMP,
+    "event.history": _T.BOOL,
+    "event.data": _OBJECT,
+    "actor.id": _T.STRING,
+    "actor.kind": _T.STRING,
+    "actor.state": _T.STRING,
+    "author.id": _T.STRING,
+    "author.kind": _T.STRING,
+    "author.state": _T.STRING,
+}
+"""What an expression sees. Absent texts are empty; fields of `event.data` need `has()` where they may be missing."""
+
+MAX_ITEMS = 1000
+_ENVIRONMENT = cel.NewEnv(variables=VARIABLES)
+_PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
+
+
+class Failed(Exception):
+    """An evaluation that gave no usable value; the message says why, in the language's words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Where an expression is wrong: 1-based line and column, a sentence, and a hint where there is one."""
+
+    line: int
+    column: int
+    message: str
+
+
+@lru_cache(maxsize=4096)
+def _compiled(source: str) -> Any:
+    return _ENVIRONMENT.compile(source)
+
+
+def check(source: str, wanted: str) -> Problem | None:
+    """What is wrong with an expression that should give a `bool` or an `int`; None when nothing is."""
+    try:
+        expression = _compiled(source)
+    except RuntimeError as error:
+        return _problem(str(error))
+    given = expression.return_type()
+    if given not in (_T.DYN, _T.BOOL if wanted == "bool" else _T.INT):
+        return Problem(1, 1, f"gives {given.name().lower()}, wanted {wanted}" + _int_hint(given, wanted))
+    return None
+
+
+def _int_hint(given: Any, wanted: str) -> str:
+    return "; int(…) makes a whole number" if wanted == "int" and given in (_T.DOUBLE, _T.UINT) else ""
+
+
+def _problem(text: str) -> Problem:
+    match = _PLACE.search(text)
+    if match is None:
+        return Problem(1, 1, text.splitlines()[0][:300])
+    message = match[3].removesuffix(" (in container '')")
+    unknown = re.match(r"undeclared reference to '([^']+)'", message)
+    if unknown:
+        message = f"there is no {unknown[1]}; there are {', '.join(sorted(VARIABLES))}"
+    return Problem(int(match[1]), int(match[2]), message[:600])
+
+
+def field_error(source: str, wanted: str, pointer: str) -> FieldError | None:
+    """The same as an entry of a problem document."""
+    wrong = check(source, wanted)
+    if wrong is None:
+        return None
+    return FieldError(pointer, "expression_invalid", f"line {wrong.line}, column {wrong.column}: {wrong.message}")
+
+
+class Context:
+    """The variables of one event, made once and used by every rule that looks at it."""
+
+    __slots__ = ("_activation",)
+
+    def __init__(self, values: dict[str, Any]) -> None:
+        self._activation = _ENVIRONMENT.Activation({**values, "event.data": _bounded(values["event.data"])})
+
+    def condition(self, source: str) -> bool:
+        """Whether it holds; Failed when it gives no bool."""
+        value = self._evaluate(source)
+        if not isinstance(value, bool):
+            raise Failed(f"gives {type(value).__name__}, not a bool")
+        return value
+
+    def amount(self, source: str) -> int:
+        """A whole number; Failed for anything else."""
+        value = self._evaluate(source)
+        if isinstance(value, bool) or not isinstance(value, int):
+            raise Failed(f"gives {type(value).__name__}, not a whole number")
+        return value
+
+    def _evaluate(self, source: str) -> Any:
+        try:
+            result = _compiled(source).eval(self._activation)
+        except RuntimeError as error:
+            # The iteration budget ends evaluation this way.
+            raise Failed(str(error).splitlines()[0][:200]) from error
+        if result.type() == _T.ERROR:
+            raise Failed(str(result.value()).splitlines()[0][:200])
+        return result.plain_value()
+
+
+def _bounded(value: Any) -> Any:
+    """Lists cut to `MAX_ITEMS`, integers beyond 64 bits as floats, so that the library takes what came."""
+    if isinstance(value, dict):
+        return {key: _bounded(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_bounded(item) for item in value[:MAX_ITEMS]]
+    if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
+        return float(value)
+    return value

@@ -1,0 +1,117 @@
+"""Rule sets: the starter set of a new community, publishing a version, the ones in force."""
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from kit.contracts import Envelope
+from kit.contracts.members import CommunityChanged
+from kit.database import Tx
+from kit.errors import Conflict, FieldError, NotFound, Unprocessable
+from services.rewards import expressions
+from services.rewards.domain.rules import RuleSet, problems
+from services.rewards.handlers.ledger import ensure_defaults
+from services.rewards.starter_rules import STARTER
+from services.rewards.store import ledger as ledger_store
+from services.rewards.store import rules as store
+
+
+async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
+    """A community heard of for the first time gets units, levels, a board, and the starter rules as version 1."""
+    ids = sorted({e.event.community_id for e in batch})
+    await ensure_defaults(tx, ids)
+    body = msgspec.to_builtins(STARTER)
+    rows = [
+        {
+            "community_id": id,
+            "version": 1,
+            "body": body,
+            "actor": "guildhall",
+            "note": "starter rules",
+            "created_at": tx.now,
+        }
+        for id in ids
+    ]
+    await store.add(tx, rows=rows)
+
+
+def parse(body: Any) -> RuleSet:
+    """A rule set from JSON values; Unprocessable with a pointer for what has no such form."""
+    try:
+        return msgspec.convert(body, RuleSet)
+    except msgspec.ValidationError as error:
+        text = str(error)
+        sentence, _, path = text.partition(" - at `$")
+        pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
+        wrong = FieldError(pointer, "schema_violation", sentence[0].lower() + sentence[1:])
+        raise Unprocessable("this is no rule set; see errors", code="rules_invalid", errors=[wrong]) from error
+
+
+def wrong_expressions(rules: RuleSet) -> list[FieldError]:
+    """Every expression that does not compile to the type it should have."""
+    out = []
+    for i, rule in enumerate(rules.rules):
+        if rule.when is not None:
+            out.append(expressions.field_error(rule.when, "bool", f"/rules/{i}/when"))
+        for j, give in enumerate(rule.give):
+            if give.cel is not None:
+                out.append(expressions.field_error(give.cel, "int", f"/rules/{i}/give/{j}/cel"))
+    return [wrong for wrong in out if wrong is not None]
+
+
+async def checked(tx: Tx, *, community_id: UUID, rules: RuleSet) -> None:
+    """Unprocessable with everything that is wrong with the set."""
+    wrong = problems(rules, await ledger_store.units_of(tx, community_id)) + wrong_expressions(rules)
+    if wrong:
+        raise Unprocessable("these rules cannot be used; see errors", code="rules_invalid", errors=wrong)
+
+
+async def publish(tx: Tx, *, community_id: UUID, rules: RuleSet, actor: str, note: str, expected: int | None) -> Any:
+    """The set as the next version, in force for events handled from now on (forward only)."""
+    await checked(tx, community_id=community_id, rules=rules)
+    current = (await store.active(tx, community_ids=[community_id])).get(community_id, 0)
+    if expected is not None and expected != current:
+        raise Conflict(f"version {current} was published meanwhile; read it again", code="version_changed")
+    row = {
+        "community_id": community_id,
+        "version": current + 1,
+        "body": msgspec.to_builtins(rules),
+        "actor": actor,
+        "note": note,
+        "created_at": tx.now,
+    }
+    if not await store.add(tx, rows=[row]):
+        raise Conflict("somebody published meanwhile; read it again", code="version_changed")
+    return await existing(tx, community_id, current + 1)
+
+
+async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> Any:
+    row = await store.one(tx, community_id=community_id, version=version)
+    if row is None:
+        raise NotFound("no such version of the rules", code="rules_unknown")
+    return row
+
+
+# Versions never change, so what was parsed once stays right.
+_parsed: dict[tuple[UUID, int], RuleSet] = {}
+
+
+async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[int, RuleSet]]:
+    """Community → the version in force and its rules; one statement while no new version came."""
+    active = await store.active(tx, community_ids=community_ids)
+    missing = [key for key in active.items() if key not in _parsed]
+    if len(_parsed) > 1000:
+        _parsed.clear()
+        missing = list(active.items())
+    for key, body in (await store.bodies(tx, keys=missing)).items():
+        _parsed[key] = parse(body)
+    return {community_id: (version, _parsed[community_id, version]) for community_id, version in active.items()}
+
+
+@lru_cache(maxsize=1)
+def schema() -> dict[str, Any]:
+    """The JSON Schema of a rule set, for editors."""
+    return msgspec.json.schema(RuleSet)

@@ -1,0 +1,55 @@
+"""What rules decided, per event, rule, receiver and unit."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import and_, or_, select
+
+from kit.database import Tx, insert_many, select_among
+from services.rewards.tables.rules import decisions as t
+
+Key = tuple[UUID, str, str, str]
+NOBODY = "-"
+
+
+async def decided(tx: Tx, *, event_ids: Iterable[UUID]) -> set[Key]:
+    """(event, rule, receiver, unit) of every decision on these events."""
+    columns = [t.c.event_id, t.c.rule_id, t.c.receiver, t.c.unit]
+    return {tuple(row) for row in await select_among(tx, columns, t.c.event_id, list(event_ids))}
+
+
+async def add(tx: Tx, *, rows: list[dict[str, Any]]) -> None:
+    await insert_many(tx, t, rows)
+
+
+async def of_event(tx: Tx, *, community_id: UUID, event_id: UUID) -> list[Any]:
+    stmt = select(t).where(t.c.event_id == event_id, t.c.community_id == community_id)
+    return await tx.all(stmt.order_by(t.c.rule_id, t.c.unit, t.c.receiver))
+
+
+async def page_of_member(
+    tx: Tx,
+    *,
+    community_id: UUID,
+    member_id: UUID,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int,
+    before: tuple[datetime, UUID, str, str] | None,
+) -> list[Any]:
+    """Newest first, by (effective_at, event, rule, unit)."""
+    stmt = select(t).where(t.c.community_id == community_id, t.c.member_id == member_id)
+    if since is not None:
+        stmt = stmt.where(t.c.effective_at >= since)
+    if until is not None:
+        stmt = stmt.where(t.c.effective_at < until)
+    if before is not None:
+        at, event, rule, unit = before
+        same = and_(t.c.effective_at == at, t.c.event_id == event)
+        later_rule = and_(same, or_(t.c.rule_id > rule, and_(t.c.rule_id == rule, t.c.unit > unit)))
+        older = or_(t.c.effective_at < at, and_(t.c.effective_at == at, t.c.event_id < event))
+        stmt = stmt.where(or_(older, later_rule))
+    order = (t.c.effective_at.desc(), t.c.event_id.desc(), t.c.rule_id, t.c.unit)
+    return await tx.all(stmt.order_by(*order).limit(limit))

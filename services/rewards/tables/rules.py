@@ -1,0 +1,57 @@
+"""Rule sets, the counters that caps read, and what was decided."""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, Uuid
+
+from kit.database import JsonText, UtcDateTime
+from services.rewards.tables.metadata import metadata
+
+rule_sets = Table(
+    "rule_sets",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("version", Integer, primary_key=True),
+    Column("body", JsonText, nullable=False),
+    Column("actor", String(150), nullable=False),
+    Column("note", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+)
+
+# `id` is computed from rule, unit, scope and window: one row a cap and window, which concurrent batches lock.
+counters = Table(
+    "counters",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
+
+# What rolling windows and cooldowns were used by. `slot` is the id of the counter that is locked for it.
+moments = Table(
+    "moments",
+    metadata,
+    Column("slot", Uuid, primary_key=True),
+    Column("at", UtcDateTime, primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("amount", BigInteger, nullable=False),
+)
+
+# `receiver` is the member's id as text, or "-" for nobody: part of the key, and keys have no NULLs.
+decisions = Table(
+    "decisions",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("rule_id", String(100), primary_key=True),
+    Column("receiver", String(36), primary_key=True),
+    Column("unit", String(30), primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("member_id", Uuid),
+    Column("rule_version", Integer, nullable=False),
+    Column("event_type", String(200), nullable=False),
+    Column("verdict", String(20), nullable=False),
+    Column("wanted", BigInteger, nullable=False),
+    Column("amount", BigInteger, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("transaction_id", Uuid),
+    Column("notify", Boolean, nullable=False),
+    Column("effective_at", UtcDateTime, nullable=False),
+    Index("ix_decisions_member", "community_id", "member_id", "effective_at", "event_id"),
+)
