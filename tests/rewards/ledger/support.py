@@ -1,0 +1,137 @@
+"""A community of the rewards service and grants in it, for the tests of ledger, boards and levels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+from uuid import UUID, uuid4, uuid5
+
+from sqlalchemy import event, select
+
+from kit import codec, copies
+from kit.contracts.members import CommunityChanged, MemberChanged
+from kit.database import Database, Tx
+from services.rewards.domain.adjusting import Wish
+from services.rewards.domain.ledger import digest
+from services.rewards.handlers.ledger import Grant, ensure_defaults, post_grants, verify
+from services.rewards.store import entries
+
+NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
+
+_numbers = count(1)
+
+
+@dataclass(slots=True)
+class Place:
+    """A community with members known to the rewards service."""
+
+    db: Database
+    id: UUID
+    members: list[UUID] = field(default_factory=list)
+
+    async def balance(self, member: UUID, unit: str = "points") -> int:
+        async with self.db.read() as tx:
+            rows = await entries.accounts_of(tx, self.id, member)
+        return next((int(row.balance) for row in rows if row.unit == unit), 0)
+
+    def grant(
+        self, member: UUID, amount: int, at: datetime = NOON, *, unit: str = "points", key: object = None
+    ) -> Grant:
+        name = key if key is not None else f"grant {next(_numbers)}"
+        return Grant(
+            community_id=self.id,
+            member_id=member,
+            unit=unit,
+            amount=amount,
+            rule_id="rule",
+            rule_version=1,
+            source_event_id=uuid5(self.id, str(name)),
+            effective_at=at,
+            idem_key=digest(name, member, unit),
+        )
+
+    async def give(self, *grants: Grant, history: bool = False) -> dict[bytes, UUID]:
+        async with self.db.begin() as tx:
+            return await post_grants(tx, grants, history={g.source_event_id: history for g in grants})
+
+
+async def make_place(db: Database, members: int = 3, *, zone: str = "UTC", day_start: int = 0) -> Place:
+    """A new community with so many members, in order of their ids."""
+    place = Place(db, uuid4(), sorted(uuid4() for _ in range(members)))
+    async with db.begin() as tx:
+        await copies.apply(tx, [community_changed(place.id, zone=zone, day_start=day_start)])
+        await copies.apply(tx, [member_changed(place.id, m, f"member {n}") for n, m in enumerate(place.members)])
+        await ensure_defaults(tx, [place.id])
+    return place
+
+
+def community_changed(community_id: UUID, *, zone: str = "UTC", day_start: int = 0, version: int = 1) -> Any:
+    return CommunityChanged(
+        community_id=community_id,
+        version=version,
+        name="Guild",
+        zone=zone,
+        day_start=day_start,
+        locale="en",
+        state="active",
+    )
+
+
+def member_changed(community_id: UUID, member_id: UUID, name: str) -> Any:
+    return MemberChanged(
+        community_id=community_id,
+        member_id=member_id,
+        version=1,
+        display_name=name,
+        state="observed",
+        kind="person",
+        locale=None,
+        zone=None,
+        identities=(),
+        changed_at=NOON,
+    )
+
+
+def wish(member: UUID, amount: int, *, kind: str = "adjustment", key: str | None = None, **more: Any) -> Wish:
+    values: dict[str, Any] = {"unit": "points", "reason": "because", "idempotency_key": key, **more}
+    return Wish(kind=kind, member_id=member, amount=amount, **values)
+
+
+async def check_books(db: Database) -> None:
+    async with db.read() as tx:
+        assert await verify(tx) == []
+
+
+async def announced(db: Database, cls: type) -> list[Any]:
+    """The events of a class that wait in the outbox, oldest first."""
+    async with db.read() as tx:
+        table = tx.database.table("outbox")
+        bodies = [row.body for row in await tx.all(select(table.c.body).order_by(table.c.seq))]
+    events = [codec.decode(body) for body in bodies]
+    return [e.event for e in events if e is not None and isinstance(e.event, cls)]
+
+
+class Statements:
+    """Counts the statements of a database while it is entered, transaction control aside."""
+
+    def __init__(self, db: Database) -> None:
+        self._engine = db.engine.sync_engine
+        self.texts: list[str] = []
+
+    def _note(self, _conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
+        if not statement.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")):
+            self.texts.append(statement)
+
+    def __enter__(self) -> "Statements":
+        event.listen(self._engine, "before_cursor_execute", self._note)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "before_cursor_execute", self._note)
+
+
+async def all_entries(tx: Tx, place: Place, owner: UUID, units: Sequence[str] = ("points",)) -> list[Any]:
+    return await entries.entries_page(
+        tx, place.id, owner_id=owner, unit_ids=units, since=None, until=None, limit=10_000
+    )
