@@ -18,7 +18,9 @@ DOCS = Path(__file__).parents[2] / "docs"
 def test_every_setting_is_documented_with_its_meaning_and_default(name: str) -> None:
     line = next((ln for ln in (DOCS / "settings.md").read_text().splitlines() if f"`{PREFIX}{name.upper()}`" in ln), "")
     field = Settings.model_fields[name]
-    assert (field.description or "").rstrip(".") in line, f"docs/settings.md: {PREFIX}{name.upper()}: {field.description}"
+    assert (field.description or "").rstrip(".") in line, (
+        f"docs/settings.md: {PREFIX}{name.upper()}: {field.description}"
+    )
     default = str(field.default)
     assert not default or f"`{default}`" in line, f"docs/settings.md: the default of {name} is {default}"
 
@@ -43,7 +45,9 @@ def test_the_committed_event_schemas_are_those_of_the_contracts() -> None:
 
 @pytest.mark.parametrize("service", SERVICES, ids=lambda s: s.name)
 def test_every_route_of_a_service_is_on_its_page_and_under_its_prefixes(service) -> None:  # type: ignore[no-untyped-def]
-    page = (DOCS / f"{service.name}.md").read_text() + (DOCS.parent / "services" / service.name / "README.md").read_text()
+    page = (DOCS / f"{service.name}.md").read_text() + (
+        DOCS.parent / "services" / service.name / "README.md"
+    ).read_text()
     for router in service.routers:
         for route in router.routes:
             path = route.path

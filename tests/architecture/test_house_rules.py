@@ -29,12 +29,20 @@ def imports_of(path: Path) -> set[str]:
 
 
 def test_no_file_is_longer_than_400_lines() -> None:
-    long = {str(p.relative_to(ROOT)): n for p in python_files(*SOURCES, "tests") if (n := len(p.read_text().splitlines())) > 400}
+    long = {
+        str(p.relative_to(ROOT)): n
+        for p in python_files(*SOURCES, "tests")
+        if (n := len(p.read_text().splitlines())) > 400
+    }
     assert not long, f"split by feature into a package of the same name: {long}"
 
 
 def test_one_file_imports_the_kafka_client() -> None:
-    importers = {p.relative_to(ROOT).as_posix() for p in python_files(*SOURCES) if any(i.split(".")[0] == "aiokafka" for i in imports_of(p))}
+    importers = {
+        p.relative_to(ROOT).as_posix()
+        for p in python_files(*SOURCES)
+        if any(i.split(".")[0] == "aiokafka" for i in imports_of(p))
+    }
     assert all(name.startswith("kit/log/kafka") for name in importers), importers
 
 
@@ -103,7 +111,14 @@ def test_nothing_is_left_for_later(pattern: str) -> None:
 def test_nothing_of_a_machine_or_a_package_registry_is_in_the_tree() -> None:
     tracked = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     # Assembled, so that this file does not contain what it looks for.
-    forbidden = ["pypi" + ".org", "pythonhosted" + ".org", "repo1.maven" + ".org", "registry.npmjs" + ".org", "/ro" + "ot/", str(ROOT.parent) + "/"]
+    forbidden = [
+        "pypi" + ".org",
+        "pythonhosted" + ".org",
+        "repo1.maven" + ".org",
+        "registry.npmjs" + ".org",
+        "/ro" + "ot/",
+        str(ROOT.parent) + "/",
+    ]
     for name in tracked:
         path = ROOT / name
         if path.is_file() and path.suffix not in (".png", ".gz"):

@@ -42,7 +42,7 @@ async def _template_sqlite(service: Service, directory: Path) -> Path:
 async def _template_postgres(service: Service, server: Any) -> str:
     name = f"template_{service.name}"
     if (server.dsn, name) not in _templates:
-        url = await server.create_database(name)
+        url = server.create_database(name)
         db = _open(service, system_clock, url=url)
         await migrate(db, service.migrations)
         await db.close()
@@ -73,7 +73,7 @@ async def make_database(
         service = BY_NAME[name]
         if server is not None:
             template = await _template_postgres(service, server)
-            url = await server.create_database(f"test_{next(_numbers)}", template=template)
+            url = server.create_database(f"test_{next(_numbers)}", template=template)
             db = _open(service, clock, url=url)
         else:
             source = await _template_sqlite(service, sqlite_templates)
@@ -98,7 +98,7 @@ async def scratch(
     server = request.getfixturevalue("postgres_server") if engine == "postgresql" else None
 
     async def make(metadata: MetaData) -> Database:
-        url = await server.create_database(f"test_{next(_numbers)}") if server is not None else ""
+        url = server.create_database(f"test_{next(_numbers)}") if server is not None else ""
         name = "public" if url else "scratch"
         db = open_database(name, clock, metadata=metadata, publishes=(KeyUsed,), url=url, directory=tmp_path, pool=60)
         async with db.engine.begin() as connection:

@@ -82,7 +82,7 @@ async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
     else:
         postgres = request.getfixturevalue("postgres_server")
         broker = request.getfixturevalue("kafka_broker")
-        url = await postgres.create_database(f"platform_{next(_numbers)}")
+        url = postgres.create_database(f"platform_{next(_numbers)}")
         settings = load_settings({}, data_dir=tmp_path, database_url=url, kafka=broker.bootstrap, secret_key="s" * 32)
     async with running(settings) as one:
         yield one

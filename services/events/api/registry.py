@@ -49,7 +49,7 @@ class TypeIn(BaseModel):
         },
     )
 
-    type: str = Field(min_length=1, max_length=200, pattern=r"^(?!guildhall\.)[A-Za-z0-9][A-Za-z0-9._/:-]*$")
+    type: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
     json_schema: dict[str, Any]
     mode: str = Field("observe", max_length=20, description="`observe` notes what does not fit and keeps it.")
 
@@ -107,6 +107,9 @@ async def get_type(db: Db, caller: Reader, type: str) -> SchemaOut:
 )
 async def publish_type(request: Request, db: Db, caller: Writer, body: TypeIn) -> SchemaOut:
     """A later version must take what earlier ones took (409 names what does not)."""
+    if body.type.startswith("guildhall."):
+        wrong = FieldError("/type", "type_reserved", "types under guildhall. are ours; choose another name")
+        raise Unprocessable("this name is reserved", code="type_reserved", errors=[wrong])
     if body.mode != "observe":
         wrong = FieldError("/mode", "mode_unavailable", "only observe is available")
         raise Unprocessable("only the mode observe is available", code="mode_unavailable", errors=[wrong])

@@ -169,9 +169,12 @@ async def _tail(
                 # A partition that came into use since begins at its first record.
                 for partition in await store.tails(tx, stream=name):
                     cursor[name].setdefault(partition, 0)
-            kinds = {"community_id": community_id, "limit": TAIL_STEP}
-            stored = await store.tail_of_activities(tx, cursor=cursor[STREAM], **kinds)
-            scored = await store.tail_of_consequences(tx, kind=SCORED, cursor=cursor[SCORED], **kinds)
+            stored = await store.tail_of_activities(
+                tx, community_id=community_id, cursor=cursor[STREAM], limit=TAIL_STEP
+            )
+            scored = await store.tail_of_consequences(
+                tx, community_id=community_id, kind=SCORED, cursor=cursor[SCORED], limit=TAIL_STEP
+            )
         for row in stored:
             cursor[STREAM][row.log_partition] = row.log_offset + 1
             yield _text(cursor), "activity", activity_out(row).model_dump(mode="json")

@@ -137,7 +137,7 @@ async def create(tx: Tx, board: Board) -> Board:
     """
     if board.unit not in await ledger_store.units_of(tx, board.community_id):
         raise Unprocessable(f"there is no unit {board.unit!r}; see GET /v1/units", code="unit_unknown")
-    await ledger_store.count_boards(tx, board.community_id, board.unit, 1)
+    await ledger_store.count_followers(tx, board.community_id, {board.unit: 1})
     if not await store.add_boards(tx, [board]):
         raise Conflict(f"there is a board {board.id!r} already", code="board_exists")
     slots = {
@@ -153,7 +153,7 @@ async def create(tx: Tx, board: Board) -> Board:
 async def delete(tx: Tx, community_id: UUID, board_id: str) -> None:
     """The board is gone at once; its rows go bit by bit afterwards (`purge`)."""
     board = await find(tx, community_id, board_id)
-    await ledger_store.count_boards(tx, community_id, board.unit, -1)
+    await ledger_store.count_followers(tx, community_id, {board.unit: -1})
     await store.remove_board(tx, board)
 
 
@@ -161,4 +161,4 @@ async def add_default(tx: Tx, community_id: UUID) -> None:
     """The board `xp` that every community begins with."""
     board = Board(community_id, "xp", uuid7(tx.now), "Experience", "xp", COMPETITION, PERIOD_KINDS, tx.now)
     if await store.add_boards(tx, [board]):
-        await ledger_store.count_boards(tx, community_id, board.unit, 1)
+        await ledger_store.count_followers(tx, community_id, {board.unit: 1})

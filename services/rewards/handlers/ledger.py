@@ -121,9 +121,10 @@ async def finish(tx: Tx, fresh: list[Posting], *, history: Mapping[UUID, bool] |
         return Recorded([], {})
     await store.add_entries(tx, fresh)
     after = await store.move(tx, fresh)
-    boarded = {(b.community_id, b.unit) for b in after if b.system and b.boards}
-    contributions = [_contribution(p, history or {}) for p in fresh if p.scored]
-    await boards.count(tx, [c for c in contributions if (c.community_id, c.unit) in boarded])
+    followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
+    counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
+    contributions = [_contribution(p, history or {}) for p in counted]
+    await boards.count(tx, contributions)
     balances = {(b.community_id, b.owner_id, b.unit): b.balance for b in after if not b.system}
     await levels.announce(tx, contributions, balances)
     return Recorded(fresh, balances)

@@ -84,7 +84,10 @@ async def change(tx: Tx, community_id: UUID, unit: str, scheme: domain.Scheme, a
     domain.checked(scheme, MOST)
     if unit not in await ledger_store.units_of(tx, community_id):
         raise Unprocessable(f"there is no unit {unit!r}; see GET /v1/units", code="unit_unknown")
-    version = (await current(tx, community_id)).version + 1
+    present = await current(tx, community_id)
+    version = present.version + 1
+    if present.unit != unit:
+        await ledger_store.count_followers(tx, community_id, {present.unit: -1, unit: 1})
     if not await store.add_versions(tx, [_row(tx, community_id, version, unit, scheme, actor)]):
         raise Conflict("somebody changed the levels at the same moment; read them again", code="version_changed")
     return LevelVersion(version, unit, scheme)
@@ -93,7 +96,9 @@ async def change(tx: Tx, community_id: UUID, unit: str, scheme: domain.Scheme, a
 async def add_defaults(tx: Tx, community_ids: Sequence[UUID]) -> None:
     """Version 1 of the levels every community begins with."""
     scheme, unit = domain.DEFAULT_SCHEME, domain.DEFAULT_UNIT
-    await store.add_versions(tx, [_row(tx, c, 1, unit, scheme, "guildhall") for c in community_ids])
+    new = await store.add_versions(tx, [_row(tx, c, 1, unit, scheme, "guildhall") for c in community_ids])
+    for community_id, _ in sorted(new):
+        await ledger_store.count_followers(tx, community_id, {unit: 1})
 
 
 def _row(tx: Tx, community_id: UUID, version: int, unit: str, scheme: domain.Scheme, actor: str) -> dict[str, object]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, delete, select, update
+from sqlalchemy import and_, case, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kit.database import Tx, add_up, insert_many, insert_new, select_among
@@ -18,14 +18,15 @@ ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
 @dataclass(frozen=True, slots=True)
 class Balance:
-    """An account after a change. `boards` is how many boards count its unit; set on system accounts only."""
+    """An account after a change. `followers` is how many boards and level schemes follow its unit; on
+    system accounts only."""
 
     community_id: UUID
     owner_id: UUID
     unit: str
     system: bool
     balance: int
-    boards: int
+    followers: int
 
 
 async def add_transactions(tx: Tx, postings: Sequence[Posting]) -> set[tuple[UUID, bytes]]:
@@ -103,10 +104,10 @@ async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[
 
 async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int]]) -> list[Balance]:
     rows = [
-        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "boards": 0}
+        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "followers": 0}
         for key, (name, change) in changes.items()
     ]
-    columns = ("community_id", "owner_id", "unit", "system", "balance", "boards")
+    columns = ("community_id", "owner_id", "unit", "system", "balance", "followers")
     try:
         after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance",), returning=columns)
     except IntegrityError as error:
@@ -128,29 +129,22 @@ async def open_system_accounts(tx: Tx, keys: Iterable[tuple[UUID, str, str]]) ->
             "unit": unit,
             "name": name,
             "balance": 0,
-            "boards": 0,
+            "followers": 0,
         }
         for community_id, name, unit in keys
     ]
     await insert_new(tx, accounts, rows, key=ACCOUNT_KEY)
 
 
-async def count_boards(tx: Tx, community_id: UUID, unit: str, step: int) -> None:
-    """Add `step` to the number of boards on a unit, holding its system accounts: nobody posts to it meanwhile."""
-    await select_among(
-        tx,
-        accounts,
-        (accounts.c.community_id, accounts.c.owner_id, accounts.c.unit),
-        [(community_id, owner, unit) for owner in await _system_owners(tx, community_id, unit)],
-        lock=True,
-    )
-    where = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
-    await tx.execute(update(accounts).where(*where).values(boards=accounts.c.boards + step))
-
-
-async def _system_owners(tx: Tx, community_id: UUID, unit: str) -> list[UUID]:
-    where = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
-    return [r.owner_id for r in await tx.all(select(accounts.c.owner_id).where(*where))]
+async def count_followers(tx: Tx, community_id: UUID, steps: Mapping[str, int]) -> None:
+    """Change by how many boards and level schemes units are followed (unit → step), holding their system accounts:
+    nobody posts to these units until the transaction ends."""
+    where = accounts.c.community_id == community_id, accounts.c.unit.in_(list(steps)), accounts.c.system == 1
+    by = accounts.c.community_id, accounts.c.owner_id, accounts.c.unit
+    rows = await tx.all(select(*by).where(*where))
+    await select_among(tx, accounts, by, [tuple(row) for row in rows], lock=True)
+    change = case(steps, value=accounts.c.unit)
+    await tx.execute(update(accounts).where(*where).values(followers=accounts.c.followers + change))
 
 
 async def posted(tx: Tx, community_id: UUID, idem_keys: Iterable[bytes]) -> dict[bytes, tuple[UUID, bytes]]:

@@ -48,7 +48,9 @@ accounts = Table(
     Column("system", SmallInteger, primary_key=True),
     Column("name", String(100), nullable=False),
     Column("balance", BigInteger, nullable=False),
-    Column("boards", Integer, nullable=False),
+    # On system accounts: how many boards and level schemes follow the unit. Whoever posts learns it from the row it
+    # changes anyway, under the row's lock, so that a unit without any costs no further statement.
+    Column("followers", Integer, nullable=False),
     CheckConstraint(f"balance BETWEEN -{MOST} AND {MOST}", name="balance_in_range"),
 )
 

@@ -12,6 +12,7 @@ from sqlalchemy import event, select
 from kit import codec, copies
 from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Database, Tx
+from kit.log import Stored
 from services.rewards.domain.adjusting import Wish
 from services.rewards.domain.ledger import digest
 from services.rewards.handlers.ledger import Grant, ensure_defaults, post_grants, verify
@@ -107,8 +108,8 @@ async def announced(db: Database, cls: type) -> list[Any]:
     """The events of a class that wait in the outbox, oldest first."""
     async with db.read() as tx:
         table = tx.database.table("outbox")
-        bodies = [row.body for row in await tx.all(select(table.c.body).order_by(table.c.seq))]
-    events = [codec.decode(body) for body in bodies]
+        rows = await tx.all(select(table.c.topic, table.c.key, table.c.body).order_by(table.c.seq))
+    events = [codec.decode(Stored(r.topic, 0, 0, r.key.encode(), r.body)) for r in rows]
     return [e.event for e in events if e is not None and isinstance(e.event, cls)]
 
 

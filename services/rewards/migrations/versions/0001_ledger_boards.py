@@ -33,7 +33,7 @@ def upgrade() -> None:
         sa.Column("system", sa.SmallInteger(), nullable=False),
         sa.Column("name", sa.String(length=100), nullable=False),
         sa.Column("balance", sa.BigInteger(), nullable=False),
-        sa.Column("boards", sa.Integer(), nullable=False),
+        sa.Column("followers", sa.Integer(), nullable=False),
         sa.PrimaryKeyConstraint("community_id", "owner_id", "unit", "system", name=op.f("pk_accounts")),
         sa.CheckConstraint(
             "balance BETWEEN -4611686018427387903 AND 4611686018427387903", name=op.f("ck_accounts_balance_in_range")

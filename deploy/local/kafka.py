@@ -1,0 +1,165 @@
+"""A real Apache Kafka broker in a directory, for tests and `make up-split`: started on free ports of 127.0.0.1.
+
+Kafka is a few jars: Maven brings them into the user's cache once, Java runs them. Nothing else is installed.
+"""
+
+import fcntl
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+VERSION = "4.4.0"
+START_SECONDS = 60.0
+CLUSTER = "Z3VpbGRoYWxsLWxvY2FsIQ"
+
+POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
+<groupId>guildhall</groupId><artifactId>kafka-jars</artifactId><version>1</version>
+<dependencies><dependency><groupId>org.apache.kafka</groupId><artifactId>kafka_2.13</artifactId>
+<version>{version}</version></dependency></dependencies></project>
+"""
+
+LOG4J = """rootLogger.level = warn
+rootLogger.appenderRef.out.ref = out
+appender.out.type = Console
+appender.out.name = out
+appender.out.layout.type = PatternLayout
+appender.out.layout.pattern = %d %p %c %m%n
+"""
+
+
+class KafkaMissing(Exception):
+    """No broker can be had here; the message says what is missing."""
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    return Path(base) / "guildhall" / f"kafka-{VERSION}"
+
+
+def jars() -> Path:
+    """The folder of jars, brought by Maven the first time. KafkaMissing without Java or Maven."""
+    for program, package in (("java", "a Java runtime 17 or newer"), ("mvn", "Maven")):
+        if shutil.which(program) is None:
+            raise KafkaMissing(f"{program} is not installed: {package} is needed to run a Kafka broker")
+    cache = _cache()
+    cache.mkdir(parents=True, exist_ok=True)
+    # Two test workers must not fill the folder at once.
+    with (cache / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (cache / "complete").exists():
+            (cache / "pom.xml").write_text(POM.format(version=VERSION))
+            command = ["mvn", "-q", "-B", "dependency:copy-dependencies", f"-DoutputDirectory={cache / 'libs'}"]
+            done = subprocess.run(command, cwd=cache, capture_output=True, text=True, timeout=600, check=False)
+            if done.returncode:
+                raise KafkaMissing(f"Maven could not bring Kafka {VERSION}: {(done.stdout + done.stderr)[-500:]}")
+            (cache / "complete").touch()
+    return cache / "libs"
+
+
+def free_ports(count: int) -> list[int]:
+    probes = [socket.socket() for _ in range(count)]
+    try:
+        for probe in probes:
+            probe.bind(("127.0.0.1", 0))
+        return [int(probe.getsockname()[1]) for probe in probes]
+    finally:
+        for probe in probes:
+            probe.close()
+
+
+class KafkaBroker:
+    """One broker that is its own controller. Killed and started again it has what it acknowledged."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.port, self._controller = free_ports(2)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def bootstrap(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    def start(self) -> None:
+        """Format on the first start, and wait until it takes connections."""
+        libs = jars()
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "server.properties"
+        java = ["java", "-Xms384m", "-Xmx384m", "-cp", f"{libs}/*", f"-Dlog4j2.configurationFile={self._log4j()}"]
+        if not config.exists():
+            config.write_text(self._properties())
+            command = [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(config)]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+            if done.returncode:
+                raise RuntimeError(f"Kafka could not format: {(done.stdout + done.stderr)[-1000:]}")
+        with (self.directory / "broker.log").open("ab") as out:
+            command = [*java, "kafka.Kafka", str(config)]
+            self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
+        self._wait()
+
+    def _log4j(self) -> Path:
+        path = self.directory / "log4j2.properties"
+        path.write_text(LOG4J)
+        return path
+
+    def _properties(self) -> str:
+        lines = {
+            "process.roles": "broker,controller",
+            "node.id": "1",
+            "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
+            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "controller.listener.names": "CONTROLLER",
+            "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
+            "log.dirs": str(self.directory / "logs"),
+            "offsets.topic.replication.factor": "1",
+            "offsets.topic.num.partitions": "4",
+            "transaction.state.log.replication.factor": "1",
+            "transaction.state.log.min.isr": "1",
+            "share.coordinator.state.topic.replication.factor": "1",
+            "share.coordinator.state.topic.min.isr": "1",
+            "group.initial.rebalance.delay.ms": "0",
+            "auto.create.topics.enable": "false",
+            "log.cleaner.dedupe.buffer.size": "16777216",
+        }
+        return "".join(f"{name}={value}\n" for name, value in lines.items())
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"Kafka did not start: {(self.directory / 'broker.log').read_text()[-1500:]}")
+            try:
+                socket.create_connection(("127.0.0.1", self.port), 1).close()
+            except OSError:
+                time.sleep(0.1)
+            else:
+                return
+
+    def stop(self) -> None:
+        """Orderly, or after a while by force."""
+        self._end(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def restart(self) -> None:
+        """Kill it and start it again on the same port with the same data."""
+        self.kill()
+        self.start()
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(number)
+        try:
+            process.wait(15)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()

