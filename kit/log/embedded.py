@@ -98,6 +98,7 @@ class EmbeddedLog:
             writer.executescript(SCHEMA)
             self._load(writer)
         except sqlite3.Error as error:
+            self._unlock()
             raise LogUnavailable(f"the log at {self._path} cannot be opened: {error}") from error
         self._thread = threading.Thread(target=self._write_loop, args=(writer,), name="log-writer", daemon=True)
         self._thread.start()
@@ -140,13 +141,19 @@ class EmbeddedLog:
             self._ends.setdefault((id, partition), 0)
 
     async def stop(self) -> None:
-        if self._thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(self._thread.join)
-            self._thread = None
+        # From here on appends are refused: one that was queued behind the last word would never be answered.
+        thread, self._thread = self._thread, None
         await asyncio.to_thread(self._readers.shutdown)
+        # Readers first: the last connection of a file to close checkpoints it, and only the writer may.
         for connection in self._opened:
             connection.close()
+        self._opened.clear()
+        if thread is not None:
+            self._queue.put(None)
+            await asyncio.to_thread(thread.join)
+        self._unlock()
+
+    def _unlock(self) -> None:
         if self._lock_file is not None:
             os.close(self._lock_file)
             self._lock_file = None
@@ -235,10 +242,10 @@ class EmbeddedLog:
             writer.execute("COMMIT")
         except Exception as error:
             # Whatever it was (disk full, I/O), nothing of this commit is durable and every caller must hear it.
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
             failure = LogUnavailable(f"the log could not be written: {error}")
             self._tell(lambda: [j.done.set_exception(failure) for j in jobs if not j.done.done()])
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
             return
         self._ends = ends
         touched = {self._names[j.topic] for j in jobs if isinstance(j, _Append)}
@@ -285,6 +292,8 @@ class EmbeddedLog:
 
     async def read(self, place: Partition, offset: int) -> list[Entry]:
         """Entries from `offset` on, some batches of them; [] at the end."""
+        if self._thread is None:
+            raise LogUnavailable("the log is not open")
         id = self._topics[place.topic][0]
         if self._ends[id, place.number] <= offset:
             return []
