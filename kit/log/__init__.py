@@ -81,7 +81,10 @@ class Subscription(Protocol):
         ...
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        """Durably move the group's position to the given next-to-read offsets. Raises `Revoked`, `LogUnavailable`."""
+        """Durably move the group's position to the given next-to-read offsets. Raises `Revoked`, `LogUnavailable`.
+
+        A partition that went to another member since it was fetched is `Revoked` even when it came back meanwhile.
+        """
         ...
 
     async def abandon(self) -> None:

@@ -414,6 +414,7 @@ class _Subscription:
         self._assigned: frozenset[Partition] = frozenset()
         self._positions: dict[Partition, int] = {}
         self._buffers: dict[Partition, list[Entry]] = {}
+        self._lost: set[Partition] = set()
         self._changed = asyncio.Event()
         self._turn = 0
 
@@ -421,6 +422,7 @@ class _Subscription:
         for gone in self._assigned - partitions:
             self._positions.pop(gone, None)
             self._buffers.pop(gone, None)
+            self._lost.add(gone)
         for new in partitions - self._assigned:
             self._positions[new] = self._log.committed(self._group, new)
         self._assigned = partitions
@@ -462,17 +464,20 @@ class _Subscription:
                 buffered = self._buffers[place]
                 taken, self._buffers[place] = buffered[: limit - len(out)], buffered[limit - len(out) :]
                 self._positions[place] = taken[-1][0] + 1
+                self._lost.discard(place)
                 out.extend(Stored(place.topic, place.number, offset, key, value) for offset, key, value in taken)
         return out
 
     async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        lost = set(offsets) - self._assigned
+        # One that went away and came back counts as lost: its owner in between may have gone further.
+        lost = {place for place in offsets if place not in self._assigned or place in self._lost}
         if lost:
             raise Revoked(f"no longer ours: {sorted(lost)}")
         await self._log.move(self._group, offsets)
 
     async def abandon(self) -> None:
         self._buffers.clear()
+        self._lost.clear()
         for place in self._assigned:
             self._positions[place] = self._log.committed(self._group, place)
 
