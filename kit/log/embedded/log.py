@@ -1,15 +1,8 @@
-"""The log in one SQLite file, for a platform that is one process.
-
-Appends are group-committed: everything that was queued while the last commit ran is one transaction with
-`synchronous=FULL`, and all records of one partition in it are one row, a batch compressed as a whole. A single
-writer thread owns the only writing connection; readers use connections of their own and block nobody.
-A second process on the same file refuses to start. Consumer groups live in this process, their offsets in the file.
-"""
+"""The embedded log itself: topics, groups and housekeeping around one writer and some readers."""
 
 import asyncio
 import fcntl
 import os
-import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -20,15 +13,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import structlog
-
 from kit.clock import Clock, system_clock
-from kit.log import LogUnavailable, Partition, Position, Record, RecordTooLarge, Revoked, Stored, Topic, TopicMismatch
-from kit.log.batches import MAX_RECORDS, Entry, pack, unpack
+from kit.log import LogUnavailable, Partition, Position, Record, RecordTooLarge, Topic, TopicMismatch
+from kit.log.batches import Entry, unpack
 from kit.log.compaction import compact_step
+from kit.log.embedded.subscription import EmbeddedSubscription
+from kit.log.embedded.writer import Place, Writer
 from kit.log.partitioner import partition_of
 
-logger = structlog.get_logger(__name__)
 T = TypeVar("T")
 
 MAX_RECORD_BYTES = 1024 * 1024
@@ -47,24 +39,8 @@ CREATE TABLE IF NOT EXISTS positions (consumers TEXT NOT NULL, topic INTEGER NOT
 
 
 @dataclass(slots=True)
-class _Append:
-    topic: int
-    by_partition: dict[int, list[tuple[int, Record]]]
-    done: asyncio.Future[list[Position]]
-    size: int
-
-
-@dataclass(slots=True)
-class _Work:
-    """Anything else the writer connection is asked to do, inside a transaction of its own turn."""
-
-    run: Callable[[sqlite3.Connection], Any]
-    done: asyncio.Future[Any]
-
-
-@dataclass(slots=True)
 class _Group:
-    members: list["_Subscription"] = field(default_factory=list)
+    members: list[EmbeddedSubscription] = field(default_factory=list)
     committed: dict[Partition, int] = field(default_factory=dict)
 
 
@@ -75,16 +51,15 @@ class EmbeddedLog:
         self._path = path
         self._partitions = partitions
         self._clock = clock
-        self._queue: queue.SimpleQueue[_Append | _Work | None] = queue.SimpleQueue()
         self._topics: dict[str, tuple[int, Topic, int]] = {}
         self._names: dict[int, str] = {}
-        self._ends: dict[tuple[int, int], int] = {}
+        self._ends: dict[Place, int] = {}
         self._groups: dict[str, _Group] = {}
         self._wakes: dict[str, asyncio.Event] = {}
         self._readers = ThreadPoolExecutor(2, thread_name_prefix="log-reader")
         self._local = threading.local()
         self._opened: list[sqlite3.Connection] = []
-        self._thread: threading.Thread | None = None
+        self._writer: Writer | None = None
         self._lock_file: int | None = None
 
     # Starting and stopping
@@ -100,8 +75,12 @@ class EmbeddedLog:
         except sqlite3.Error as error:
             self._unlock()
             raise LogUnavailable(f"the log at {self._path} cannot be opened: {error}") from error
-        self._thread = threading.Thread(target=self._write_loop, args=(writer,), name="log-writer", daemon=True)
-        self._thread.start()
+        self._writer = Writer(writer, self._ends, self._clock, self._wake)
+
+    def _wake(self, topics: set[int]) -> None:
+        for name in (self._names[id] for id in topics):
+            self._wakes[name].set()
+            self._wakes[name] = asyncio.Event()
 
     def _lock(self) -> None:
         handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
@@ -141,16 +120,14 @@ class EmbeddedLog:
             self._ends.setdefault((id, partition), 0)
 
     async def stop(self) -> None:
-        # From here on appends are refused: one that was queued behind the last word would never be answered.
-        thread, self._thread = self._thread, None
+        writer, self._writer = self._writer, None
         await asyncio.to_thread(self._readers.shutdown)
         # Readers first: the last connection of a file to close checkpoints it, and only the writer may.
         for connection in self._opened:
             connection.close()
         self._opened.clear()
-        if thread is not None:
-            self._queue.put(None)
-            await asyncio.to_thread(thread.join)
+        if writer is not None:
+            await writer.close()
         self._unlock()
 
     def _unlock(self) -> None:
@@ -185,115 +162,30 @@ class EmbeddedLog:
     async def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
         id, _, partitions = self._topics[topic]
         by_partition: dict[int, list[tuple[int, Record]]] = {}
-        size = 0
         for index, record in enumerate(records):
             length = len(record.key) + len(record.value or b"")
             if length > MAX_RECORD_BYTES:
                 raise RecordTooLarge(f"a record of {length} bytes is over the limit of {MAX_RECORD_BYTES}")
-            size += length
             partition = partition_of(record.key, partitions) if partitions > 1 else 0
             by_partition.setdefault(partition, []).append((index, record))
         if not records:
             return []
-        positions: list[Position] = await self._put(lambda done: _Append(id, by_partition, done, size))
-        return positions
+        return await self._open_writer().append(id, by_partition)
+
+    def _open_writer(self) -> Writer:
+        if self._writer is None:
+            raise LogUnavailable("the log is not open")
+        return self._writer
 
     async def _do(self, run: Callable[[sqlite3.Connection], T]) -> T:
-        """Run on the writer connection, durably."""
-        result: T = await self._put(lambda done: _Work(run, done))
-        return result
-
-    async def _put(self, make: Callable[[asyncio.Future[Any]], _Append | _Work]) -> Any:
-        if self._thread is None or not self._thread.is_alive():
-            raise LogUnavailable("the log is not open")
-        done: asyncio.Future[Any] = self._loop.create_future()
-        self._queue.put(make(done))
-        return await done
-
-    def _write_loop(self, writer: sqlite3.Connection) -> None:
-        going = True
-        while going:
-            jobs: list[_Append | _Work] = []
-            first = self._queue.get()
-            going = first is not None
-            if first is not None:
-                jobs.append(first)
-            while True:
-                try:
-                    job = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-                if job is None:
-                    going = False
-                else:
-                    jobs.append(job)
-            if jobs:
-                self._commit(writer, jobs)
-        writer.close()
-
-    def _commit(self, writer: sqlite3.Connection, jobs: list[_Append | _Work]) -> None:
-        ends = dict(self._ends)
-        try:
-            writer.execute("BEGIN IMMEDIATE")
-            results = self._write_appends(writer, [j for j in jobs if isinstance(j, _Append)], ends)
-            for job in jobs:
-                if isinstance(job, _Work):
-                    results[id(job)] = job.run(writer)
-            writer.execute("COMMIT")
-        except Exception as error:
-            # Whatever it was (disk full, I/O), nothing of this commit is durable and every caller must hear it.
-            failure = LogUnavailable(f"the log could not be written: {error}")
-            self._tell(lambda: [j.done.set_exception(failure) for j in jobs if not j.done.done()])
-            if writer.in_transaction:
-                writer.execute("ROLLBACK")
-            return
-        self._ends = ends
-        touched = {self._names[j.topic] for j in jobs if isinstance(j, _Append)}
-
-        def announce() -> None:
-            for job in jobs:
-                if not job.done.done():
-                    job.done.set_result(results[id(job)])
-            for name in touched:
-                self._wakes[name].set()
-                self._wakes[name] = asyncio.Event()
-
-        self._tell(announce)
-
-    def _tell(self, what: Callable[[], object]) -> None:
-        if not self._loop.is_closed():
-            self._loop.call_soon_threadsafe(what)
-
-    def _write_appends(
-        self, writer: sqlite3.Connection, appends: list[_Append], ends: dict[tuple[int, int], int]
-    ) -> dict[int, Any]:
-        results: dict[int, Any] = {}
-        at = int(self._clock().timestamp() * 1_000_000)
-        gathered: dict[tuple[int, int], list[Entry]] = {}
-        for job in appends:
-            positions: list[Position | None] = [None] * sum(map(len, job.by_partition.values()))
-            for partition, records in job.by_partition.items():
-                place = (job.topic, partition)
-                entries = gathered.setdefault(place, [])
-                for index, record in records:
-                    positions[index] = Position(partition, ends[place])
-                    entries.append((ends[place], record.key, record.value))
-                    ends[place] += 1
-            results[id(job)] = positions
-        rows = [
-            (topic, partition, part[-1][0], at, pack(part))
-            for (topic, partition), entries in gathered.items()
-            for part in (entries[i : i + MAX_RECORDS] for i in range(0, len(entries), MAX_RECORDS))
-        ]
-        writer.executemany("INSERT INTO batches (topic, partition, last, at, body) VALUES (?, ?, ?, ?, ?)", rows)
-        return results
+        """Run on the writing connection, durably."""
+        return await self._open_writer().do(run)
 
     # Reading
 
     async def read(self, place: Partition, offset: int) -> list[Entry]:
         """Entries from `offset` on, some batches of them; [] at the end."""
-        if self._thread is None:
-            raise LogUnavailable("the log is not open")
+        self._open_writer()
         id = self._topics[place.topic][0]
         if self._ends[id, place.number] <= offset:
             return []
@@ -313,9 +205,9 @@ class EmbeddedLog:
         rows = connection.execute(query, parameters).fetchall()
         return [entry for (body,) in rows for entry in unpack(body) if entry[0] >= offset]
 
-    async def subscribe(self, group: str, topics: Sequence[str]) -> "_Subscription":
+    async def subscribe(self, group: str, topics: Sequence[str]) -> EmbeddedSubscription:
         members = self._groups.setdefault(group, _Group()).members
-        subscription = _Subscription(self, group, tuple(topics))
+        subscription = EmbeddedSubscription(self, group, tuple(topics))
         members.append(subscription)
         self.rebalance(group)
         return subscription
@@ -331,7 +223,7 @@ class EmbeddedLog:
         for member in members:
             member.assign(frozenset(shares[id(member)]))
 
-    def leave(self, group: str, member: "_Subscription") -> None:
+    def leave(self, group: str, member: EmbeddedSubscription) -> None:
         members = self._groups[group].members
         if member in members:
             members.remove(member)
@@ -346,7 +238,6 @@ class EmbeddedLog:
     async def move(self, group: str, offsets: Mapping[Partition, int]) -> None:
         """Durably set the group's next-to-read offsets."""
         rows = [(group, self._topics[p.topic][0], p.number, following) for p, following in offsets.items()]
-        # Only a number leaves the writer thread: a cursor that dies in another one resets the statement in use there.
         await self._do(lambda c: c.executemany("INSERT OR REPLACE INTO positions VALUES (?, ?, ?, ?)", rows).rowcount)
         self._groups[group].committed.update(offsets)
 
@@ -402,84 +293,3 @@ def _compact_from(
     topic: int, partition: int, seen: dict[bytes, int], below: int | None, writer: sqlite3.Connection
 ) -> int | None:
     return compact_step(writer, topic, partition, seen, below)
-
-
-class _Subscription:
-    """See `kit.log.Subscription`."""
-
-    def __init__(self, log: EmbeddedLog, group: str, topics: tuple[str, ...]) -> None:
-        self.topics = topics
-        self._log = log
-        self._group = group
-        self._assigned: frozenset[Partition] = frozenset()
-        self._positions: dict[Partition, int] = {}
-        self._buffers: dict[Partition, list[Entry]] = {}
-        self._lost: set[Partition] = set()
-        self._changed = asyncio.Event()
-        self._turn = 0
-
-    def assign(self, partitions: frozenset[Partition]) -> None:
-        for gone in self._assigned - partitions:
-            self._positions.pop(gone, None)
-            self._buffers.pop(gone, None)
-            self._lost.add(gone)
-        for new in partitions - self._assigned:
-            self._positions[new] = self._log.committed(self._group, new)
-        self._assigned = partitions
-        self._changed.set()
-
-    def assigned(self) -> frozenset[Partition]:
-        return self._assigned
-
-    async def fetch(self, limit: int, wait: float) -> list[Stored]:
-        deadline = asyncio.get_running_loop().time() + wait
-        while True:
-            self._changed.clear()
-            wakes = [self._log.wake_of(topic) for topic in self.topics]
-            records = await self._take(limit)
-            if records:
-                return records
-            left = deadline - asyncio.get_running_loop().time()
-            if left <= 0:
-                return []
-            waits = [asyncio.ensure_future(event.wait()) for event in (*wakes, self._changed)]
-            try:
-                await asyncio.wait(waits, timeout=left, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for one in waits:
-                    one.cancel()
-
-    async def _take(self, limit: int) -> list[Stored]:
-        """Up to `limit` records over the assigned partitions, another partition first each time."""
-        order = sorted(self._assigned)
-        self._turn += 1
-        out: list[Stored] = []
-        for place in order[self._turn % len(order) :] + order[: self._turn % len(order)] if order else []:
-            while len(out) < limit and place in self._assigned:
-                if not self._buffers.get(place):
-                    entries = await self._log.read(place, self._positions[place])
-                    if not entries or place not in self._assigned:
-                        break
-                    self._buffers[place] = entries
-                buffered = self._buffers[place]
-                taken, self._buffers[place] = buffered[: limit - len(out)], buffered[limit - len(out) :]
-                self._positions[place] = taken[-1][0] + 1
-                self._lost.discard(place)
-                out.extend(Stored(place.topic, place.number, offset, key, value) for offset, key, value in taken)
-        return out
-
-    async def commit(self, offsets: Mapping[Partition, int]) -> None:
-        # One that went away and came back counts as lost: its owner in between may have gone further.
-        lost = {place for place in offsets if place not in self._assigned or place in self._lost}
-        if lost:
-            raise Revoked(f"no longer ours: {sorted(lost)}")
-        await self._log.move(self._group, offsets)
-
-    async def abandon(self) -> None:
-        self._buffers.clear()
-        self._lost.clear()
-        for place in self._assigned:
-            self._positions[place] = self._log.committed(self._group, place)
-
-    async def close(self) -> None:
-        self._log.leave(self._group, self)
