@@ -1,5 +1,7 @@
 """Topics are made as described, and a log whose topics contradict the description says so."""
 
+import asyncio
+
 import pytest
 
 from kit.log import Record, Topic, TopicMismatch
@@ -46,3 +48,27 @@ async def test_a_log_that_is_open_says_it_is_fit_to_work(logs: Logs) -> None:
     log = await logs.open()
     await topic(log)
     await log.check()
+
+
+async def test_topics_that_are_made_while_others_are_written_are_whole(logs: Logs) -> None:
+    log = await logs.open()
+    things = await topic(log)
+    names = [f"more-{n}" for n in range(15)]
+    finished = asyncio.Event()
+
+    async def write() -> int:
+        appended = 0
+        while not finished.is_set():
+            await log.append(things, records(10, start=appended))
+            appended += 10
+        return appended
+
+    writing = [asyncio.create_task(write()) for _ in range(4)]
+    for name in names:
+        await log.ensure([Topic(name)])
+        await log.append(name, records(5))
+    finished.set()
+    appended = sum(await asyncio.gather(*writing))
+    assert sum((await log.lag("g", [things])).values()) == appended
+    for name in names:
+        assert sorted(values(await everything(log, name, 5))) == list(range(5))
