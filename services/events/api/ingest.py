@@ -13,7 +13,7 @@ from kit.auth import Principal, caller, check_scopes
 from kit.clock import uuid7
 from kit.contracts import ACTIVITY_TOPIC, contract_of
 from kit.contracts.events import ImportItemsRejected, RejectedItem
-from kit.errors import BadRequest, TooLarge
+from kit.errors import BadRequest, FieldError, TooLarge, Unprocessable
 from kit.http import problems
 from kit.log import Record
 from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED
@@ -134,12 +134,21 @@ async def ingest(request: Request) -> Response:
     one: ServiceRuntime = request.app.state.runtime.services[SERVICE]
     principal = await caller(one, request)
     arrival = _arrival(request, one, principal)
+    atomic = _atomic(request)
     items = _items(request, await request.body())
     most = one.settings.max_events_per_request
     if len(items) > most:
         raise TooLarge(f"at most {most} events in one request", code="too_many_events", limit=most)
     results = [wire.check(item, arrival) for item in items]
-    return await _append(request, one, arrival, results)
+    return await _append(one, arrival, results, atomic=atomic)
+
+
+def _atomic(request: Request) -> bool:
+    text = request.query_params.get("atomic", "false")
+    if text not in ("true", "false", "1", "0"):
+        wrong = FieldError("/query/atomic", "boolean_expected", "true or false")
+        raise Unprocessable("atomic is true or false", code="validation_failed", errors=[wrong])
+    return text in ("true", "1")
 
 
 def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arrival:
@@ -156,7 +165,11 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
 
 
 def _items(request: Request, body: bytes) -> list[Any]:
-    media_type = wire.media_type_of(request.headers.get("content-type", ""))
+    content_type = request.headers.get("content-type", "")
+    if not content_type and not body and "ce-specversion" in request.headers:
+        # Binary mode without data has nothing for Content-Type to describe, and SDKs leave it out.
+        content_type = wire.JSON
+    media_type = wire.media_type_of(content_type)
     if media_type == wire.JSON:
         return [wire.binary_item(dict(request.headers), body)]
     if media_type == wire.STRUCTURED and not body.strip():
@@ -169,11 +182,10 @@ def _items(request: Request, body: bytes) -> list[Any]:
 
 
 async def _append(
-    request: Request, one: ServiceRuntime, arrival: Arrival, results: list[Accepted | Rejected]
+    one: ServiceRuntime, arrival: Arrival, results: list[Accepted | Rejected], *, atomic: bool
 ) -> Response:
     accepted = [r.record for r in results if isinstance(r, Accepted)]
     rejected = [r for r in results if isinstance(r, Rejected)]
-    atomic = request.query_params.get("atomic", "false").lower() in ("true", "1")
     refused = atomic and bool(rejected)
     if refused:
         accepted = []
@@ -206,9 +218,15 @@ def _rejections(arrival: Arrival, rejected: list[Rejected]) -> list[Record]:
     """The refused items of an import, for `GET /v1/imports/{name}`; on the log, because the database may be away."""
     assert arrival.import_name is not None
     items = tuple(
-        RejectedItem(id=r.id, code=r.wrong.code, pointer=r.wrong.pointer, message=r.wrong.message) for r in rejected
+        RejectedItem(id=_shown(r.id), code=r.wrong.code, pointer=r.wrong.pointer, message=r.wrong.message)
+        for r in rejected
     )
     event = ImportItemsRejected(community_id=arrival.community_id, import_name=arrival.import_name, items=items)
     at: datetime = arrival.received_at
     key = contract_of(ImportItemsRejected).key(event).encode()
     return [Record(key, codec.encode(event, id=uuid7(at), time=at, request_id=arrival.request_id))]
+
+
+def _shown(id: str | None) -> str | None:
+    """The id of a refused item as the report can keep it: it may be what was wrong, too long or with NUL in it."""
+    return id.replace("\0", "\N{REPLACEMENT CHARACTER}")[: domain.MAX_ID] if id else None

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 
 from kit.errors import BadRequest, FieldError, NotFound, Unprocessable
-from kit.http import Page, PageOf, encode_cursor, problems
+from kit.http import Page, PageOf, Paging, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.events.api.common import Db, Reader, Writer
 from services.events.canonical import CANONICAL
@@ -26,10 +26,6 @@ class TypeOut(BaseModel):
     seen: int
     problems: int
     last_at: datetime | None
-
-
-class TypesOut(BaseModel):
-    items: list[TypeOut]
 
 
 class SchemaOut(BaseModel):
@@ -76,11 +72,20 @@ class ImportDetail(ImportOut):
     examples: list[ImportProblem] = Field(description="The first fifty of them.")
 
 
-@router.get("/v1/event-types", summary="Canonical, published and merely seen types", responses=problems(400))
-async def list_types(db: Db, caller: Reader) -> TypesOut:
+@router.get("/v1/event-types", summary="Canonical, published and merely seen types", responses=problems(400, 422))
+async def list_types(db: Db, caller: Reader, paging: PageOf) -> Page[TypeOut]:
     async with db.read() as tx:
-        seen = {row.type: row for row in await store.seen_types(tx, community_id=caller.community_id)}
-        own = {row.type for row in await store.own_types(tx, community_ids=[caller.community_id])}
+        names = await store.type_names(
+            tx,
+            community_id=caller.community_id,
+            besides=CANONICAL,
+            limit=paging.limit + 1,
+            after=_after(paging) or "",
+        )
+        more, names = len(names) > paging.limit, names[: paging.limit]
+        pairs = [(caller.community_id, name) for name in names]
+        seen = {row.type: row for row in await store.seen_types(tx, types=pairs)}
+        own = {row.type for row in await store.own_schemas(tx, types=pairs)}
     items = [
         TypeOut(
             type=name,
@@ -90,9 +95,19 @@ async def list_types(db: Db, caller: Reader) -> TypesOut:
             problems=seen[name].problems if name in seen else 0,
             last_at=seen[name].last_at if name in seen else None,
         )
-        for name in sorted({*CANONICAL, *own, *seen})
+        for name in names
     ]
-    return TypesOut(items=items)
+    return Page[TypeOut](items=items, next=encode_cursor([names[-1]]) if more else None, prev=None)
+
+
+def _after(paging: Paging) -> str | None:
+    """The name a page begins behind."""
+    match paging.cursor:
+        case None:
+            return None
+        case [str(name)] if "\0" not in name:
+            return name
+    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
 
 
 @router.get("/v1/event-types/{type}", summary="The schema of a type", responses=problems(404, 422))
@@ -125,11 +140,8 @@ async def publish_type(request: Request, db: Db, caller: Writer, body: TypeIn) -
 
 @router.get("/v1/imports", summary="Histories posted, by name", responses=problems(400, 422), tags=["imports"])
 async def list_imports(db: Db, caller: Reader, paging: PageOf) -> Page[ImportOut]:
-    after = paging.cursor[0] if paging.cursor else None
-    if after is not None and not isinstance(after, str):
-        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid")
     async with db.read() as tx:
-        rows = await store.imports(tx, community_id=caller.community_id, limit=paging.limit + 1, after=after)
+        rows = await store.imports(tx, community_id=caller.community_id, limit=paging.limit + 1, after=_after(paging))
     items = [_import(row) for row in rows[: paging.limit]]
     following = encode_cursor([items[-1].name]) if len(rows) > paging.limit else None
     return Page[ImportOut](items=items, next=following, prev=None)

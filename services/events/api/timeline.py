@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import AsyncGenerator, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -19,7 +19,7 @@ from services.events.api.common import Db, One, Reader
 from services.events.handlers.storing import STREAM
 from services.events.handlers.tracing import MESSAGE, SCORED
 from services.events.store import activities as store
-from services.events.store.activities import Filter
+from services.events.store.activities import Filter, Place
 
 router = APIRouter(tags=["events"])
 
@@ -73,13 +73,18 @@ def activity_out(row: Any) -> ActivityOut:
     return ActivityOut(**fields, id=row.source_id, group=row.group_ref)
 
 
-def _position(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
+def _position(cursor: list[Any] | None) -> Place | None:
+    """Where a page lies; BadRequest for what is no cursor of this list."""
     if cursor is None:
         return None
     try:
-        return datetime.fromisoformat(cursor[0]), UUID(cursor[1])
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid") from error
+        direction, text, id = cursor
+        at = datetime.fromisoformat(text)
+        if direction not in ("next", "prev") or at.tzinfo is None or not 1970 <= at.year < 9000:
+            raise ValueError("not a place on a timeline")
+        return Place(at.astimezone(UTC), UUID(id), direction == "prev")
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid") from error
 
 
 @router.get("/v1/events", summary="The timeline, newest first", responses=problems(400, 422))
@@ -94,18 +99,29 @@ async def timeline(
     until: Annotated[AwareDatetime | None, Query(alias="to", description="Effective before.")] = None,
 ) -> Page[ActivityOut]:
     chosen = Filter(member, type, group, since, until)
+    place = _position(paging.cursor)
     async with db.read() as tx:
         rows = await store.page(
             tx,
             community_id=caller.community_id,
             chosen=chosen,
             limit=paging.limit + 1,
-            before=_position(paging.cursor),
+            place=place,
         )
-    items = [activity_out(row) for row in rows[: paging.limit]]
     more = len(rows) > paging.limit
-    following = encode_cursor([items[-1].effective_at.isoformat(), str(items[-1].event_id)]) if more else None
-    return Page[ActivityOut](items=items, next=following, prev=None)
+    rows = rows[: paging.limit]
+    backwards = place is not None and place.backwards
+    items = [activity_out(row) for row in (reversed(rows) if backwards else rows)]
+    newer, older = (more, True) if backwards else (place is not None, more)
+    return Page[ActivityOut](
+        items=items,
+        next=_cursor_at("next", items[-1]) if items and older else None,
+        prev=_cursor_at("prev", items[0]) if items and newer else None,
+    )
+
+
+def _cursor_at(direction: str, item: ActivityOut) -> str:
+    return encode_cursor([direction, item.effective_at.isoformat(), str(item.event_id)])
 
 
 @router.get("/v1/events/by-key", summary="The one activity of a source and id", responses=problems(400, 404, 422))
@@ -135,7 +151,7 @@ async def stream(request: Request, one: One, caller: Reader) -> StreamingRespons
     return sse(_tail(one, caller.community_id, cursor), one.stopping)
 
 
-_PLACE = re.compile(r"^([as])(\d+):(\d+)$")
+_PLACE = re.compile(r"^([as])(\d{1,6}):(\d{1,18})$", re.ASCII)
 _STREAMS = {"a": STREAM, "s": SCORED}
 
 

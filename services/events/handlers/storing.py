@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any
 from uuid import UUID
 
-import jsonschema_rs
 import msgspec
 
 from kit import copies, outbox
@@ -17,6 +16,7 @@ from kit.contracts.events import Activity, IdentityObserved, ImportItemsRejected
 from kit.database import Tx
 from services.events import domain
 from services.events.canonical import CANONICAL
+from services.events.schemas import compiled, first_problem
 from services.events.store import activities as store
 from services.events.store import registry
 
@@ -132,32 +132,30 @@ async def _count_imports(tx: Tx, fresh: Sequence[Activity]) -> None:
 
 async def _problems(tx: Tx, found: Sequence[Activity]) -> dict[UUID, str]:
     """Where the data is not what its type's schema says (E8, mode observe): noted, never refused."""
+    wanted = sorted({(a.community_id, a.type) for a in found if a.type not in CANONICAL})
     own: dict[tuple[UUID, str], tuple[int, bytes]] = {}
-    for row in await registry.own_types(tx, community_ids=list({a.community_id for a in found})):
+    for row in await registry.own_schemas(tx, types=wanted):
         key = (row.community_id, row.type)
         if key not in own or own[key][0] < row.version:
             own[key] = (row.version, msgspec.json.encode(row.schema))
     out: dict[UUID, str] = {}
     for a in found:
         schema = own.get((a.community_id, a.type), (0, b""))[1]
-        check = _compiled(schema) if schema else _canonical(a.type)
-        if check is not None and not check.is_valid(a.data):
-            problem = next(check.iter_errors(a.data))
-            # The path and the rule, not the value: values may be what people wrote.
-            path = "/".join(str(part) for part in problem.instance_path)
-            out[a.event_id] = f"/{path}: does not fit {type(problem.kind).__name__}"
+        problem = first_problem(_compiled(schema) if schema else _canonical(a.type), a.data)
+        if problem is not None:
+            out[a.event_id] = problem
     return out
 
 
 @lru_cache(maxsize=256)
 def _canonical(name: str) -> Any:
     schema = CANONICAL.get(name)
-    return jsonschema_rs.validator_for(schema) if schema is not None else None
+    return compiled(schema) if schema is not None else None
 
 
 @lru_cache(maxsize=1024)
 def _compiled(schema: bytes) -> Any:
-    return jsonschema_rs.validator_for(msgspec.json.decode(schema))
+    return compiled(msgspec.json.decode(schema))
 
 
 async def note_rejections(tx: Tx, batch: list[Envelope[ImportItemsRejected]]) -> None:

@@ -3,12 +3,11 @@
 from typing import Any
 from uuid import UUID
 
-import jsonschema_rs
-
 from kit.database import Tx
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
 from services.events import domain
 from services.events.canonical import CANONICAL
+from services.events.schemas import SchemaUnfit, compiled
 from services.events.store import registry
 
 
@@ -17,16 +16,19 @@ async def publish_type(tx: Tx, *, community_id: UUID, name: str, schema: dict[st
     if name in CANONICAL:
         raise Conflict(f"{name} is a canonical type and has its schema", code="type_canonical")
     try:
-        jsonschema_rs.validator_for(schema)
-    except (ValueError, jsonschema_rs.ValidationError) as error:
-        wrong = FieldError("/schema", "schema_invalid", str(error).splitlines()[0][:300])
-        raise Unprocessable("this is no JSON Schema", code="schema_invalid", errors=[wrong]) from error
+        compiled(schema)
+    except SchemaUnfit as error:
+        wrong = FieldError("/json_schema", "schema_invalid", str(error))
+        raise Unprocessable(
+            "this JSON Schema cannot be used; see errors", code="schema_invalid", errors=[wrong]
+        ) from error
     last = await registry.own_type(tx, community_id=community_id, name=name)
     if last is not None:
         breaks = domain.breaking_changes(last.schema, schema)
         if breaks:
-            errors = [FieldError("/schema", "schema_incompatible", text) for text in breaks]
-            raise Conflict("events of the present version might not fit", code="schema_incompatible", errors=errors)
+            errors = [FieldError(f"/json_schema{at}", "schema_incompatible", text) for at, text in breaks]
+            message = "what fits the present version might not fit this one; see errors, or publish another type"
+            raise Conflict(message, code="schema_incompatible", errors=errors)
     version = last.version + 1 if last is not None else 1
     row = {"community_id": community_id, "type": name, "version": version, "schema": schema, "created_at": tx.now}
     if not await registry.add_own_type(tx, row=row):

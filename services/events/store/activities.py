@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, or_, select
+from sqlalchemy import and_, literal, or_, select, tuple_
 
 from kit.database import Tx, insert_new, upsert
 from services.events import tables as t
@@ -33,10 +33,17 @@ async def one(tx: Tx, *, community_id: UUID, event_id: UUID) -> Any | None:
     return await tx.first(select(t.activities).where(c.event_id == event_id, c.community_id == community_id))
 
 
-async def page(
-    tx: Tx, *, community_id: UUID, chosen: Filter, limit: int, before: tuple[datetime, UUID] | None
-) -> list[Any]:
-    """Newest first, by (effective_at, event_id)."""
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place on a timeline that a page lies behind (older), or in front of with `backwards`."""
+
+    effective_at: datetime
+    event_id: UUID
+    backwards: bool
+
+
+async def page(tx: Tx, *, community_id: UUID, chosen: Filter, limit: int, place: Place | None) -> list[Any]:
+    """Newest first by (effective_at, event_id), or oldest first when the place is `backwards`."""
     c = t.activities.c
     stmt = select(t.activities).where(c.community_id == community_id)
     if chosen.actor_id is not None:
@@ -49,9 +56,13 @@ async def page(
         stmt = stmt.where(c.effective_at >= chosen.since)
     if chosen.until is not None:
         stmt = stmt.where(c.effective_at < chosen.until)
-    if before is not None:
-        stmt = stmt.where(or_(c.effective_at < before[0], and_(c.effective_at == before[0], c.event_id < before[1])))
-    return await tx.all(stmt.order_by(c.effective_at.desc(), c.event_id.desc()).limit(limit))
+    backwards = place is not None and place.backwards
+    if place is not None:
+        here = tuple_(c.effective_at, c.event_id)
+        there = tuple_(literal(place.effective_at, c.effective_at.type), literal(place.event_id, c.event_id.type))
+        stmt = stmt.where(here > there if backwards else here < there)
+    order = [x.asc() if backwards else x.desc() for x in (c.effective_at, c.event_id)]
+    return await tx.all(stmt.order_by(*order).limit(limit))
 
 
 async def set_tails(tx: Tx, *, stream: str, following: Mapping[int, int]) -> None:

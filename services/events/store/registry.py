@@ -1,11 +1,11 @@
 """What was seen: identities, types, imports and their problems."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, func, or_, select
+from sqlalchemy import String, and_, func, literal, or_, select, union
 
 from kit.database import Tx, add_up, insert_many, insert_new, select_among
 from services.events import tables as t
@@ -21,14 +21,27 @@ async def count_types(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
     await add_up(tx, t.seen_types, rows, key=key, add=["count", "problems"], keep=["last_at"])
 
 
-async def seen_types(tx: Tx, *, community_id: UUID) -> list[Any]:
+async def seen_types(tx: Tx, *, types: Sequence[tuple[UUID, str]]) -> list[Any]:
+    """What was counted of those (community, type) pairs."""
     c = t.seen_types.c
-    return await tx.all(select(t.seen_types).where(c.community_id == community_id).order_by(c.type))
+    return await select_among(tx, t.seen_types, (c.community_id, c.type), list(types))
 
 
-async def own_types(tx: Tx, *, community_ids: Sequence[UUID]) -> list[Any]:
-    """Every version of the types these communities published."""
-    return await select_among(tx, t.own_types, t.own_types.c.community_id, list(community_ids))
+async def own_schemas(tx: Tx, *, types: Sequence[tuple[UUID, str]]) -> list[Any]:
+    """Every version of those (community, type) pairs that the community published."""
+    c = t.own_types.c
+    return await select_among(tx, t.own_types, (c.community_id, c.type), list(types))
+
+
+async def type_names(tx: Tx, *, community_id: UUID, besides: Iterable[str], limit: int, after: str) -> list[str]:
+    """Names of types that were published or seen, or stand in `besides`; each once, in the database's own order."""
+    parts: list[Any] = [select(literal(name, String).label("type")) for name in besides]
+    for table in (t.own_types, t.seen_types):
+        found = select(table.c.type).where(table.c.community_id == community_id, table.c.type > after).distinct()
+        # Limited before the union, so that a community with very many types pays for a page of them.
+        parts.append(select(found.order_by(table.c.type).limit(limit).subquery().c.type))
+    names = union(*parts).subquery().c.type
+    return [row.type for row in await tx.all(select(names).where(names > after).order_by(names).limit(limit))]
 
 
 async def own_type(tx: Tx, *, community_id: UUID, name: str) -> Any | None:
