@@ -7,10 +7,11 @@ import re
 import time
 import zlib
 from collections.abc import Awaitable, Callable
+from typing import Any
 from uuid import uuid4
 
 import structlog
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from kit.errors import BadRequest, GuildhallError, TooLarge, UnsupportedMediaType
@@ -20,6 +21,9 @@ from kit.metrics import HTTP_REQUEST_SECONDS, HTTP_REQUESTS
 logger = structlog.get_logger("kit.http.access")
 
 _SANE_ID = re.compile(rb"^[A-Za-z0-9._:-]{1,100}$")
+
+CLIENT_WENT = 499
+"""The status a request is counted under when its caller hung up before the body was whole (nginx's number)."""
 
 
 class Edge:
@@ -53,6 +57,9 @@ class Edge:
 
         try:
             await self._app(scope, self._limited(headers, receive), send_marked)
+        except ClientDisconnect:
+            # Nobody is left to answer, and it is no fault of ours: counted apart, told to nobody.
+            status = CLIENT_WENT
         except GuildhallError as error:
             response = await render_expected(Request(scope), error)
             if began:
@@ -127,26 +134,37 @@ class _Counted:
 
 
 class _Gunzipped:
-    """Decompresses the body piece by piece, so that a bomb is refused before it is unpacked."""
+    """Decompresses the body piece by piece, so that a bomb is refused before it is unpacked.
+
+    A body may be several gzip members one after the other, as `cat a.gz b.gz` makes it: none is silently left out.
+    """
 
     def __init__(self, receive: Receive, limit: int) -> None:
         self._receive = receive
         self._limit = limit
         self._seen = 0
-        self._inflate = zlib.decompressobj(wbits=31)
+        self._inflate: Any = None
+        self._came = False
 
     async def __call__(self) -> Message:
         message = await self._receive()
         if message["type"] != "http.request":
             return message
-        try:
-            body = self._inflate.decompress(message.get("body", b""), self._limit - self._seen + 1)
-        except zlib.error as error:
-            raise BadRequest("the body is not valid gzip", code="gzip_invalid") from error
-        self._seen += len(body)
-        if self._seen > self._limit:
-            raise too_large(self._limit)
+        packed = message.get("body", b"")
+        self._came = self._came or bool(packed)
+        out = bytearray()
+        while packed:
+            if self._inflate is None or self._inflate.eof:
+                self._inflate = zlib.decompressobj(wbits=31)
+            try:
+                out += self._inflate.decompress(packed, self._limit - self._seen - len(out) + 1)
+            except zlib.error as error:
+                raise BadRequest("the body is not valid gzip", code="gzip_invalid") from error
+            if self._seen + len(out) > self._limit:
+                raise too_large(self._limit)
+            packed = self._inflate.unused_data
+        self._seen += len(out)
         more = message.get("more_body", False)
-        if not more and not self._inflate.eof and (self._seen or message.get("body")):
+        if not more and self._came and not self._inflate.eof:
             raise BadRequest("the gzip body ends too early", code="gzip_invalid")
-        return {"type": "http.request", "body": body, "more_body": more}
+        return {"type": "http.request", "body": bytes(out), "more_body": more}

@@ -146,6 +146,9 @@ async def render_validation(request: Request, error: Exception) -> Response:
 async def render_http(request: Request, error: Exception) -> Response:
     """What the framework itself refuses: no such route, wrong method."""
     assert isinstance(error, HTTPException)
+    if isinstance(error.__cause__, GuildhallError):
+        # The framework turns whatever reading the body raised into its own 400; the cause knows better (413).
+        return await render_expected(request, error.__cause__)
     code = _CODES.get(error.status_code, "http_error")
     detail = str(error.detail) if error.detail else HTTPStatus(error.status_code).phrase
     if error.status_code == 404:
