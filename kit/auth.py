@@ -116,7 +116,7 @@ class Authenticator:
         now = self._one.clock()
         asked = (authorization or cookie, community)
         kept = self._principals.get(asked)
-        if kept is not None and now - kept[0] < FRESH:
+        if kept is not None and now < kept[0]:
             return kept[1]
         credential = await self._credential(authorization, cookie, now)
         if credential.expires_at is not None and credential.expires_at <= now:
@@ -130,7 +130,8 @@ class Authenticator:
         )
         if len(self._principals) >= CACHE_MOST:
             self._principals.clear()
-        self._principals[asked] = (now, principal)
+        until = now + FRESH
+        self._principals[asked] = (min(until, credential.expires_at or until), principal)
         return principal
 
     async def _credential(self, authorization: str, cookie: str, now: datetime) -> _Credential:
@@ -239,9 +240,16 @@ class Authenticator:
                 raise BadRequest("Guildhall-Community is a community id", code="community_malformed") from error
             if own and wanted not in own:
                 raise NotFound("no such community", code="community_unknown")
-            async with self._one.db.read() as tx:
-                if await copies.known_community(tx, wanted) is None:
-                    raise NotFound("no such community", code="community_unknown")
+            try:
+                async with self._one.db.read() as tx:
+                    known = await copies.known_community(tx, wanted) is not None
+            except DatabaseUnavailable:
+                # The credential itself names it, and ingestion goes on while the database is away.
+                if wanted not in own:
+                    raise
+                known = True
+            if not known:
+                raise NotFound("no such community", code="community_unknown")
             return wanted
         if not own:
             async with self._one.db.read() as tx:
