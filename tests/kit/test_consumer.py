@@ -7,7 +7,6 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from kit.log.embedded import EmbeddedLog
 from sqlalchemy import Column, Integer, Table, Uuid, select
 
 from kit import codec, dead_letters
@@ -18,6 +17,7 @@ from kit.contracts.platform import KeyUsed
 from kit.database import Database, Tx, add_up, metadata_for
 from kit.errors import BadMessage, Conflict, Unprocessable
 from kit.log import Record, Topic
+from kit.log.embedded import EmbeddedLog
 from kit.service import Service, ServiceRuntime
 from kit.settings import load_settings
 from tests.support.clock import ManualClock

@@ -7,7 +7,6 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
-from kit.log.embedded import EmbeddedLog
 
 from kit import codec, outbox
 from kit.contracts import MEMBERS_TOPIC
@@ -15,6 +14,7 @@ from kit.contracts.members import CommunityChanged
 from kit.contracts.platform import KeyUsed
 from kit.database import Database, metadata_for
 from kit.log import Log, Record, Topic
+from kit.log.embedded import EmbeddedLog
 from tests.support.clock import ManualClock
 
 METADATA = metadata_for("scratch")
