@@ -32,6 +32,9 @@ class Settings(BaseSettings):
     kafka: str = Field("", description="Kafka bootstrap servers `host:port,…`; empty for the embedded log.")
     kafka_partitions: int = Field(12, ge=1, le=1024, description="Partitions of a topic that is created on Kafka.")
     kafka_replication: int = Field(1, ge=1, le=9, description="Replication factor of a topic that is created on Kafka.")
+    kafka_prefix: str = Field(
+        "", max_length=60, pattern=r"^[A-Za-z0-9._-]*$", description="Put before topic and group names on Kafka."
+    )
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
     public_url: str = Field("", description="Address people and bots use, when it is not the one listened on.")

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from kit.log.embedded import EmbeddedLog
-from kit.log.kafka import KafkaLog
 from sqlalchemy import MetaData
 
 from kit.clock import Clock, system_clock
 from kit.database import Database, open_database
 from kit.log import Log
+from kit.log.embedded import EmbeddedLog
+from kit.log.kafka import KafkaLog
 from kit.runtime import Runtime, with_secret
 from kit.service import Service
 from kit.settings import Settings
@@ -29,6 +29,7 @@ def open_log(settings: Settings, clock: Clock = system_clock) -> Log:
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
             client_id="guildhall",
+            prefix=settings.kafka_prefix,
         )
     return EmbeddedLog(settings.data_dir / "log.sqlite", clock=clock)
 

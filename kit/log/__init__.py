@@ -18,6 +18,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import NamedTuple, Protocol
 
+MAX_RECORD_BYTES = 1_000_000
+"""Key and value of one record together; what a Kafka broker takes by default, less what surrounds a record."""
+
 
 class Partition(NamedTuple):
     topic: str

@@ -83,6 +83,14 @@ async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncItera
         postgres = request.getfixturevalue("postgres_server")
         broker = request.getfixturevalue("kafka_broker")
         url = postgres.create_database(f"platform_{next(_numbers)}")
-        settings = load_settings({}, data_dir=tmp_path, database_url=url, kafka=broker.bootstrap, secret_key="s" * 32)
+        settings = load_settings(
+            {},
+            data_dir=tmp_path,
+            database_url=url,
+            kafka=broker.bootstrap,
+            kafka_prefix=f"t{next(_numbers)}.",
+            kafka_partitions=3,
+            secret_key="s" * 32,
+        )
     async with running(settings) as one:
         yield one

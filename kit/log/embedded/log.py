@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from kit.clock import Clock, system_clock
-from kit.log import LogUnavailable, Partition, Position, Record, RecordTooLarge, Topic, TopicMismatch
+from kit.log import MAX_RECORD_BYTES, LogUnavailable, Partition, Position, Record, RecordTooLarge, Topic, TopicMismatch
 from kit.log.batches import Entry, unpack
 from kit.log.compaction import compact_step
 from kit.log.embedded.subscription import EmbeddedSubscription
@@ -23,7 +23,6 @@ from kit.log.partitioner import partition_of
 
 T = TypeVar("T")
 
-MAX_RECORD_BYTES = 1024 * 1024
 READ_ROWS = 16
 RETENTION_STEP = 100
 

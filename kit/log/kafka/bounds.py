@@ -1,0 +1,39 @@
+"""How long the client may take: its own answers are "for ever" in several places."""
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from kit.log import LogUnavailable
+
+logger = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+APPEND_SECONDS = 15.0
+CALL_SECONDS = 10.0
+START_SECONDS = 30.0
+STOP_SECONDS = 5.0
+FINISH_SECONDS = 5.0
+SILENT_SECONDS = 20.0
+
+
+async def bounded(call: Awaitable[T], seconds: float, what: str) -> T:
+    """The result, or LogUnavailable: an idempotent producer and a consumer without coordinator may wait for ever."""
+    try:
+        return await asyncio.wait_for(call, seconds)
+    except (KafkaError, OSError) as error:
+        if isinstance(error, TimeoutError):
+            raise LogUnavailable(f"{what}: no answer within {seconds:g} s") from error
+        raise LogUnavailable(f"{what}: {error!r}") from error
+
+
+async def stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
+    """Stop within bounds: a client whose broker or group is gone may hang in its own stop."""
+    try:
+        await asyncio.wait_for(client.stop(), STOP_SECONDS)
+    except (KafkaError, OSError) as error:
+        logger.warning("kafka.stop_cut_short", error=repr(error))
