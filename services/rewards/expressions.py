@@ -7,6 +7,7 @@ The library was chosen for that budget: the others run until killed (docs/decisi
 
 import re
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any
 
@@ -79,11 +80,16 @@ def _problem(text: str) -> Problem:
     match = _PLACE.search(text)
     if match is None:
         return Problem(1, 1, text.splitlines()[0][:300])
-    message = match[3].removesuffix(" (in container '')")
+    message, column = match[3].removesuffix(" (in container '')"), int(match[2])
     unknown = re.match(r"undeclared reference to '([^']+)'", message)
     if unknown:
-        message = f"there is no {unknown[1]}; there are {', '.join(sorted(VARIABLES))}"
-    return Problem(int(match[1]), int(match[2]), message[:600])
+        name = unknown[1]
+        close = get_close_matches(name, VARIABLES, n=1)
+        hint = f"did you mean {close[0]}? " if close else ""
+        message = f"there is no {name}; {hint}there are {', '.join(sorted(VARIABLES))}"
+        # The library points at the last dot of a name, a person looks for its beginning.
+        column = max(1, column - len(name.rpartition(".")[0]))
+    return Problem(int(match[1]), column, message[:600])
 
 
 def field_error(source: str, wanted: str, pointer: str) -> FieldError | None:

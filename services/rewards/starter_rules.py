@@ -1,8 +1,17 @@
 """The rules a community gets at its creation (R73). docs/starter-rules.md says why each amount is what it is."""
 
-from typing import Literal
-
-from services.rewards.domain.rules import ACTOR_OBJECT, MEMBER, OBJECT, Cap, Give, Rule, RuleSet
+from services.rewards.domain.rules import (
+    ACTOR_OBJECT,
+    MEMBER,
+    OBJECT,
+    Cap,
+    Give,
+    Receiver,
+    Rule,
+    RuleSet,
+    Scope,
+    Window,
+)
 
 POINTS_AND_XP = ("points", "xp")
 
@@ -11,7 +20,7 @@ def _rule(
     id: str,
     name: str,
     on: str,
-    to: Literal["actor", "subject_author"],
+    to: Receiver,
     amount: int,
     *caps: Cap,
     notify: bool,
@@ -21,11 +30,11 @@ def _rule(
     return Rule(id=id, name=name, on=(on,), give=give, caps=caps, notify=notify, when=when)
 
 
-def _amount(limit: int, per: str) -> Cap:
+def _amount(limit: int, per: Window) -> Cap:
     return Cap(scope=MEMBER, per=per, limit=limit)
 
 
-def _once(scope: str, per: str) -> Cap:
+def _once(scope: Scope, per: Window) -> Cap:
     return Cap(scope=scope, per=per, limit=1, of="grants")
 
 

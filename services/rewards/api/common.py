@@ -68,4 +68,6 @@ def _parsed(value: Any, kind: type) -> Any:
         return value
     if kind is datetime:
         return _in_range(datetime.fromisoformat(value))
+    if kind is str:
+        return _readable(value)
     return kind(value)

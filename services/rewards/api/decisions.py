@@ -6,23 +6,17 @@ from typing import Annotated, Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from fastapi import APIRouter, Depends, Query, Request
-from pydantic import AwareDatetime, BaseModel
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel
 
 from kit import copies
-from kit.auth import Principal, requires
-from kit.database import Database
-from kit.errors import BadRequest, NotFound
-from kit.http import Page, PageOf, database_of, encode_cursor, problems
+from kit.http import Page, PageOf, encode_cursor, problems
+from services.rewards.api.common import Db, Instant, Reader, ReaderOrMember, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store
 
-router = APIRouter(tags=["decisions"])
-
-Db = Annotated[Database, Depends(database_of("rewards"))]
-Reader = Annotated[Principal, Depends(requires("rewards", "rewards:read"))]
-ReaderOrMember = Annotated[Principal, Depends(requires("rewards", "rewards:read", member=True))]
+router = APIRouter(tags=["rewards: rules"])
 
 
 class DecisionOut(BaseModel):
@@ -60,22 +54,14 @@ def _out(row: Any) -> DecisionOut:
     return DecisionOut(**{name: getattr(row, name) for name in DecisionOut.model_fields})
 
 
-@router.get("/v1/events/{id}/decisions", summary="What the rules decided on an event", responses=problems(404, 422))
+@router.get(
+    "/v1/events/{id}/decisions", summary="What the rules decided on an event", responses=problems(400, 404, 422)
+)
 async def of_event(db: Db, caller: Reader, id: UUID) -> DecisionsOut:
     """Rules that listen to the event and did not match are not listed."""
     async with db.read() as tx:
         rows = await store.of_event(tx, community_id=caller.community_id, event_id=id)
     return DecisionsOut(items=[_out(row) for row in rows])
-
-
-def _position(cursor: list[Any] | None) -> tuple[datetime, UUID, str, str] | None:
-    if cursor is None:
-        return None
-    try:
-        at, event, rule, unit = cursor
-        return datetime.fromisoformat(at), UUID(event), str(rule), str(unit)
-    except (ValueError, TypeError, AttributeError) as error:
-        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid") from error
 
 
 @router.get(
@@ -89,13 +75,14 @@ async def explain(
     caller: ReaderOrMember,
     id: UUID,
     paging: PageOf,
-    since: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
 ) -> Page[Explained]:
     """In the language of `Accept-Language` (en, zh), times in the community's zone. Manual entries are not rules'
     doing and stand in the account's entries. A page may end inside an event; the next goes on with it."""
-    if caller.member_id is not None and caller.member_id != id:
-        raise NotFound("no such member", code="member_unknown")
+    check_own(caller, id)
+    at = position(paging.cursor, datetime, UUID, str, str)
+    before: Any = tuple(at[1]) if at else None
     async with db.read() as tx:
         community = await copies.known_community(tx, caller.community_id)
         names = await _rule_names(tx, caller.community_id)
@@ -106,7 +93,7 @@ async def explain(
             since=since,
             until=until,
             limit=paging.limit + 1,
-            before=_position(paging.cursor),
+            before=before,
         )
     shown = rows[: paging.limit]
     zone = ZoneInfo(community.zone if community else "UTC")
@@ -116,7 +103,7 @@ async def explain(
     following = None
     if len(rows) > paging.limit:
         last = shown[-1]
-        following = encode_cursor([last.effective_at.isoformat(), str(last.event_id), last.rule_id, last.unit])
+        following = encode_cursor(["n", last.effective_at.isoformat(), str(last.event_id), last.rule_id, last.unit])
     return Page[Explained](items=items, next=following, prev=None)
 
 

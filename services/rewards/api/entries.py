@@ -100,15 +100,16 @@ class AdjustmentOut(BaseModel):
     created_at: datetime
 
 
-async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry]) -> list[Wish]:
-    """The items with identities turned into members; Unprocessable names the identity that is none."""
+async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry], at: str = "/items/{}") -> list[Wish]:
+    """The items with identities turned into members; Unprocessable names the identity that is none, where `at` is
+    the pointer to an item by its number."""
     computed: dict[int, UUID] = {}
     for number, item in enumerate(items):
         if item.identity is not None:
             try:
                 computed[number] = identity_member_id(community_id, item.identity)
             except ValueError as error:
-                wrong = FieldError(f"/items/{number}/identity", "identity_malformed", str(error))
+                wrong = FieldError(f"{at.format(number)}/identity", "identity_malformed", str(error))
                 raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
     found = await resolve_members(tx, [(community_id, c) for c in computed.values()]) if computed else {}
     out = []
@@ -146,7 +147,7 @@ async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry]) -> list[Wis
 )
 async def post_entry(request: Request, body: NewEntry, db: Db, caller: Writer) -> Response:
     async def effect(tx: Tx) -> Reply:
-        (wish,) = await _wishes(tx, caller.community_id, [body])
+        (wish,) = await _wishes(tx, caller.community_id, [body], "")
         outcome = await adjusting.post_one(tx, caller.community_id, wish, caller.actor)
         assert outcome.id is not None
         if outcome.status == WAITING:

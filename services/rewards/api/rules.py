@@ -4,24 +4,20 @@ from datetime import datetime
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from kit.auth import Principal, requires
-from kit.database import Database
-from kit.errors import BadRequest, GuildhallError
-from kit.http import Page, PageOf, check_if_match, database_of, encode_cursor, etag, problems
+from kit.database import Tx
+from kit.errors import GuildhallError
+from kit.http import Page, PageOf, check_if_match, encode_cursor, etag, problems
 from kit.idempotency import Reply, once
+from services.rewards.api.common import Db, Reader, Text, Writer, position
 from services.rewards.handlers import rules as handlers
 from services.rewards.starter_rules import STARTER
 from services.rewards.store import rules as store
 
-router = APIRouter(tags=["rules"])
-
-Db = Annotated[Database, Depends(database_of("rewards"))]
-Reader = Annotated[Principal, Depends(requires("rewards", "rewards:read"))]
-Writer = Annotated[Principal, Depends(requires("rewards", "rewards:write"))]
+router = APIRouter(tags=["rewards: rules"])
 
 EXAMPLE: Any = {
     "note": "longer texts count",
@@ -46,7 +42,7 @@ class RulesIn(BaseModel):
 
     rules: list[dict[str, Any]] = Field(max_length=500)
     unit_caps: list[dict[str, Any]] = Field(default=[], max_length=50)
-    note: str = Field("", max_length=500)
+    note: Annotated[Text, Field(max_length=500)] = ""
 
 
 class RulesOut(BaseModel):
@@ -96,7 +92,7 @@ async def publish(request: Request, db: Db, caller: Writer, body: RulesIn) -> Ru
     """Checked whole before it is taken. With `If-Match` a version published meanwhile answers 412."""
     rules = handlers.parse({"rules": body.rules, "unit_caps": body.unit_caps})
 
-    async def effect(tx: Any) -> Reply:
+    async def effect(tx: Tx) -> Reply:
         current = (await store.active(tx, community_ids=[caller.community_id])).get(caller.community_id, 0)
         check_if_match(request, current)
         row = await handlers.publish(
@@ -133,13 +129,13 @@ async def get_starter(caller: Reader) -> dict[str, Any]:
 
 @router.get("/v1/rules/versions", summary="Published versions, newest first", responses=problems(400, 422))
 async def list_versions(db: Db, caller: Reader, paging: PageOf) -> Page[VersionOut]:
-    before = paging.cursor[0] if paging.cursor else None
-    if before is not None and not isinstance(before, int):
-        raise BadRequest("this cursor is not one of ours; begin without it", code="cursor_invalid")
+    at = position(paging.cursor, int)
+    # Beyond what the column can hold there is nothing to compare with.
+    before = min(max(at[1][0], 0), 2**31 - 1) if at else None
     async with db.read() as tx:
         rows = await store.page(tx, community_id=caller.community_id, limit=paging.limit + 1, before=before)
     items = [VersionOut(**row._mapping) for row in rows[: paging.limit]]
-    following = encode_cursor([items[-1].version]) if len(rows) > paging.limit else None
+    following = encode_cursor(["n", items[-1].version]) if len(rows) > paging.limit else None
     return Page[VersionOut](items=items, next=following, prev=None)
 
 

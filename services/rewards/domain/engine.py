@@ -67,11 +67,12 @@ class Moments:
     added: list[tuple[datetime, UUID, int]] = field(default_factory=list)
 
     def used(self, at: datetime, seconds: int) -> int:
-        """The more of what the window of `seconds` ending at `at` holds already, and the one starting there."""
+        """What the fullest window of `seconds` that contains `at` holds already."""
         span = timedelta(seconds=seconds)
-        before = sum(n for when, n in self.items if at - span < when <= at)
-        after = sum(n for when, n in self.items if at <= when < at + span)
-        return max(before, after)
+        near = [(when, n) for when, n in self.items if at - span < when < at + span]
+        # A late event lies in many windows; the fullest of them ends at one of the moments, or at `at` itself.
+        ends = {at, *(when for when, _ in near if when > at)}
+        return max(sum(n for when, n in near if end - span < when <= end) for end in ends)
 
     def near(self, at: datetime, seconds: int) -> bool:
         span = timedelta(seconds=seconds)
@@ -131,8 +132,8 @@ def limits_of(want: Want) -> list[Limit]:
 
 
 def cooldown_slot(want: Want) -> UUID:
-    """Where the moments of a rule's grants to a member stand."""
-    return _name(want, f"cooldown:{want.rule.id}", f"{want.member_id}", "")
+    """Where the moments of a rule's grants to a member stand, whatever the unit: one occasion cools all of them."""
+    return uuid5(want.community_id, f"cooldown\n{want.rule.id}\n{want.member_id}")
 
 
 def reads(wants: Sequence[Want]) -> tuple[set[UUID], dict[UUID, tuple[datetime, datetime]]]:
@@ -187,7 +188,8 @@ def _decide_one(want: Want, state: State, cooled: dict[tuple[UUID, str, UUID | N
             reason, budget = f"limit {limit.limit}", limit.budget
     if amount == 0:
         return Verdict(want, BUDGET if budget else CAPPED, 0, reason)
-    for limit in limits:
+    # Two caps that differ in nothing but their limits read one counter, which moves once.
+    for limit in {limit.id: limit for limit in limits}.values():
         _use(limit, want, amount, state)
     if want.rule.cooldown_seconds:
         state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)

@@ -2,23 +2,41 @@
 
 import hashlib
 import hmac
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Final, Literal
 from uuid import UUID
 
 from kit.errors import FieldError
 from services.rewards.domain.ledger import MOST
 
-ACTOR, SUBJECT_AUTHOR = "actor", "subject_author"
-RECEIVERS = (ACTOR, SUBJECT_AUTHOR)
+# The closed choices are types, so that reading a rule set from JSON refuses every other word and its JSON Schema
+# lists them.
+Receiver = Literal["actor", "subject_author"]
+Scope = Literal["member", "object", "actor_object", "pair", "community"]
+Window = Literal["day", "week", "month", "lifetime", "rolling"]
+Measure = Literal["amount", "grants"]
+Exceeding = Literal["truncate", "skip"]
 
-MEMBER, OBJECT, ACTOR_OBJECT, PAIR, COMMUNITY = "member", "object", "actor_object", "pair", "community"
-CAP_SCOPES = (MEMBER, OBJECT, ACTOR_OBJECT, PAIR, COMMUNITY)
-WINDOWS = ("day", "week", "month", "lifetime", "rolling")
+ACTOR: Final = "actor"
+MEMBER: Final = "member"
+OBJECT: Final = "object"
+ACTOR_OBJECT: Final = "actor_object"
+PAIR: Final = "pair"
+COMMUNITY: Final = "community"
 
 MAX_RULES = 500
+MAX_TYPES = 50
+MAX_GIVES = 10
+MAX_CAPS = 20
+MAX_NAME = 100
+MAX_TYPE = 200
 MAX_EXPRESSION = 2000
 MAX_WINDOW_SECONDS = 400 * 86400
+MAX_LATENESS_HOURS = 24 * 400
+
+_RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +51,7 @@ class RandomAmount:
 class Give:
     """Who gets how much of which unit: one of `amount`, `cel` (an expression that gives an int), `random`."""
 
-    to: str
+    to: Receiver
     unit: str
     amount: int | None = None
     cel: str | None = None
@@ -49,12 +67,12 @@ class Cap:
     does not apply. What is over is cut off (`truncate`) or the whole grant is left out (`skip`, R13).
     """
 
-    scope: str = MEMBER
-    per: str = "day"
+    scope: Scope = MEMBER
+    per: Window = "day"
     limit: int
-    of: str = "amount"
+    of: Measure = "amount"
     seconds: int | None = None
-    on_exceed: str = "truncate"
+    on_exceed: Exceeding = "truncate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +80,7 @@ class UnitCap:
     """At most `limit` of a unit per receiver and window, over all rules together."""
 
     unit: str
-    per: str = "day"
+    per: Window = "day"
     limit: int
     seconds: int | None = None
 
@@ -99,28 +117,63 @@ class RuleSet:
 
 
 def problems(rules: RuleSet, units: Iterable[str]) -> list[FieldError]:
-    """Everything wrong with a rule set but for its expressions; pointers into it as JSON."""
+    """Everything wrong with a rule set but for what its expressions say; pointers into it as JSON."""
     known = set(units)
     out = []
+    if len(rules.rules) > MAX_RULES:
+        out.append(FieldError("/rules", "too_many", f"at most {MAX_RULES} rules"))
     seen: set[str] = set()
     for i, rule in enumerate(rules.rules):
         at = f"/rules/{i}"
         if rule.id in seen:
             out.append(FieldError(f"{at}/id", "rule_id_twice", f"two rules are called {rule.id}"))
         seen.add(rule.id)
-        if not rule.on:
-            out.append(FieldError(f"{at}/on", "missing", "name at least one event type"))
-        if not rule.give:
-            out.append(FieldError(f"{at}/give", "missing", "say who gets what"))
+        out += _rule_problems(rule, at)
         for j, give in enumerate(rule.give):
             out += _give_problems(give, f"{at}/give/{j}", known)
         for j, cap in enumerate(rule.caps):
-            out += _window_problems(cap.per, cap.seconds, f"{at}/caps/{j}")
+            out += _cap_problems(cap.per, cap.seconds, cap.limit, f"{at}/caps/{j}")
     for j, unit_cap in enumerate(rules.unit_caps):
-        out += _window_problems(unit_cap.per, unit_cap.seconds, f"/unit_caps/{j}")
+        out += _cap_problems(unit_cap.per, unit_cap.seconds, unit_cap.limit, f"/unit_caps/{j}")
         if unit_cap.unit not in known:
             out.append(_unknown_unit(unit_cap.unit, f"/unit_caps/{j}/unit", known))
     return out
+
+
+def _rule_problems(rule: Rule, at: str) -> list[FieldError]:
+    out = []
+    if not _RULE_ID.fullmatch(rule.id):
+        out.append(FieldError(f"{at}/id", "rule_id_invalid", "1 to 100 of a-z, 0-9, '.', '_', '-'"))
+    lists = ("on", rule.on, MAX_TYPES), ("give", rule.give, MAX_GIVES), ("caps", rule.caps, MAX_CAPS)
+    for what, items, most in lists:
+        if len(items) > most:
+            out.append(FieldError(f"{at}/{what}", "too_many", f"at most {most}"))
+    if not rule.on:
+        out.append(FieldError(f"{at}/on", "missing", "name at least one event type"))
+    for i, name in enumerate(rule.on):
+        out += _text_problems(name, MAX_TYPE, f"{at}/on/{i}")
+    if len(set(rule.on)) < len(rule.on):
+        out.append(FieldError(f"{at}/on", "type_twice", "a type is named twice; the rule would run twice"))
+    if not rule.give:
+        out.append(FieldError(f"{at}/give", "missing", "say who gets what"))
+    targets = [(give.to, give.unit) for give in rule.give]
+    if len(set(targets)) < len(targets):
+        out.append(FieldError(f"{at}/give", "give_twice", "one amount for each receiver and unit"))
+    for what, text, most in (("name", rule.name, MAX_NAME), ("when", rule.when or "", MAX_EXPRESSION)):
+        out += _text_problems(text, most, f"{at}/{what}")
+    if not 0 <= rule.cooldown_seconds <= MAX_WINDOW_SECONDS:
+        out.append(FieldError(f"{at}/cooldown_seconds", "out_of_range", f"0 to {MAX_WINDOW_SECONDS}"))
+    if not 0 <= rule.lateness_hours <= MAX_LATENESS_HOURS:
+        out.append(FieldError(f"{at}/lateness_hours", "out_of_range", f"0 to {MAX_LATENESS_HOURS}"))
+    return out
+
+
+def _text_problems(text: str, most: int, at: str) -> list[FieldError]:
+    if len(text) > most:
+        return [FieldError(at, "too_long", f"at most {most} characters")]
+    if any(ord(c) < 32 and c not in "\n\t" for c in text):
+        return [FieldError(at, "text_invalid", "control characters are not allowed")]
+    return []
 
 
 def _give_problems(give: Give, at: str, known: set[str]) -> list[FieldError]:
@@ -134,15 +187,18 @@ def _give_problems(give: Give, at: str, known: set[str]) -> list[FieldError]:
         out.append(FieldError(f"{at}/amount", "amount_invalid", "a whole number other than 0 that fits 62 bits"))
     if give.random is not None and not 0 < give.random.min <= give.random.max <= MOST:
         out.append(FieldError(f"{at}/random", "amount_invalid", "needs 0 < min <= max"))
-    return out
+    return out + _text_problems(give.cel or "", MAX_EXPRESSION, f"{at}/cel")
 
 
-def _window_problems(per: str, seconds: int | None, at: str) -> list[FieldError]:
+def _cap_problems(per: Window, seconds: int | None, limit: int, at: str) -> list[FieldError]:
+    out = []
+    if not 0 <= limit <= MOST:
+        out.append(FieldError(f"{at}/limit", "out_of_range", "0 (nothing at all) or more, in 62 bits"))
     if (per == "rolling") != (seconds is not None):
-        return [FieldError(f"{at}/seconds", "window_invalid", "`seconds` belongs to per=rolling, and only there")]
-    if seconds is not None and not 0 < seconds <= MAX_WINDOW_SECONDS:
-        return [FieldError(f"{at}/seconds", "window_invalid", f"1 to {MAX_WINDOW_SECONDS}")]
-    return []
+        out.append(FieldError(f"{at}/seconds", "window_invalid", "`seconds` belongs to per=rolling, and only there"))
+    elif seconds is not None and not 0 < seconds <= MAX_WINDOW_SECONDS:
+        out.append(FieldError(f"{at}/seconds", "window_invalid", f"1 to {MAX_WINDOW_SECONDS}"))
+    return out
 
 
 def _unknown_unit(unit: str, at: str, known: set[str]) -> FieldError:

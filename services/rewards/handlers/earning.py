@@ -38,7 +38,9 @@ class _Scene:
     by_type: Mapping[UUID, Mapping[str, Sequence[Rule]]]
     ids: Mapping[tuple[UUID, UUID], UUID]
     members: Mapping[tuple[UUID, UUID], KnownMember]
-    decided: set[decisions.Key]
+    decided: set[tuple[UUID, str]]
+    """(event, rule) of what was decided before. Not the receiver: after a link the same actor is another member, and
+    an event read again must not be paid to them too."""
     secret: bytes
 
 
@@ -61,15 +63,15 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
 async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     wanted = {a.community_id for a in found}
     communities = await copies.known_communities(tx, wanted)
-    missing = wanted - set(communities)
+    rules = await rule_sets.in_force(tx, wanted)
+    missing = wanted - (communities.keys() & rules.keys())
     if missing:
         raise NotYet(f"not heard of yet: community {min(missing)}")
-    rules = await rule_sets.in_force(tx, wanted)
     by_type = {c: rules[c][1].by_type() for c in rules}
     pairs = [
         (a.community_id, person)
         for a in found
-        if a.type in by_type.get(a.community_id, {})
+        if a.type in by_type[a.community_id]
         for person in (a.actor_id, a.author_id)
         if person is not None
     ]
@@ -159,8 +161,7 @@ def _want(
             refusal, reason = ERROR, str(error)
         if refusal is None and amount == 0:
             refusal, reason = INELIGIBLE, "the amount is 0"
-    key = (a.event_id, rule.id, str(receiver) if receiver else decisions.NOBODY, give.unit)
-    if key in scene.decided:
+    if (a.event_id, rule.id) in scene.decided:
         refusal, reason = DUPLICATE, "decided before"
     return Want(
         community_id=a.community_id,
@@ -189,9 +190,11 @@ def _refusal(
     if give.to != ACTOR and receiver == actor:
         return INELIGIBLE, "nobody earns from their own doing"
     known = scene.members.get((a.community_id, receiver))
-    if (a.data.get("bot") is True and receiver == actor) or (known is not None and known.kind == "bot"):
+    doer = scene.members.get((a.community_id, actor)) if actor else None
+    by_bot = a.data.get("bot") is True or (doer is not None and doer.kind == "bot")
+    if (by_bot and receiver == actor) or (known is not None and known.kind == "bot"):
         return INELIGIBLE, "bots do not earn"
-    if a.data.get("bot") is True:
+    if by_bot:
         return INELIGIBLE, "what bots do earns nobody anything"
     if known is not None and known.state in ("removed", "banned", "erased"):
         return INELIGIBLE, f"the member is {known.state}"

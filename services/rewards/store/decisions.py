@@ -14,10 +14,10 @@ Key = tuple[UUID, str, str, str]
 NOBODY = "-"
 
 
-async def decided(tx: Tx, *, event_ids: Iterable[UUID]) -> set[Key]:
-    """(event, rule, receiver, unit) of every decision on these events."""
-    columns = [t.c.event_id, t.c.rule_id, t.c.receiver, t.c.unit]
-    return {tuple(row) for row in await select_among(tx, columns, t.c.event_id, list(event_ids))}
+async def decided(tx: Tx, *, event_ids: Iterable[UUID]) -> set[tuple[UUID, str]]:
+    """(event, rule) of every decision on these events."""
+    rows = await select_among(tx, [t.c.event_id, t.c.rule_id], t.c.event_id, list(event_ids))
+    return {(row.event_id, row.rule_id) for row in rows}
 
 
 async def add(tx: Tx, *, rows: list[dict[str, Any]]) -> None:
