@@ -6,7 +6,12 @@ from kit.database import JsonText, UtcDateTime, metadata_for
 
 metadata = metadata_for("events")
 
-# Each index of `activities` serves one filter of the timeline, newest first; the last one the live tail.
+# The kit's copy answers "whose is this identity"; a timeline asks the other way round.
+_links = metadata.tables["known_identities"].c
+Index("ix_known_identities_member", _links.community_id, _links.member_id)
+
+# `actor_id` and `author_id` are the computed ids; links are followed when reading, so that they also hold for what
+# was stored before them. Each index serves one filter of the timeline, newest first; the last one the live tail.
 activities = Table(
     "activities",
     metadata,

@@ -34,6 +34,10 @@ MAX_DEPTH = 32
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
+# Not `Raw | None`: that takes null alone, and a null under one of our names would be acknowledged and then unreadable.
+_ABSENT = msgspec.Raw()
+
+
 class _Item(msgspec.Struct):
     specversion: str
     id: str
@@ -44,17 +48,17 @@ class _Item(msgspec.Struct):
     datacontenttype: str | None = None
     data: dict[str, Any] | None = None
     data_base64: str | None = None
-    receivedtime: msgspec.Raw | None = None
-    effectivetime: msgspec.Raw | None = None
-    communityid: msgspec.Raw | None = None
-    connection: msgspec.Raw | None = None
-    platformseq: msgspec.Raw | None = None
-    importname: msgspec.Raw | None = None
-    replayid: msgspec.Raw | None = None
-    requestid: msgspec.Raw | None = None
-    late: msgspec.Raw | None = None
-    clamped: msgspec.Raw | None = None
-    stale: msgspec.Raw | None = None
+    receivedtime: msgspec.Raw = _ABSENT
+    effectivetime: msgspec.Raw = _ABSENT
+    communityid: msgspec.Raw = _ABSENT
+    connection: msgspec.Raw = _ABSENT
+    platformseq: msgspec.Raw = _ABSENT
+    importname: msgspec.Raw = _ABSENT
+    replayid: msgspec.Raw = _ABSENT
+    requestid: msgspec.Raw = _ABSENT
+    late: msgspec.Raw = _ABSENT
+    clamped: msgspec.Raw = _ABSENT
+    stale: msgspec.Raw = _ABSENT
 
 
 class _Id(msgspec.Struct):
@@ -67,6 +71,8 @@ _id_only = msgspec.json.Decoder(_Id).decode
 _decode = msgspec.json.decode
 _encode = msgspec.json.encode
 
+# An escaped backslash before it makes `u0000` plain text.
+_NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
 _PATH = re.compile(r" - at `\$(.*)`$")
 
 
@@ -108,6 +114,8 @@ def split(media_type: str, body: bytes) -> list[msgspec.Raw | bytes]:
 
 
 def unparsable(error: Exception) -> BadRequest:
+    if isinstance(error, RecursionError):
+        return BadRequest(f"nested deeper than {MAX_DEPTH} levels; send flatter data", code="too_deep")
     # The decoder's message tells a position, never content.
     return BadRequest(f"the body is not JSON: {error}", code="json_invalid")
 
@@ -192,7 +200,7 @@ def check(raw: msgspec.Raw | bytes, arrival: Arrival) -> Accepted | Rejected:
 
 def _unfit(raw: bytes, item: _Item) -> Wrong | None:
     """What decodes here but not everywhere later: NUL (PostgreSQL's jsonb refuses it), nesting without end."""
-    if b"\\u0000" in raw:
+    if b"\\u0000" in raw and _NUL.search(raw):
         return Wrong("nul_character", "", "strings must not contain the character U+0000")
     if raw.count(b"{") + raw.count(b"[") > MAX_DEPTH and _depth(item.data) > MAX_DEPTH:
         return Wrong("too_deep", "/data", f"nested deeper than {MAX_DEPTH} levels")
@@ -200,19 +208,17 @@ def _unfit(raw: bytes, item: _Item) -> Wrong | None:
 
 
 def _depth(value: Any) -> int:
+    """How many objects and lists stand inside one another."""
     level, depth = [value], 0
-    while level:
-        inner: list[Any] = []
-        for item in level:
-            if isinstance(item, dict | list):
-                inner.extend(item.values() if isinstance(item, dict) else item)
-        level, depth = inner, depth + 1
+    while level := [x for x in level if isinstance(x, dict | list)]:
+        depth += 1
+        level = [inner for x in level for inner in (x.values() if isinstance(x, dict) else x)]
     return depth
 
 
 def _wrong_data(item: _Item) -> Wrong | None:
     for name in domain.RESERVED:
-        if getattr(item, name) is not None:
+        if getattr(item, name) != _ABSENT:
             return Wrong("attribute_reserved", f"/{name}", "the server sets this attribute; leave it out")
     if item.datacontenttype is not None and not _is_json(item.datacontenttype):
         return Wrong("data_not_json", "/datacontenttype", "data is JSON here")
@@ -261,7 +267,9 @@ def _key(community_id: UUID, item: _Item) -> bytes:
 def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
     head = raw.rstrip()
     null_time = item.time is None and b'"time"' in raw
-    if item.data is None or "text" in item.data or item.data_base64 is not None or null_time:
+    # A name that stands twice means its last value; the first, unread and unreduced, must not travel along.
+    twice = raw.count(b'"data"') > 1
+    if item.data is None or "text" in item.data or item.data_base64 is not None or null_time or twice:
         head = _rewritten(raw)
     # The item is a JSON object that decoded, so its last byte is the closing brace.
     parts = [head[:-1]]
@@ -289,8 +297,9 @@ def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
 def _rewritten(raw: bytes) -> bytes:
     """The item with its text reduced, base64 data unpacked, and absent data as an empty object."""
     event: dict[str, Any] = _decode(raw)
-    if "data_base64" in event:
-        event["data"] = _decode(base64.b64decode(event.pop("data_base64")))
+    packed = event.pop("data_base64", None)
+    if packed is not None:
+        event["data"] = _decode(base64.b64decode(packed))
     event["data"] = domain.reduced(event.get("data") or {})
     if event.get("time", "") is None:
         del event["time"]
@@ -316,7 +325,8 @@ def _as_wrong(error: Exception) -> Wrong:
         return Wrong("json_invalid", "", f"not JSON: {error}")
     text = str(error)
     match = _PATH.search(text)
-    path = match[1] if match else ""
+    # Keys of free-form objects are the sender's words; the decoder shows them as [...], and the pointer ends there.
+    path = match[1].partition("[...]")[0] if match else ""
     pointer = re.sub(r"\[(\d+)\]", r"/\1", path.replace(".", "/"))
     sentence = text[: match.start()] if match else text
     missing = re.match(r"Object missing required field `(\w+)`", sentence)
@@ -329,8 +339,5 @@ def must_parse(body: bytes) -> None:
     """BadRequest unless the body is JSON of any form."""
     try:
         _decode(body)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        if not isinstance(error, msgspec.ValidationError):
-            raise unparsable(error) from error
-    except RecursionError as error:
-        raise BadRequest(f"nested deeper than {MAX_DEPTH} levels", code="too_deep") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise unparsable(error) from error

@@ -1,13 +1,20 @@
 """What was acknowledged is stored once, in order, with its times, and its people announced once."""
 
 import asyncio
+from collections.abc import Sequence
+from pathlib import Path
 from uuid import uuid4
 
+import msgspec
 from sqlalchemy import delete
 
 from kit.consumer import Consumer
 from kit.contracts import ACTIVITY_TOPIC, activity_event_id, identity_member_id
-from tests.events.support import Events, at, event
+from kit.log import LogUnavailable, Position, Record
+from kit.log.embedded import EmbeddedLog
+from tests.events.support import BATCHED, Events, at, event, serving
+from tests.support.clock import ManualClock
+from tests.support.databases import MakeDatabase
 
 
 async def test_a_posted_activity_is_on_the_timeline_as_it_was_sent(events: Events) -> None:
@@ -163,3 +170,33 @@ async def test_what_people_wrote_is_reduced_before_it_reaches_the_log(events: Ev
     assert all("text" not in d for d in datas)
     assert {(d["length"], d["has_link"]) for d in datas} == {(len(text), True), (99, False)}
     assert b"example.org" not in (events.runtime.settings.data_dir / "log.sqlite").read_bytes()
+
+
+class _AnswerLost(EmbeddedLog):
+    """A log whose process dies between the durable append and the answer, as often as told."""
+
+    deaths = 0
+
+    async def append(self, topic: str, records: Sequence[Record]) -> Sequence[Position]:
+        done = await super().append(topic, records)
+        if self.deaths:
+            self.deaths -= 1
+            raise LogUnavailable("the process went away after the append")
+        return done
+
+
+async def test_who_got_no_answer_sends_again_and_is_stored_once(
+    make_database: MakeDatabase, clock: ManualClock, tmp_path: Path
+) -> None:
+    log = _AnswerLost(tmp_path / "log.sqlite", clock=clock)
+    async with serving(await make_database("events"), log, clock, tmp_path) as events:
+        log.deaths = 3
+        batch = msgspec.json.encode([event(id=f"r{n}", data={"actor": f"qq:{n}"}) for n in range(9)])
+        statuses = [
+            (await events.place.client.post("/v1/events", content=batch, headers={"Content-Type": BATCHED})).status_code
+            for _ in range(4)
+        ]
+        assert statuses == [503, 503, 503, 200]
+        await events.settle()
+        assert sorted(e["id"] for e in await events.place.timeline()) == [f"r{n}" for n in range(9)]
+        assert len(await events.observed()) == 9

@@ -1,8 +1,10 @@
 """What the routes of this service share."""
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends
+from pydantic import AfterValidator, AwareDatetime
 
 from kit.auth import Principal, requires
 from kit.database import Database
@@ -15,3 +17,20 @@ Db = Annotated[Database, Depends(database_of(SERVICE))]
 One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
 Reader = Annotated[Principal, Depends(requires(SERVICE, "events:read"))]
 Writer = Annotated[Principal, Depends(requires(SERVICE, "events:write"))]
+
+
+def _readable(text: str) -> str:
+    if any(ord(c) < 32 for c in text):
+        raise ValueError("control characters are not allowed")
+    return text
+
+
+def _in_range(at: datetime) -> datetime:
+    # Instants near the ends of the calendar cannot be moved to another zone.
+    if not 1970 <= at.year <= 9000:
+        raise ValueError("a time between 1970 and 9000")
+    return at.astimezone(UTC)
+
+
+Text = Annotated[str, AfterValidator(_readable)]
+Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from kit.errors import BadRequest, FieldError, NotFound, Unprocessable
 from kit.http import Page, PageOf, Paging, encode_cursor, problems
 from kit.idempotency import Reply, once
-from services.events.api.common import Db, Reader, Writer
+from services.events.api.common import Db, Reader, Text, Writer
 from services.events.canonical import CANONICAL
 from services.events.handlers import types as handlers
 from services.events.store import registry as store
@@ -111,7 +111,7 @@ def _after(paging: Paging) -> str | None:
 
 
 @router.get("/v1/event-types/{type}", summary="The schema of a type", responses=problems(404, 422))
-async def get_type(db: Db, caller: Reader, type: str) -> SchemaOut:
+async def get_type(db: Db, caller: Reader, type: Text) -> SchemaOut:
     async with db.read() as tx:
         version, schema = await handlers.schema_of(tx, community_id=caller.community_id, name=type)
     return SchemaOut(type=type, version=version, mode="observe", json_schema=schema)
@@ -154,7 +154,7 @@ def _import(row: Any) -> ImportOut:
 @router.get(
     "/v1/imports/{name}", summary="Counts and problems of an import", responses=problems(404, 422), tags=["imports"]
 )
-async def get_import(db: Db, caller: Reader, name: str) -> ImportDetail:
+async def get_import(db: Db, caller: Reader, name: Text) -> ImportDetail:
     """Counts follow acceptance by a moment: they are what is stored."""
     async with db.read() as tx:
         row = await store.one_import(tx, community_id=caller.community_id, name=name)

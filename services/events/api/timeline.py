@@ -1,21 +1,25 @@
 """Reading what happened: the timeline, one activity and what became of it, the live tail."""
 
 import re
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
-from pydantic import AwareDatetime, BaseModel, Field
+from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
+from kit import copies
+from kit.auth import caller as caller_of
+from kit.auth import check_scopes
 from kit.contracts import activity_event_id
-from kit.errors import BadRequest, NotFound
+from kit.database import Tx
+from kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from kit.http import Page, PageOf, encode_cursor, problems, sse
 from kit.http.sse import Item
 from kit.service import ServiceRuntime
-from services.events.api.common import Db, One, Reader
+from services.events.api.common import Db, Instant, One, Reader, Text
 from services.events.handlers.storing import STREAM
 from services.events.handlers.tracing import MESSAGE, SCORED
 from services.events.store import activities as store
@@ -68,9 +72,23 @@ class TraceOut(BaseModel):
     steps: list[Step]
 
 
-def activity_out(row: Any) -> ActivityOut:
-    fields = {name: getattr(row, name) for name in ActivityOut.model_fields if name not in ("id", "group")}
-    return ActivityOut(**fields, id=row.source_id, group=row.group_ref)
+_SAME = [name for name in ActivityOut.model_fields if name not in ("id", "group", "actor_id", "author_id")]
+
+
+async def activities_out(tx: Tx, rows: Sequence[Any]) -> list[ActivityOut]:
+    """Rows as shown: people under their member's id, links followed."""
+    people = [(row.community_id, id) for row in rows for id in (row.actor_id, row.author_id) if id is not None]
+    members = await copies.resolve_members(tx, people)
+    return [
+        ActivityOut(
+            **{name: getattr(row, name) for name in _SAME},
+            id=row.source_id,
+            group=row.group_ref,
+            actor_id=members.get((row.community_id, row.actor_id)),
+            author_id=members.get((row.community_id, row.author_id)),
+        )
+        for row in rows
+    ]
 
 
 def _position(cursor: list[Any] | None) -> Place | None:
@@ -93,25 +111,26 @@ async def timeline(
     caller: Reader,
     paging: PageOf,
     member: Annotated[UUID | None, Query(description="Who did it.")] = None,
-    type: Annotated[str | None, Query(max_length=200)] = None,
-    group: Annotated[str | None, Query(max_length=300)] = None,
-    since: Annotated[AwareDatetime | None, Query(alias="from", description="Effective at or after.")] = None,
-    until: Annotated[AwareDatetime | None, Query(alias="to", description="Effective before.")] = None,
+    type: Annotated[Text | None, Query(max_length=200)] = None,
+    group: Annotated[Text | None, Query(max_length=300)] = None,
+    since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
+    until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
 ) -> Page[ActivityOut]:
-    chosen = Filter(member, type, group, since, until)
     place = _position(paging.cursor)
     async with db.read() as tx:
+        ids = await store.ids_of(tx, community_id=caller.community_id, member_id=member) if member else ()
         rows = await store.page(
             tx,
             community_id=caller.community_id,
-            chosen=chosen,
+            chosen=Filter(ids, type, group, since, until),
             limit=paging.limit + 1,
             place=place,
         )
-    more = len(rows) > paging.limit
-    rows = rows[: paging.limit]
+        more = len(rows) > paging.limit
+        items = await activities_out(tx, rows[: paging.limit])
     backwards = place is not None and place.backwards
-    items = [activity_out(row) for row in (reversed(rows) if backwards else rows)]
+    if backwards:
+        items.reverse()
     newer, older = (more, True) if backwards else (place is not None, more)
     return Page[ActivityOut](
         items=items,
@@ -134,9 +153,10 @@ async def by_key(
 async def _one(db: Any, community_id: UUID, event_id: UUID) -> ActivityOut:
     async with db.read() as tx:
         row = await store.one(tx, community_id=community_id, event_id=event_id)
-    if row is None:
+        found = await activities_out(tx, [row] if row is not None else [])
+    if not found:
         raise NotFound("no such event here (yet: storing follows acceptance by a moment)", code="event_unknown")
-    return activity_out(row)
+    return found[0]
 
 
 @router.get(
@@ -148,7 +168,11 @@ async def _one(db: Any, community_id: UUID, event_id: UUID) -> ActivityOut:
 async def stream(request: Request, one: One, caller: Reader) -> StreamingResponse:
     """`activity` when one was stored, `scored` with the decisions on it. `Last-Event-ID` resumes without a gap."""
     cursor = _cursor(request.headers.get("last-event-id", ""))
-    return sse(_tail(one, caller.community_id, cursor), one.stopping)
+    if cursor is None:
+        # Before the answer begins: who has seen its first byte misses nothing that is stored from then on.
+        async with one.db.read() as tx:
+            cursor = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
+    return sse(_tail(one, request, caller.community_id, cursor), one.stopping)
 
 
 _PLACE = re.compile(r"^([as])(\d{1,6}):(\d{1,18})$", re.ASCII)
@@ -174,16 +198,14 @@ def _text(cursor: Mapping[str, Mapping[int, int]]) -> str:
 
 
 async def _tail(
-    one: ServiceRuntime, community_id: UUID, cursor: dict[str, dict[int, int]] | None
+    one: ServiceRuntime, request: Request, community_id: UUID, cursor: dict[str, dict[int, int]]
 ) -> AsyncGenerator[Item, None]:
-    if cursor is None:
+    while await _may_still(one, request):
         async with one.db.read() as tx:
-            cursor = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
-    while True:
-        async with one.db.read() as tx:
+            ends = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
             for name in (STREAM, SCORED):
                 # A partition that came into use since begins at its first record.
-                for partition in await store.tails(tx, stream=name):
+                for partition in ends[name]:
                     cursor[name].setdefault(partition, 0)
             stored = await store.tail_of_activities(
                 tx, community_id=community_id, cursor=cursor[STREAM], limit=TAIL_STEP
@@ -191,14 +213,29 @@ async def _tail(
             scored = await store.tail_of_consequences(
                 tx, community_id=community_id, kind=SCORED, cursor=cursor[SCORED], limit=TAIL_STEP
             )
-        for row in stored:
+            shown = await activities_out(tx, stored)
+        for row, item in zip(stored, shown, strict=True):
             cursor[STREAM][row.log_partition] = row.log_offset + 1
-            yield _text(cursor), "activity", activity_out(row).model_dump(mode="json")
+            yield _text(cursor), "activity", item.model_dump(mode="json")
         for row in scored:
             cursor[SCORED][row.log_partition] = row.log_offset + 1
             yield _text(cursor), "scored", row.body
         if len(stored) < TAIL_STEP and len(scored) < TAIL_STEP:
+            # Nothing of ours is left before the ends: without this a quiet community would look through
+            # everything the others did since its last event, every second.
+            for name in (STREAM, SCORED):
+                for partition, following in ends[name].items():
+                    cursor[name][partition] = max(cursor[name][partition], following)
             await one.wake.wait(LOOK_SECONDS)
+
+
+async def _may_still(one: ServiceRuntime, request: Request) -> bool:
+    """Whether the credential a stream began with is good yet: a revoked key must not go on listening."""
+    try:
+        check_scopes(await caller_of(one, request), ("events:read",))
+    except (Unauthorized, Forbidden, NotFound):
+        return False
+    return True
 
 
 @router.get("/v1/events/{id}", summary="One activity", responses=problems(404, 422))

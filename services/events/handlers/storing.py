@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from kit import copies, outbox
+from kit import outbox
 from kit.clock import uuid7
 from kit.contracts import Envelope, identity_member_id
 from kit.contracts.events import Activity, IdentityObserved, ImportItemsRejected
@@ -24,21 +24,19 @@ STREAM = "activity"
 
 
 async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
-    """Every activity of the batch, in a fixed number of statements whatever its size."""
+    """Every activity of the batch, in a fixed number of statements whatever its size.
+
+    People are stored under their computed ids: links are followed by whoever reads.
+    """
     found = [e.event for e in batch]
-    ids = await copies.resolve_members(tx, _people(found))
     problems = await _problems(tx, found)
-    rows = [_row(e, ids, problems.get(e.event.event_id)) for e in batch]
+    rows = [_row(e, problems.get(e.event.event_id)) for e in batch]
     new = await store.add(tx, rows=rows)
     fresh = [a for a in found if a.event_id in new]
     await _announce_identities(tx, fresh)
     await _count_types(tx, fresh, problems)
     await _count_imports(tx, fresh)
     await store.set_tails(tx, stream=STREAM, following=_following(batch))
-
-
-def _people(found: Sequence[Activity]) -> list[tuple[UUID, UUID]]:
-    return [(a.community_id, p) for a in found for p in (a.actor_id, a.author_id) if p is not None]
 
 
 def _following(batch: Sequence[Envelope[Any]]) -> dict[int, int]:
@@ -48,7 +46,7 @@ def _following(batch: Sequence[Envelope[Any]]) -> dict[int, int]:
     return out
 
 
-def _row(e: Envelope[Activity], ids: Mapping[tuple[UUID, UUID], UUID], problem: str | None) -> dict[str, Any]:
+def _row(e: Envelope[Activity], problem: str | None) -> dict[str, Any]:
     a = e.event
     return {
         "event_id": a.event_id,
@@ -58,9 +56,9 @@ def _row(e: Envelope[Activity], ids: Mapping[tuple[UUID, UUID], UUID], problem: 
         "type": a.type,
         "subject": a.subject,
         "actor": a.actor,
-        "actor_id": ids[a.community_id, a.actor_id] if a.actor_id else None,
+        "actor_id": a.actor_id,
         "author": a.author,
-        "author_id": ids[a.community_id, a.author_id] if a.author_id else None,
+        "author_id": a.author_id,
         "group_ref": a.group,
         "occurred_at": a.occurred_at,
         "received_at": a.received_at,

@@ -14,9 +14,9 @@ from services.events import tables as t
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """What a timeline shows; times are `effective_at`, `since` inclusive, `until` exclusive."""
+    """What a timeline shows; computed ids of actors; times are `effective_at`, `since` inclusive, `until` exclusive."""
 
-    actor_id: UUID | None = None
+    actor_ids: tuple[UUID, ...] = ()
     type: str | None = None
     group: str | None = None
     since: datetime | None = None
@@ -26,6 +26,15 @@ class Filter:
 async def add(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> set[UUID]:
     """Store those that are not there; the ids that were new."""
     return {event_id for (event_id,) in await insert_new(tx, t.activities, rows, key=["event_id"])}
+
+
+async def ids_of(tx: Tx, *, community_id: UUID, member_id: UUID) -> tuple[UUID, ...]:
+    """Every id under which activities of this member are stored; an id that was linked away leads to its member."""
+    links = tx.database.table("known_identities").c
+    mine = links.community_id == community_id
+    owner = await tx.scalar(select(links.member_id).where(mine, links.computed_id == member_id)) or member_id
+    linked = await tx.all(select(links.computed_id).where(mine, links.member_id == owner))
+    return (owner, *(row.computed_id for row in linked if row.computed_id != owner))
 
 
 async def one(tx: Tx, *, community_id: UUID, event_id: UUID) -> Any | None:
@@ -46,8 +55,8 @@ async def page(tx: Tx, *, community_id: UUID, chosen: Filter, limit: int, place:
     """Newest first by (effective_at, event_id), or oldest first when the place is `backwards`."""
     c = t.activities.c
     stmt = select(t.activities).where(c.community_id == community_id)
-    if chosen.actor_id is not None:
-        stmt = stmt.where(c.actor_id == chosen.actor_id)
+    if chosen.actor_ids:
+        stmt = stmt.where(c.actor_id.in_(chosen.actor_ids))
     if chosen.type is not None:
         stmt = stmt.where(c.type == chosen.type)
     if chosen.group is not None:
