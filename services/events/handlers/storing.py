@@ -14,9 +14,9 @@ from kit.clock import uuid7
 from kit.contracts import Envelope, identity_member_id
 from kit.contracts.events import Activity, IdentityObserved, ImportItemsRejected
 from kit.database import Tx
+from kit.json_schemas import compiled, first_problem
 from services.events import domain
 from services.events.canonical import CANONICAL
-from services.events.schemas import compiled, first_problem
 from services.events.store import activities as store
 from services.events.store import registry
 

@@ -5,9 +5,9 @@ from uuid import UUID
 
 from kit.database import Tx
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
+from kit.json_schemas import SchemaUnfit, compiled
 from services.events import domain
 from services.events.canonical import CANONICAL
-from services.events.schemas import SchemaUnfit, compiled
 from services.events.store import registry
 
 
