@@ -105,9 +105,9 @@ def envelope(event: Any, id: UUID | None = None) -> Envelope[Any]:
     return Envelope(id or uuid4(), MORNING, event.community_id, None, event, NOWHERE)
 
 
-async def make_guild(db: Database, *, zone: str = "UTC", day_start: int = 0) -> Guild:
+async def make_guild(db: Database, *, zone: str = "UTC", day_start: int = 0, id: UUID | None = None) -> Guild:
     """A new community, welcomed with the starter rules."""
-    guild = Guild(db, uuid4(), [])
+    guild = Guild(db, id or uuid4(), [])
     born = community_changed(guild.id, zone=zone, day_start=day_start)
     async with db.begin() as tx:
         await copies.apply(tx, [born])

@@ -1,0 +1,82 @@
+"""Many writers at once: a cap is never passed, an event never paid twice, and nobody waits in a circle."""
+
+import asyncio
+import random
+from datetime import timedelta
+
+import pytest
+from sqlalchemy import func, select
+
+from kit import inbox
+from kit.contracts.events import Activity
+from services.rewards.handlers import earning
+from services.rewards.tables.ledger import transactions
+from tests.rewards.guild import MORNING, Guild, envelope, make_guild, rule
+from tests.rewards.ledger.support import check_books
+from tests.support.databases import MakeDatabase
+
+
+@pytest.fixture
+async def guild(make_database: MakeDatabase) -> Guild:
+    return await make_guild(await make_database("rewards"))
+
+
+@pytest.mark.parametrize(
+    "cap",
+    [
+        {"limit": 10},
+        {"limit": 10, "of": "grants"},
+        {"per": "rolling", "seconds": 3600, "limit": 10},
+        {"scope": "community", "limit": 10},
+    ],
+    ids=["amount", "grants", "rolling", "budget"],
+)
+async def test_fifty_writers_at_one_below_the_cap_get_exactly_one_grant(guild: Guild, cap: dict[str, object]) -> None:
+    await guild.publish(rule(caps=[cap]))
+    await guild.score(*[guild.act() for _ in range(9)])
+    some = [guild.act() for _ in range(50)]
+    await asyncio.gather(*(guild.score(one) for one in some))
+    verdicts = [(await guild.verdicts(one))[0][1] for one in some]
+    assert verdicts.count("granted") == 1
+    assert len(verdicts) == 50
+    assert await guild.has("ann") == 10
+    await check_books(guild.db)
+
+
+async def test_fifty_writers_under_a_cooldown_get_exactly_one_grant(guild: Guild) -> None:
+    await guild.publish(rule(cooldown_seconds=60))
+    some = [guild.act(at=MORNING + timedelta(seconds=n)) for n in range(50)]
+    await asyncio.gather(*(guild.score(one) for one in some))
+    assert await guild.has("ann") == 1
+
+
+async def consume(guild: Guild, *some: Activity) -> None:
+    """A batch as the consumer takes it: what the inbox knows is dropped."""
+    async with guild.db.begin() as tx:
+        fresh = await inbox.keep_new(tx, [envelope(a, a.event_id) for a in some])
+        if fresh:
+            await earning.score(tx, fresh)
+
+
+async def test_the_same_event_from_fifty_writers_is_paid_once(guild: Guild) -> None:
+    message = guild.act()
+    await asyncio.gather(*(consume(guild, message) for _ in range(50)))
+    assert await guild.has("ann") == 1
+    async with guild.db.read() as tx:
+        assert await tx.scalar(select(func.count()).select_from(transactions)) == 2
+
+
+async def test_batches_that_overlap_in_members_and_caps_wait_for_each_other_and_all_end(guild: Guild) -> None:
+    caps = [{"limit": 40}, {"scope": "community", "limit": 300}, {"per": "rolling", "seconds": 600, "limit": 30}]
+    await guild.publish(rule(caps=caps), rule("other", caps=caps[:1], cooldown_seconds=1))
+    dice = random.Random(7)
+    names = [f"m{n}" for n in range(12)]
+    batches = [[guild.act(by=dice.choice(names), at=MORNING + timedelta(seconds=dice.randrange(900)))
+                for _ in range(20)] for _ in range(24)]  # fmt: skip
+    await asyncio.wait_for(asyncio.gather(*(consume(guild, *batch) for batch in batches)), 60)
+    await check_books(guild.db)
+    balances = [await guild.has(name) for name in names]
+    granted = [v for batch in batches for a in batch for v in await guild.verdicts(a)]
+    assert sum(balances) == sum(amount for _, _, amount in granted)
+    assert sum(amount for id, _, amount in granted if id == "talk") <= 300
+    assert all(balance <= 80 for balance in balances)
