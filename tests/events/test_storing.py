@@ -199,4 +199,4 @@ async def test_who_got_no_answer_sends_again_and_is_stored_once(
         assert answers[0] == 503
         await events.settle()
         assert sorted(e["id"] for e in await events.place.timeline()) == [f"r{n}" for n in range(9)]
-        assert len(await events.observed()) == 9
+        assert {o.identity for o in await events.observed()} == {f"qq:{n}" for n in range(9)}
