@@ -166,8 +166,8 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
 
 def _items(request: Request, body: bytes) -> list[Any]:
     content_type = request.headers.get("content-type", "")
-    if not content_type and not body and "ce-specversion" in request.headers:
-        # Binary mode without data has nothing for Content-Type to describe, and SDKs leave it out.
+    if not content_type and "ce-specversion" in request.headers:
+        # SDKs leave it out in binary mode when the event says no datacontenttype; the specification means JSON then.
         content_type = wire.JSON
     media_type = wire.media_type_of(content_type)
     if media_type == wire.JSON:
