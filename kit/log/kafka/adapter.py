@@ -15,6 +15,7 @@ from contextlib import suppress
 from datetime import timedelta
 from functools import partial
 from typing import Any
+from weakref import WeakSet
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
@@ -65,6 +66,7 @@ class KafkaLog:
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._replacing: asyncio.Task[None] | None = None
         self._retired: set[asyncio.Task[None]] = set()
+        self._subscriptions: WeakSet[KafkaSubscription] = WeakSet()
         self._admin: AIOKafkaAdminClient | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
@@ -129,6 +131,8 @@ class KafkaLog:
         self._replacing = None
 
     async def stop(self) -> None:
+        # A member left behind would go on owning partitions for as long as this process lives.
+        await asyncio.gather(*(subscription.close() for subscription in list(self._subscriptions)))
         await asyncio.gather(*(lane.close(STOP_SECONDS) for lane in self._lanes.values()))
         if self._replacing is not None:
             self._replacing.cancel()
@@ -225,6 +229,7 @@ class KafkaLog:
     async def subscribe(self, group: str, topics: Sequence[str]) -> KafkaSubscription:
         subscription = KafkaSubscription(partial(self._make_consumer, group), tuple(topics), self._prefix)
         await subscription.open()
+        self._subscriptions.add(subscription)
         return subscription
 
     def _make_consumer(self, group: str) -> AIOKafkaConsumer:
