@@ -55,7 +55,7 @@ def by_key(batch: Iterable[Stored]) -> dict[bytes, list[int]]:
 
 
 async def until(true: Callable[[], bool], *working: Subscription) -> None:
-    """Wait until it is so; meanwhile the given members keep fetching nothing, as idle consumers do."""
+    """Wait until it is so; meanwhile the given members keep fetching, as idle consumers do, and drop what they get."""
     async with asyncio.timeout(PATIENCE):
         while not true():
             for member in working:

@@ -68,6 +68,7 @@ async def lose_some(log: Log, things: str) -> tuple[Subscription, Subscription, 
     in_hand = await read(one, 200)
     two = await log.subscribe("g", [things])
     await until(lambda: bool(two.assigned()), two)
+    await two.abandon()  # it may have fetched while it waited
     lost = {Partition(r.topic, r.partition) for r in in_hand} & two.assigned()
     assert lost
     return one, two, in_hand, lost
