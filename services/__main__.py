@@ -45,7 +45,7 @@ def fail(message: str) -> None:
 
 def settings_from(**overrides: object) -> Settings:
     try:
-        settings = load_settings(**overrides)
+        settings = load_settings(None, **overrides)
     except SettingsError as error:
         fail(str(error))
         raise

@@ -64,18 +64,22 @@ async def serve(runtime: Runtime, app: ASGIApp, listener: socket.socket, ready: 
     """Serve until SIGINT or SIGTERM, call `ready` once requests are answered, then drain: HTTP first, runtime after."""
     server = make_server(app, runtime.settings.stop_seconds)
 
-    def stop() -> None:
+    async def stop() -> None:
         # Streams end and consumers finish what is in hand while open requests are still answered.
-        runtime.stopping.set()
+        await runtime.stopping.wait()
         server.should_exit = True
 
     loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop)
+        loop.add_signal_handler(number, runtime.stopping.set)
+    stopper = asyncio.create_task(stop())
     serving = asyncio.create_task(server.serve(sockets=[listener]))
     while not server.started and not serving.done():
         await asyncio.sleep(0.01)
     if not serving.done():
         tune_collector()
         await ready()
-    await serving
+    try:
+        await serving
+    finally:
+        stopper.cancel()

@@ -13,6 +13,7 @@ import tempfile
 import time
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 NOBODY = 65534
 USER = "guildhall"
@@ -98,7 +99,7 @@ class PostgresServer:
             if top in parent.parents:
                 parent.chmod(parent.stat().st_mode | 0o011)
 
-    def _as(self) -> dict[str, object]:
+    def _as(self) -> dict[str, Any]:
         return {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.getuid() == 0 else {}
 
     def _run(self, program: str, *arguments: str) -> None:

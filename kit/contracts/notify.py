@@ -21,3 +21,12 @@ class MessageStateChanged:
     reason: str | None
     cause_id: UUID | None
     changed_at: datetime
+
+
+@contract(NOTIFY_TOPIC, key=lambda e: f"message:{e.message_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessageDue:
+    """Due work of the notify service itself: a held message whose time has come."""
+
+    community_id: UUID
+    message_id: UUID

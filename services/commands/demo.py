@@ -7,11 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import typer
-from demo.generator import generate
-from demo.replay import replay
-from kit.http.app import build_app
 from rich.console import Console
 
+from demo.generator import generate
+from demo.replay import replay
 from kit.clock import system_clock
 from kit.settings import Settings
 from services import server
@@ -39,8 +38,7 @@ async def run_demo(
     runtime = compose(settings)
     try:
         await runtime.start(migrating=True)
-        app = build_app(runtime)
-        app.include_router(starting.home_page)
+        app = starting.web_app(runtime)
 
         async def work() -> None:
             made = await starting.bootstrapped(runtime, server.url_of(listener))

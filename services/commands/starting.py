@@ -5,10 +5,11 @@ from typing import Any
 
 import httpx2
 import typer
-from console import router as home_page
-from kit.http.app import build_app
+from fastapi import FastAPI
 from rich.console import Console
 
+import console
+from kit.http.app import build_app
 from kit.runtime import Runtime
 from kit.service import Service
 from kit.settings import Settings
@@ -21,6 +22,13 @@ def page_url(settings: Settings, listened: str) -> str:
     return settings.public_url.rstrip("/") or listened
 
 
+def web_app(runtime: Runtime) -> FastAPI:
+    """The services' routes and the operators' page."""
+    app = build_app(runtime)
+    app.include_router(console.router)
+    return app
+
+
 async def up(settings: Settings, *, as_json: bool) -> None:
     """All services in this process on the embedded engines (or on those the settings name)."""
     settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -28,8 +36,7 @@ async def up(settings: Settings, *, as_json: bool) -> None:
     runtime = compose(settings)
     try:
         await runtime.start(migrating=True)
-        app = build_app(runtime)
-        app.include_router(home_page)
+        app = web_app(runtime)
 
         async def ready() -> None:
             made = await bootstrapped(runtime, page_url(settings, server.url_of(listener)))
@@ -47,7 +54,7 @@ async def serve_one(settings: Settings, service: Service, *, as_json: bool) -> N
     runtime = compose(settings, [service])
     try:
         await runtime.start(migrating=False)
-        app = build_app(runtime)
+        app = web_app(runtime)
 
         async def ready() -> None:
             made = {"service": service.name, "url": server.url_of(listener)}

@@ -11,13 +11,12 @@ from uuid import UUID
 
 import httpx2
 import pytest
-from kit.http.app import build_app
 
 from kit.clock import Clock, system_clock
 from kit.runtime import Runtime
 from kit.settings import Settings, load_settings
 from services import server
-from services.commands.starting import bootstrapped, home_page
+from services.commands.starting import bootstrapped, web_app
 from services.compose import SERVICES, compose
 from tests.support.databases import _template_sqlite
 
@@ -45,9 +44,7 @@ async def running(settings: Settings, clock: Clock = system_clock, *, migrating:
     runtime = compose(settings, clock=clock)
     listener = server.bind("127.0.0.1", 0)
     await runtime.start(migrating=migrating)
-    application = build_app(runtime)
-    application.include_router(home_page)
-    http = server.make_server(application, 5)
+    http = server.make_server(web_app(runtime), 5)
     serving = asyncio.create_task(http.serve(sockets=[listener]))
     try:
         made = await bootstrapped(runtime, server.url_of(listener))

@@ -1,0 +1,100 @@
+"""What the routes of this service share."""
+
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from fastapi import Depends
+from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+
+from kit.auth import Principal, requires
+from kit.database import Database
+from kit.errors import BadRequest, Forbidden
+from kit.http import database_of, runtime_of
+from kit.service import ServiceRuntime
+
+SERVICE = "notify"
+SOME_ID = "01939e2c-7000-7000-8000-000000000000"
+
+Db = Annotated[Database, Depends(database_of(SERVICE))]
+One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
+Reader = Annotated[Principal, Depends(requires(SERVICE, "notify:read"))]
+Writer = Annotated[Principal, Depends(requires(SERVICE, "notify:write"))]
+ReaderOrMember = Annotated[Principal, Depends(requires(SERVICE, "notify:read", member=True))]
+WriterOrMember = Annotated[Principal, Depends(requires(SERVICE, "notify:write", member=True))]
+
+TemplateName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*){0,3}$", max_length=60)]
+Locale = Annotated[str, Field(pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, description="BCP 47.")]
+State = Literal[
+    "held", "queued", "sending", "sent", "delivered", "undelivered", "bounced", "not_sent", "unknown", "expired",
+    "cancelled",
+]  # fmt: skip
+
+
+def _in_range(at: datetime) -> datetime:
+    if not 1970 <= at.year <= 9000:
+        raise ValueError("a time between 1970 and 9000")
+    return at.astimezone(UTC)
+
+
+Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
+
+
+class MessageOut(BaseModel):
+    """A message and where it stands; `position` counts up inside one inbox, null while it is not there."""
+
+    id: UUID
+    member_id: UUID
+    template: str
+    template_version: int
+    category: str
+    channel: str
+    locale: str
+    title: str
+    body: str
+    variables: dict[str, Any]
+    cause_id: UUID | None = Field(description="The activity or reward it is about.")
+    state: State
+    reason: str | None
+    created_at: datetime
+    state_at: datetime
+    not_before: datetime | None
+    expires_at: datetime | None
+    position: int | None
+    seen_at: datetime | None
+    read_at: datetime | None
+    clicked_at: datetime | None
+    acked_at: datetime | None
+
+
+_UNSET = dict.fromkeys(("seen_at", "read_at", "clicked_at", "acked_at"))
+
+
+def message_out(row: Any) -> MessageOut:
+    """From a row, or from the dict of one that was just made."""
+    values = row if isinstance(row, dict) else row._mapping
+    return MessageOut(**{name: {**_UNSET, **values}[name] for name in MessageOut.model_fields})
+
+
+def whose(caller: Principal, member: UUID | None) -> UUID:
+    """The member an inbox route is about: the token's own, or the one a key or operator names."""
+    if caller.member_id is not None:
+        if member is not None and member != caller.member_id:
+            raise Forbidden("a member token sees its own inbox only", code="not_yours")
+        return caller.member_id
+    if member is None:
+        raise BadRequest("name the member: ?member=…, or come with a member token", code="member_required")
+    return member
+
+
+def place(cursor: list[Any] | None, kind: type) -> Any | None:
+    """The one value a cursor of these lists carries; BadRequest for any other cursor."""
+    if cursor is None:
+        return None
+    try:
+        (value,) = cursor
+        if kind is int and (type(value) is not int or not 0 <= value < 2**63):
+            raise ValueError("no position")
+        return kind(value)
+    except (ValueError, TypeError, AttributeError) as error:
+        raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid") from error

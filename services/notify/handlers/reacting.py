@@ -1,0 +1,104 @@
+"""What the other services tell, as messages: points, levels, the first place of the week.
+
+History is imported without a word: nobody wants a thousand messages about last year.
+"""
+
+from kit.contracts import Envelope
+from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
+from kit.database import Tx
+from services.notify.domain import Wish
+from services.notify.handlers.sending import send
+
+ACTOR = "guildhall"
+
+
+async def tell_points(tx: Tx, batch: list[Envelope[ActivityScored]]) -> None:
+    """One message per activity and member for all grants whose rules ask to be told of."""
+    wishes = []
+    for envelope in batch:
+        event = envelope.event
+        if event.history:
+            continue
+        grants: dict[object, dict[str, int]] = {}
+        for d in event.decisions:
+            if d.notify and d.amount > 0 and d.member_id is not None:
+                units = grants.setdefault(d.member_id, {})
+                units[d.unit] = units.get(d.unit, 0) + d.amount
+        wishes += [
+            Wish(
+                community_id=event.community_id,
+                member_id=member_id,  # type: ignore[arg-type]  # None was left out above
+                template="points.granted",
+                variables={
+                    "grants": [{"amount": amount, "unit": unit} for unit, amount in sorted(units.items())],
+                    "activity": event.event_type,
+                },
+                actor=ACTOR,
+                cause_id=event.event_id,
+                dedupe=f"points.granted:{event.event_id}:{member_id}",
+            )
+            for member_id, units in grants.items()
+        ]
+    await send(tx, wishes)
+
+
+async def tell_levels(tx: Tx, batch: list[Envelope[LevelReached]]) -> None:
+    await send(
+        tx,
+        [
+            Wish(
+                community_id=e.event.community_id,
+                member_id=e.event.member_id,
+                template="level.reached",
+                variables={
+                    "level": e.event.level,
+                    "name": e.event.name,
+                    "unit": e.event.unit,
+                    "threshold": e.event.threshold,
+                },
+                actor=ACTOR,
+                cause_id=e.id,
+                dedupe=f"level.reached:{e.event.member_id}:{e.event.unit}:{e.event.level}",
+            )
+            for e in batch
+            if not e.event.history
+        ],
+    )
+
+
+async def tell_first(tx: Tx, batch: list[Envelope[BoardLed]]) -> None:
+    """The first place of a week; of days there would be too many, of months and of all time too few."""
+    await send(
+        tx,
+        [
+            Wish(
+                community_id=e.event.community_id,
+                member_id=e.event.member_id,
+                template="board.first",
+                variables={"board": e.event.board_name, "period": e.event.period_key, "score": e.event.score},
+                actor=ACTOR,
+                cause_id=e.id,
+                dedupe=f"board.first:{e.event.board_id}:{e.event.period_key}:{e.event.member_id}",
+            )
+            for e in batch
+            if e.event.period_kind == "week" and not e.event.history
+        ],
+    )
+
+
+async def tell_adjusted(tx: Tx, batch: list[Envelope[PointsAdjusted]]) -> None:
+    await send(
+        tx,
+        [
+            Wish(
+                community_id=e.event.community_id,
+                member_id=e.event.member_id,
+                template="points.adjusted",
+                variables={"amount": e.event.amount, "unit": e.event.unit, "reason": e.event.reason[:500]},
+                actor=ACTOR,
+                cause_id=e.id,
+                dedupe=f"points.adjusted:{e.event.transaction_id}:{e.event.member_id}:{e.event.unit}",
+            )
+            for e in batch
+        ],
+    )

@@ -1,0 +1,4 @@
+from kit.migrations import run
+from services.notify.tables import metadata
+
+run(metadata)

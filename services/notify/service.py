@@ -1,0 +1,22 @@
+"""The notify service, wired."""
+
+from pathlib import Path
+
+from kit.contracts.notify import MessageDue, MessageStateChanged
+from kit.service import Service
+from services.notify.api import ROUTERS
+from services.notify.handlers import SUBSCRIPTIONS
+from services.notify.tables import metadata
+
+SERVICE = Service(
+    name="notify",
+    routers=ROUTERS,
+    subscriptions=SUBSCRIPTIONS,
+    publishes=(MessageStateChanged, MessageDue),
+    metadata=metadata,
+    migrations=Path(__file__).parent / "migrations",
+    prefixes=(
+        "messages", "inbox", "announcements", "reminders", "digests", "campaigns", "templates", "preferences",
+        "channels", "webhooks", "suppressions", "preview",
+    ),
+)  # fmt: skip

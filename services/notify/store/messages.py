@@ -1,0 +1,115 @@
+"""Messages: made once, moved by state, read back for people and for operators."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import select, update
+
+from kit.database import Tx, insert_new, select_among
+from services.notify.domain import HELD
+from services.notify.tables import messages as t
+
+
+@dataclass(frozen=True, slots=True)
+class Filter:
+    """What an operator asked for; None means any."""
+
+    member_id: UUID | None = None
+    state: str | None = None
+    template: str | None = None
+    cause_id: UUID | None = None
+
+
+async def known(tx: Tx, *, dedupes: Iterable[UUID]) -> dict[UUID, UUID]:
+    """Dedupe id → the message that has it already."""
+    return {r.dedupe: r.id for r in await select_among(tx, (t.c.dedupe, t.c.id), t.c.dedupe, list(dedupes))}
+
+
+async def add(tx: Tx, *, rows: list[dict[str, Any]]) -> set[UUID]:
+    """Insert the messages whose dedupe id is new; returns those dedupe ids."""
+    return {dedupe for (dedupe,) in await insert_new(tx, t, rows, key=["dedupe"])}
+
+
+async def one(tx: Tx, *, community_id: UUID, message_id: UUID) -> Any | None:
+    return await tx.first(select(t).where(t.c.id == message_id, t.c.community_id == community_id))
+
+
+async def waiting(tx: Tx, *, ids: Iterable[UUID]) -> list[Any]:
+    """Those of the messages that are still held, locked."""
+    rows = await select_among(tx, t, t.c.id, list(ids), lock=True)
+    return [row for row in rows if row.state == HELD]
+
+
+async def page(tx: Tx, *, community_id: UUID, chosen: Filter, before: UUID | None, limit: int) -> list[Any]:
+    """Newest first (ids carry the time they were made)."""
+    stmt = select(t).where(t.c.community_id == community_id)
+    for column, value in (
+        (t.c.member_id, chosen.member_id),
+        (t.c.state, chosen.state),
+        (t.c.template, chosen.template),
+        (t.c.cause_id, chosen.cause_id),
+    ):
+        if value is not None:
+            stmt = stmt.where(column == value)
+    if before is not None:
+        stmt = stmt.where(t.c.id < before)
+    return await tx.all(stmt.order_by(t.c.id.desc()).limit(limit))
+
+
+async def set_state(
+    tx: Tx,
+    *,
+    message_id: UUID,
+    state: str,
+    reason: str | None,
+    steps: Sequence[Mapping[str, str]],
+    position: int | None = None,
+) -> None:
+    """Move a message; the caller holds its row and checked that the move is legal."""
+    values = {"state": state, "reason": reason, "steps": list(steps), "state_at": tx.now, "position": position}
+    await tx.execute(update(t).where(t.c.id == message_id).values(values))
+
+
+async def lock(tx: Tx, *, community_id: UUID, message_id: UUID) -> Any | None:
+    """The message, its row held until the transaction ends."""
+    stmt = select(t).where(t.c.id == message_id, t.c.community_id == community_id)
+    return await tx.first(stmt.with_for_update())
+
+
+# The inbox of one member
+
+
+async def inbox(
+    tx: Tx, *, community_id: UUID, member_id: UUID, unread: bool, before: int | None, limit: int
+) -> list[Any]:
+    """Newest position first."""
+    stmt = select(t).where(t.c.community_id == community_id, t.c.member_id == member_id, t.c.position.is_not(None))
+    if unread:
+        stmt = stmt.where(t.c.read_at.is_(None))
+    if before is not None:
+        stmt = stmt.where(t.c.position < before)
+    return await tx.all(stmt.order_by(t.c.position.desc()).limit(limit))
+
+
+async def arrived(tx: Tx, *, community_id: UUID, member_id: UUID, after: int, limit: int) -> list[Any]:
+    """What came into the inbox behind position `after`, oldest first."""
+    stmt = select(t).where(t.c.community_id == community_id, t.c.member_id == member_id, t.c.position > after)
+    return await tx.all(stmt.order_by(t.c.position).limit(limit))
+
+
+async def engage(tx: Tx, *, row: Any, marks: Sequence[str], at: datetime) -> dict[str, datetime]:
+    """Set what is not set yet of `seen`, `read`, `clicked`, `acked`; returns what was."""
+    new = {f"{mark}_at": at for mark in marks if getattr(row, f"{mark}_at") is None}
+    if new:
+        await tx.execute(update(t).where(t.c.id == row.id).values(new))
+    return new
+
+
+async def read_all(tx: Tx, *, community_id: UUID, member_id: UUID, up_to: int) -> int:
+    """Mark everything up to a position read (and seen, where it was not); how many were unread."""
+    own = (t.c.community_id == community_id, t.c.member_id == member_id, t.c.position <= up_to)
+    await tx.execute(update(t).where(*own, t.c.read_at.is_(None), t.c.seen_at.is_(None)).values(seen_at=tx.now))
+    return (await tx.execute(update(t).where(*own, t.c.read_at.is_(None)).values(read_at=tx.now))).rowcount
