@@ -1,7 +1,7 @@
 """`/v1/dead-letters`: events given up on, per service (K33). A community's credential sees its own only."""
 
-from datetime import datetime
-from typing import Annotated, Literal
+from datetime import UTC, datetime
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import APIRouter, Depends, Query, Request
@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field
 from kit import dead_letters
 from kit.auth import Principal, caller, check_scopes
 from kit.dead_letters import DeadLetter
-from kit.errors import NotFound
+from kit.errors import BadRequest, NotFound
 from kit.http.paging import Page, PageOf, encode_cursor
 from kit.http.problems import problems
 from kit.service import ServiceRuntime
@@ -76,6 +76,18 @@ async def _allowed(one: ServiceRuntime, request: Request, scope: str) -> Princip
     return principal
 
 
+def _position(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        at, id = datetime.fromisoformat(cursor[0]), UUID(cursor[1])
+        if at.tzinfo is None or not 1970 <= at.year < 9000:
+            raise ValueError("no time of ours")
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid") from error
+    return at.astimezone(UTC), id
+
+
 def _out(letter: DeadLetter) -> DeadLetterOut:
     shown = {name: getattr(letter, name) for name in DeadLetterOut.model_fields if name != "body"}
     return DeadLetterOut(**shown, body=letter.body.decode("utf-8", "replace"))
@@ -90,7 +102,7 @@ async def list_letters(
     state: Literal["dead", "retried", "discarded"] = "dead",
 ) -> Page[DeadLetterOut]:
     principal = await _allowed(one, request, "ops:read")
-    before = (datetime.fromisoformat(paging.cursor[0]), UUID(paging.cursor[1])) if paging.cursor else None
+    before = _position(paging.cursor)
     async with one.db.read() as tx:
         letters = await dead_letters.list_dead(
             tx, community_id=principal.community_id, code=code, state=state, limit=paging.limit + 1, before=before

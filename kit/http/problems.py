@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents: the one renderer, and how routes describe them in OpenAPI (K11)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Match
 
 from kit.errors import FieldError, GuildhallError
 from kit.log import LogUnavailable
@@ -122,8 +123,13 @@ async def render_log_trouble(request: Request, error: Exception) -> Response:
 
 
 async def render_validation(request: Request, error: Exception) -> Response:
-    """Input that does not fit its model: where it stands says whether it is the body (422) or the address (400)."""
+    """Input that does not fit its model: 422 with the places; 400 for a body that is no JSON, 415 for another form."""
     assert isinstance(error, RequestValidationError)
+    if any(item["loc"] == ("body",) and item["type"] in _NO_OBJECT for item in error.errors()) and not _is_json(
+        request
+    ):
+        detail = "send the body as JSON, with Content-Type: application/json"
+        return problem_response(request_id_of(request), 415, "media_type_unsupported", detail)
     errors = []
     malformed = False
     for item in error.errors():
@@ -135,7 +141,8 @@ async def render_validation(request: Request, error: Exception) -> Response:
             )
         else:
             where = pointer_of(rest) if place == "body" else f"/{place}{pointer_of(rest)}"
-            errors.append(FieldError(where, str(item["type"]), str(item["msg"])))
+            message = _SENTENCES.get((item["type"], bool(where))) or str(item["msg"]).removeprefix("Value error, ")
+            errors.append(FieldError(where, str(item["type"]), message))
     if malformed:
         return problem_response(request_id_of(request), 400, "json_invalid", "the body is not JSON", errors=errors)
     return problem_response(
@@ -143,18 +150,60 @@ async def render_validation(request: Request, error: Exception) -> Response:
     )
 
 
+_NO_OBJECT = {"model_attributes_type", "model_type", "dict_type"}
+# The validator speaks to programmers; (type of the error, whether it has a place) → what to do instead.
+_SENTENCES = {
+    ("model_attributes_type", False): "a JSON object is expected",
+    ("model_attributes_type", True): "an object is expected",
+    ("missing", False): "a JSON body is required",
+    ("extra_forbidden", True): "there is no such field; is it misspelt?",
+}
+
+
+def _is_json(request: Request) -> bool:
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    return kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json"))
+
+
 async def render_http(request: Request, error: Exception) -> Response:
-    """What the framework itself refuses: no such route, wrong method."""
+    """What the framework itself refuses: no such route, wrong method, a body it could not read."""
     assert isinstance(error, HTTPException)
     if isinstance(error.__cause__, GuildhallError):
         # The framework turns whatever reading the body raised into its own 400; the cause knows better (413).
         return await render_expected(request, error.__cause__)
     code = _CODES.get(error.status_code, "http_error")
     detail = str(error.detail) if error.detail else HTTPStatus(error.status_code).phrase
+    headers = dict(error.headers or {})
     if error.status_code == 404:
         detail = f"nothing is at {request.url.path}; see /docs"
-    headers = dict(error.headers or {})
+    elif error.status_code == 405:
+        methods = _methods_at(request)
+        headers["Allow"] = ", ".join(methods)
+        detail = f"{request.method} is not possible at {request.url.path}; use {' or '.join(methods)}"
+    elif isinstance(error.__cause__, UnicodeDecodeError):
+        code, detail = "json_invalid", "the body is not JSON: it is not UTF-8"
+    elif isinstance(error.__cause__, RecursionError):
+        code, detail = "too_deep", "the body is nested too deep; send flatter JSON"
     return problem_response(request_id_of(request), error.status_code, code, detail, headers=headers)
+
+
+def _methods_at(request: Request) -> list[str]:
+    """What is possible at this address. The framework names the methods of the first route that has the path only."""
+    found: set[str] = set()
+    for route in _every_route(request.app.routes):
+        if route.matches(request.scope)[0] is not Match.NONE:
+            found |= getattr(route, "methods", None) or set()
+    return sorted(found)
+
+
+def _every_route(routes: Iterable[Any]) -> Iterator[Any]:
+    """The routes themselves; the framework keeps those of an included router behind one entry."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from _every_route(included.routes)
 
 
 async def render_bug(request: Request, error: Exception) -> Response:
