@@ -101,13 +101,13 @@ def checked(scheme: Scheme, most: int) -> Scheme:
     errors = []
     if isinstance(scheme, Formula):
         if not 0 < scheme.step <= most // (MOST_LEVELS * MOST_LEVELS):
-            errors.append(FieldError("/step", "out_of_range", f"1 to {most // (MOST_LEVELS * MOST_LEVELS)}"))
+            errors.append(FieldError("/scheme/step", "out_of_range", f"1 to {most // (MOST_LEVELS * MOST_LEVELS)}"))
     else:
         if not 0 < len(scheme.rows) <= MOST_LEVELS:
-            errors.append(FieldError("/levels", "out_of_range", f"1 to {MOST_LEVELS} levels"))
+            errors.append(FieldError("/scheme/levels", "out_of_range", f"1 to {MOST_LEVELS} levels"))
         previous = -1
         for position, (threshold, _) in enumerate(scheme.rows):
-            pointer = f"/levels/{position}/threshold"
+            pointer = f"/scheme/levels/{position}/threshold"
             if position == 0 and threshold != 0:
                 errors.append(FieldError(pointer, "first_not_zero", "the first level begins at 0"))
             if not previous < threshold <= most:
