@@ -1,0 +1,133 @@
+"""Why points were given or not, in sentences a member can read, and in sums that the ledger confirms."""
+
+from collections import Counter
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.rewards.domain.explaining import Decided, language_of, phrase, sentence
+from tests.rewards.guild import MORNING, Guild, make_guild, rule
+from tests.rewards.serving import Rewards
+
+
+async def explained(rewards: Rewards, name: str = "ann", *, limit: int = 50, **params: Any) -> list[dict[str, Any]]:
+    """Every line, over as many pages as there are."""
+    path = f"/v1/members/{rewards.guild.member(name)}/points/explain"
+    out: list[dict[str, Any]] = []
+    while True:
+        page = await rewards.get(path, limit=limit, **params)
+        out += page["items"]
+        if page["next"] is None:
+            return out
+        params["cursor"] = page["next"]
+
+
+async def test_a_decision_is_told_per_rule_and_unit_with_the_entry_that_resulted(rewards: Rewards) -> None:
+    await rewards.guild.publish(rule(name="Talk", amount=3, caps=[{"limit": 4}]), rule("late", lateness_hours=0))
+    first, second = rewards.guild.act(late=timedelta(minutes=1)), rewards.guild.act()
+    await rewards.guild.score(first, second)
+    items = (await rewards.get(f"/v1/events/{second.event_id}/decisions"))["items"]
+    assert [(d["rule_id"], d["verdict"], d["wanted"], d["amount"]) for d in items] == [
+        ("late", "granted", 1, 1),
+        ("talk", "capped", 3, 1),
+    ]
+    entry = await rewards.get(f"/v1/entries/{items[1]['transaction_id']}")
+    assert (entry["amount"], entry["rule_id"], entry["source_event_id"]) == (1, "talk", str(second.event_id))
+    other = (await rewards.get(f"/v1/events/{first.event_id}/decisions"))["items"]
+    assert [(d["verdict"], d["transaction_id"] is None) for d in other] == [("late", True), ("granted", False)]
+    assert (await rewards.get(f"/v1/events/{uuid4()}/decisions"))["items"] == []
+
+
+async def test_a_member_reads_what_happened_in_words_in_the_communitys_time(rewards: Rewards) -> None:
+    guild = rewards.guild
+    await guild.publish(rule(name="Talk", caps=[{"limit": 1}]))
+    await guild.score(guild.act(), guild.act(at=MORNING + timedelta(minutes=5)))
+    lines = await explained(rewards)
+    assert [line["text"] for line in lines] == [
+        "message.created at 2026-11-23 08:05: rule Talk would have given 1 xp, but its limit was reached",
+        "message.created at 2026-11-23 08:00: rule Talk gave 1 xp",
+    ]
+    path = f"/v1/members/{guild.member('ann')}/points/explain"
+    chinese = await rewards.client.get(path, headers={"Accept-Language": "zh-CN,zh;q=0.9,en;q=0.5"})
+    assert chinese.json()["items"][1]["text"] == "2026-11-23 08:00 的 message.created:规则「Talk」给出 1 xp"
+
+
+async def test_a_member_asks_about_itself_only(rewards: Rewards) -> None:
+    await rewards.guild.score(rewards.guild.act())
+    ann = await rewards.member("ann")
+    own = await ann.get(f"/v1/members/{rewards.guild.member('ann')}/points/explain")
+    assert (own.status_code, own.json()["items"][0]["amounts"]) == (200, {"points": 1, "xp": 1})
+    other = await ann.get(f"/v1/members/{rewards.guild.member('bob')}/points/explain")
+    assert (other.status_code, other.json()["code"]) == (403, "not_yours")
+
+
+async def test_the_lines_of_two_days_are_cut_by_from_and_to(rewards: Rewards) -> None:
+    guild = rewards.guild
+    for n in range(4):
+        await guild.score(guild.act(at=MORNING - timedelta(days=n)))
+    cut = {"from": (MORNING - timedelta(days=2)).isoformat(), "to": MORNING.isoformat()}
+    days = [line["effective_at"][:10] for line in await explained(rewards, **cut)]
+    assert days == ["2026-11-22", "2026-11-21"]
+
+
+async def test_a_cursor_or_time_that_is_none_is_refused(rewards: Rewards) -> None:
+    path = f"/v1/members/{rewards.guild.member('ann')}/points/explain"
+    for cursor in ("bm9uc2Vuc2U", "WyJuIiwxLDIsMyw0XQ", "WzFd"):
+        assert await rewards.refused("GET", path, params={"cursor": cursor}) == (400, "cursor_invalid")
+    assert (await rewards.refused("GET", path, params={"from": "0001-01-01T00:00:00+14:00"}))[0] == 422
+    assert (await rewards.refused("GET", path, params={"from": "yesterday"}))[0] == 422
+
+
+_acts = st.lists(
+    st.tuples(
+        st.sampled_from(["message.created", "reaction.added", "question.asked", "checkin.submitted"]),
+        st.sampled_from(["ann", "bob", None]),
+        st.integers(0, 72),
+        st.sampled_from(["m1", "m2", None]),
+    ),
+    min_size=1,
+    max_size=30,
+)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(acts=_acts, limit=st.integers(1, 7))
+async def test_what_is_explained_sums_to_the_ledger_on_pages_of_any_size(
+    rewards: Rewards, acts: list[tuple[str, str | None, int, str | None]], limit: int
+) -> None:
+    home = rewards.guild
+    guild = Guild(home.db, (await make_guild(home.db)).id)
+    await guild.score(
+        *[
+            guild.act(kind, by, MORNING - timedelta(hours=h), subject=on, of="ann" if by == "bob" else "bob")
+            for kind, by, h, on in acts
+        ]
+    )
+    rewards.guild, client = guild, rewards.client
+    rewards.client = await rewards.key("rewards:read")
+    try:
+        for name in ("ann", "bob"):
+            told: Counter[str] = Counter()
+            for line in await explained(rewards, name, limit=limit):
+                told.update(line["amounts"])
+            for unit in ("points", "xp"):
+                assert told[unit] == await guild.has(name, unit)
+    finally:
+        rewards.guild, rewards.client = home, client
+
+
+def test_every_verdict_has_words_in_both_languages() -> None:
+    for verdict in ("granted", "capped", "cooldown", "ineligible", "budget_exhausted", "late", "duplicate", "error"):
+        for amount in (0, 1):
+            decided = Decided("Talk", "xp", verdict, 2, amount, "because")
+            for language in ("en", "zh"):
+                assert "Talk" in phrase(decided, language)
+    assert sentence("message.created", MORNING, [], "en").startswith("message.created at 2026-11-23 08:00")
+
+
+def test_the_language_is_the_first_one_asked_for_that_is_spoken() -> None:
+    asked = {"": "en", "zh-CN,zh;q=0.9": "zh", "fr,zh;q=0.8": "zh", "en-GB": "en", "de": "en", ";;,": "en"}
+    assert {header: language_of(header) for header in asked} == asked
