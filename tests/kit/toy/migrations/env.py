@@ -1,0 +1,4 @@
+from kit.migrations import run
+from tests.kit.toy import METADATA
+
+run(METADATA)
