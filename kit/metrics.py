@@ -29,5 +29,7 @@ LINK_CODES = Counter("guildhall_link_codes_total", "Link codes said in a chat, b
 TOKENS_ISSUED = Counter("guildhall_tokens_issued_total", "Member tokens handed out.")
 EVENTS_INGESTED = Counter("guildhall_events_ingested_total", "Events accepted at the door.")
 EVENTS_REJECTED = Counter("guildhall_events_rejected_total", "Events refused at the door, by code.", ["code"])
-LEDGER_SUM = Gauge("guildhall_ledger_sum", "All balances of a unit added up, all units; anything but 0 is a bug.")
+LEDGER_IMBALANCE = Gauge(
+    "guildhall_ledger_imbalance", "How far balances are from adding up to 0, all units; any is a bug."
+)
 MESSAGES = Counter("guildhall_messages_total", "Messages that came into a state.", ["channel", "state"])

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from kit.metrics import LEDGER_SUM
+from kit.metrics import LEDGER_IMBALANCE
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.store import boards as boards_store
@@ -13,11 +13,11 @@ PURGE_SECONDS = 30.0
 
 
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """Keep `guildhall_ledger_sum` fresh."""
+    """Keep `guildhall_ledger_imbalance` fresh."""
     while not stopping.is_set():
         async with one.db.read() as tx:
             sums = await entries_store.sum_of_balances(tx)
-        LEDGER_SUM.set(sum(abs(n) for n in sums.values()))
+        LEDGER_IMBALANCE.set(sum(abs(n) for n in sums.values()))
         await pause(stopping, SUM_SECONDS)
 
 
