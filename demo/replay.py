@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Iterable
-from dataclasses import dataclass
 from operator import length_hint
 from typing import Any
 
@@ -15,23 +14,11 @@ from services.events.importers import client
 from services.events.importers.lines import Good, Line
 
 POLL_SECONDS = 0.2
+STORING = "guildhall.events:guildhall.activity"
 
 
 class NotProcessed(Exception):
     """The platform did not get through what it had accepted; the message says what was still open."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Counts:
-    """What the platform says of an import."""
-
-    stored: int
-    duplicates: int
-    rejected: int
-
-    @property
-    def done(self) -> int:
-        return self.stored + self.duplicates + self.rejected
 
 
 async def replay(
@@ -75,16 +62,17 @@ async def replay(
 
 
 async def _until_stored(http: httpx2.AsyncClient, name: str, sent: int, bar: Progress, patience: float) -> None:
-    """Until the events service has stored, recognised as a duplicate, or refused every event of the import."""
+    """Until the events service has read all of it; what was sent twice is never counted as stored again."""
     task = bar.add_task("storing", total=sent)
-    best, moved = -1, asyncio.get_running_loop().time()
+    least, moved = -1, asyncio.get_running_loop().time()
     while True:
-        done = (await counts(http, name)).done
-        bar.update(task, completed=min(done, sent))
-        if done >= sent:
+        behind = (await lags(http)).get(STORING, 0)
+        bar.update(task, completed=min(await stored(http, name), sent))
+        if behind == 0:
+            bar.update(task, completed=sent)
             return
-        moved = _still_moving(f"{done} of {sent} events stored", done > best, moved, patience)
-        best = max(best, done)
+        moved = _still_moving(f"{behind} records are not stored yet", behind < least, moved, patience)
+        least = behind
         await asyncio.sleep(POLL_SECONDS)
 
 
@@ -121,14 +109,13 @@ async def lags(http: httpx2.AsyncClient) -> dict[str, int]:
     }
 
 
-async def counts(http: httpx2.AsyncClient, name: str) -> _Counts:
-    """How far the platform is with the import `name`; zero of everything while it has not heard of it."""
+async def stored(http: httpx2.AsyncClient, name: str) -> int:
+    """Events stored under the import `name`; 0 while the platform has not heard of it."""
     reply = await http.get(f"/v1/imports/{name}")
     if reply.status_code == 404:
-        return _Counts(0, 0, 0)
+        return 0
     reply.raise_for_status()
-    body = reply.json()
-    return _Counts(stored=body["stored"], duplicates=body["duplicates"], rejected=body["rejected"])
+    return int(reply.json()["stored"])
 
 
 def _bar(console: Console | None) -> Progress:

@@ -54,7 +54,7 @@ async def summarise(http: httpx2.AsyncClient, *, name: str, sent: int, rejected:
         sent=sent,
         rejected=rejected,
         stored=report["stored"],
-        duplicates=report["duplicates"],
+        duplicates=max(0, sent - rejected - report["stored"]),
         seconds=round(seconds, 1),
         members=total,
         issued={unit["id"]: unit["issued"] for unit in units["items"]},
@@ -93,7 +93,8 @@ def print_summary(console: Console, summary: Summary) -> None:
     agree = "equal" if summary.sums_agree else "NOT equal: this is a bug"
     console.print(
         f"  all lines of the board add up to {summary.on_board:,} xp, the ledger gave out "
-        f"{summary.issued.get('xp', 0):,} xp: {agree}"
+        f"{summary.issued.get('xp', 0):,} xp: {agree}",
+        soft_wrap=True,
     )
     table = Table(title="The board of all time", title_justify="left")
     table.add_column("#", justify="right")

@@ -4,6 +4,7 @@ Guaranteed: a schema never reaches outside (a `$ref` to an address would be a re
 a file a look at our disk), and no pattern runs longer than linear in its input.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import jsonschema_rs
@@ -13,7 +14,11 @@ _LINEAR = jsonschema_rs.RegexOptions()
 
 
 class SchemaUnfit(Exception):
-    """The message says what is wrong with the schema."""
+    """The message says what is wrong with the schema, `pointer` where in it."""
+
+    def __init__(self, message: str, pointer: str = "") -> None:
+        super().__init__(message)
+        self.pointer = pointer
 
 
 def compiled(schema: dict[str, Any]) -> Any:
@@ -23,7 +28,7 @@ def compiled(schema: dict[str, Any]) -> Any:
     try:
         return jsonschema_rs.validator_for(schema, retriever=_nowhere, pattern_options=_LINEAR)
     except (ValueError, jsonschema_rs.ValidationError) as error:
-        raise SchemaUnfit(_sentence(error)) from error
+        raise SchemaUnfit(_sentence(error), _pointer(getattr(error, "instance_path", ()))) from error
 
 
 def first_problem(validator: Any, data: dict[str, Any]) -> str | None:
@@ -31,9 +36,13 @@ def first_problem(validator: Any, data: dict[str, Any]) -> str | None:
     if validator is None or validator.is_valid(data):
         return None
     problem = next(validator.iter_errors(data))
-    path = "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in problem.instance_path)
+    path = _pointer(problem.instance_path)
     missing = getattr(problem.kind, "property", None)
     return f"{path}: {missing} is missing"[:1000] if missing else f"{path}: does not fit `{problem.kind.name}`"[:1000]
+
+
+def _pointer(path: Iterable[str | int]) -> str:
+    return "".join(f"/{str(part).replace('~', '~0').replace('/', '~1')}" for part in path)
 
 
 def _nowhere(uri: str) -> Any:

@@ -131,6 +131,8 @@ class Runtime:
                 chosen = {cls: hs for cls, hs in handlers.items() if _topic_of(cls) == topic}
                 self.consumers.append(Consumer(one, topic, chosen))
         self._tasks: list[asyncio.Task[None]] = []
+        self._relays: list[asyncio.Task[None]] = []
+        self._relays_stopping = asyncio.Event()
 
     async def start(self, *, migrating: bool) -> None:
         """Open everything and begin to work. `migrating` brings schemas to head; without it they must be there."""
@@ -144,17 +146,20 @@ class Runtime:
         for consumer in self.consumers:
             self._spawn(consumer.group, partial(consumer.run, self.stopping))
         for one in self.services.values():
-            self._spawn(f"relay:{one.service.name}", partial(outbox.relay, one.db, self.log, self.stopping))
+            relay = partial(outbox.relay, one.db, self.log, self._relays_stopping)
+            self._relays.append(self._spawn(f"relay:{one.service.name}", relay))
             for loop in (*one.service.loops, *KIT_LOOPS):
                 self._spawn(f"{one.service.name}:{loop.name}", partial(self._keep_running, one, loop))
         self._spawn("metrics", self._refresh_metrics)
         self._spawn("log", self._maintain_log)
 
-    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
+    def _spawn(self, name: str, work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
         async def run() -> None:
             await work()
 
-        self._tasks.append(asyncio.create_task(run(), name=name))
+        task = asyncio.create_task(run(), name=name)
+        self._tasks.append(task)
+        return task
 
     async def _keep_running(self, one: ServiceRuntime, loop: Loop) -> None:
         while not self.stopping.is_set():
@@ -171,7 +176,14 @@ class Runtime:
         """Finish what is in hand, then close; after `stop_seconds` what still runs is cancelled and named."""
         self.stopping.set()
         if self._tasks:
-            _, late = await asyncio.wait(self._tasks, timeout=self.settings.stop_seconds)
+            deadline = asyncio.get_running_loop().time() + self.settings.stop_seconds
+            before = set(self._tasks) - set(self._relays)
+            if before:
+                await asyncio.wait(before, timeout=self.settings.stop_seconds)
+            # After the consumers: what their last batches announced leaves now rather than at the next start.
+            self._relays_stopping.set()
+            left = max(0.0, deadline - asyncio.get_running_loop().time())
+            _, late = await asyncio.wait(self._tasks, timeout=left)
             for task in late:
                 logger.warning("stop.cut_short", task=task.get_name())
                 task.cancel()

@@ -63,7 +63,7 @@ def times_of(occurred: datetime | None, received: datetime, *, imported: bool) -
     if when > received + FUTURE_REFUSED:
         return Wrong("time_in_future", "/time", "more than 24 hours ahead of our clock; check the sender's")
     if when < EARLIEST:
-        return Wrong("time_too_old", "/time", "before 1970")
+        return Wrong("time_too_old", "/time", "before 1970; send when it happened")
     if when > received + FUTURE_TOLERATED:
         return Times(when, received, clamped=True, late=False)
     if imported:
@@ -76,15 +76,17 @@ def wrong_attributes(id: str, source: str, type: str, subject: str | None, specv
     if specversion != "1.0":
         return Wrong("specversion_unsupported", "/specversion", "must be 1.0")
     if not 0 < len(id) <= MAX_ID:
-        return Wrong("id_invalid", "/id", f"1 to {MAX_ID} characters")
+        return Wrong("id_invalid", "/id", f"must be 1 to {MAX_ID} characters")
     if not 0 < len(source) <= MAX_SOURCE or not _URI_REFERENCE.match(source):
-        return Wrong("source_invalid", "/source", f"a URI reference of 1 to {MAX_SOURCE} characters")
+        return Wrong(
+            "source_invalid", "/source", f"must be a URI reference, such as /bots/one, of 1 to {MAX_SOURCE} characters"
+        )
     if len(type) > MAX_TYPE or not _TYPE.match(type):
-        return Wrong("type_invalid", "/type", f"1 to {MAX_TYPE} letters, digits and . _ / : -")
+        return Wrong("type_invalid", "/type", f"must be 1 to {MAX_TYPE} letters, digits and . _ / : -")
     if type.startswith("guildhall."):
         return Wrong("type_reserved", "/type", "types under guildhall. are ours; choose another name")
     if subject is not None and not 0 < len(subject) <= MAX_SUBJECT:
-        return Wrong("subject_invalid", "/subject", f"1 to {MAX_SUBJECT} characters, or absent")
+        return Wrong("subject_invalid", "/subject", f"must be 1 to {MAX_SUBJECT} characters, or absent")
     return None
 
 
@@ -93,9 +95,12 @@ def wrong_identity(value: str | None, pointer: str, *, member: bool = True) -> W
     if value is None:
         return None
     if len(value) > MAX_IDENTITY or not _IDENTITY.match(value):
-        return Wrong("identity_malformed", pointer, f"platform:external_id, at most {MAX_IDENTITY} characters")
-    if value.startswith("member:") and (not member or not _MEMBER.match(value)):
-        return Wrong("identity_malformed", pointer, "after member: stands the member's id")
+        message = f"must read platform:external_id, such as qq:2627274551, in at most {MAX_IDENTITY} characters"
+        return Wrong("identity_malformed", pointer, message)
+    if value.startswith("member:") and not member:
+        return Wrong("identity_malformed", pointer, "a group is no member; it reads platform:external_id")
+    if value.startswith("member:") and not _MEMBER.match(value):
+        return Wrong("identity_malformed", pointer, "member: is followed by the member's id, in lower case")
     return None
 
 

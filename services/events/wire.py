@@ -21,6 +21,7 @@ import msgspec
 from kit.contracts import identity_member_id
 from kit.errors import BadRequest, UnsupportedMediaType
 from kit.log import Record
+from kit.refusals import refusal
 from services.events import domain
 from services.events.domain import Times, Wrong
 
@@ -73,7 +74,6 @@ _encode = msgspec.json.encode
 
 # An escaped backslash before it makes `u0000` plain text.
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
-_PATH = re.compile(r" - at `\$(.*)`$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,9 @@ def split(media_type: str, body: bytes) -> list[msgspec.Raw | bytes]:
         try:
             return list(_items(body))
         except msgspec.ValidationError as error:
-            raise BadRequest("a batch is a JSON array of events", code="batch_expected") from error
+            raise BadRequest(
+                f"a batch is a JSON array of events; one event goes as {STRUCTURED}", code="batch_expected"
+            ) from error
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise unparsable(error) from error
     if media_type == LINES:
@@ -116,8 +118,15 @@ def split(media_type: str, body: bytes) -> list[msgspec.Raw | bytes]:
 def unparsable(error: Exception) -> BadRequest:
     if isinstance(error, RecursionError):
         return BadRequest(f"nested deeper than {MAX_DEPTH} levels; send flatter data", code="too_deep")
-    # The decoder's message tells a position, never content.
-    return BadRequest(f"the body is not JSON: {error}", code="json_invalid")
+    return BadRequest(f"the body is not JSON: {_fault(error)}", code="json_invalid")
+
+
+def _fault(error: Exception) -> str:
+    """What is wrong with bytes that are no JSON: a position at most, never content."""
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
+    text = str(error).removeprefix("JSON is malformed: ")
+    return "it ends too early, or an escape does" if text == "Input data was truncated" else text
 
 
 def media_type_of(content_type: str) -> str:
@@ -153,7 +162,10 @@ def binary_item(headers: Mapping[str, str], body: bytes) -> bytes:
             "in binary mode Content-Type says what the data is, not ce-datacontenttype", code="binary_invalid"
         )
     if not event:
-        raise BadRequest("binary mode needs the ce- headers; or send structured events", code="binary_invalid")
+        raise BadRequest(
+            f"this Content-Type means binary mode, with ce- headers; an event in the body goes as {STRUCTURED}",
+            code="binary_invalid",
+        )
     if body.strip():
         try:
             event["data"] = msgspec.Raw(body)
@@ -318,26 +330,22 @@ def _id_of(raw: msgspec.Raw | bytes) -> str | None:
 
 
 def _as_wrong(error: Exception) -> Wrong:
-    """msgspec's message as code, pointer and sentence; it names types and places, never content."""
     if isinstance(error, RecursionError):
         return Wrong("too_deep", "", f"nested deeper than {MAX_DEPTH} levels")
     if not isinstance(error, msgspec.ValidationError):
-        return Wrong("json_invalid", "", f"not JSON: {error}")
-    text = str(error)
-    match = _PATH.search(text)
-    # Keys of free-form objects are the sender's words; the decoder shows them as [...], and the pointer ends there.
-    path = match[1].partition("[...]")[0] if match else ""
-    pointer = re.sub(r"\[(\d+)\]", r"/\1", path.replace(".", "/"))
-    sentence = text[: match.start()] if match else text
-    missing = re.match(r"Object missing required field `(\w+)`", sentence)
-    if missing:
-        return Wrong("attribute_missing", f"{pointer}/{missing[1]}", f"{missing[1]} is required")
-    return Wrong("schema_violation", pointer, sentence[0].lower() + sentence[1:])
+        return Wrong("json_invalid", "", f"not JSON: {_fault(error)}")
+    code, pointer, sentence = refusal(error)
+    if pointer == "/time":
+        sentence = "must be an RFC 3339 time with a zone, such as 2026-10-16T19:08:43Z"
+    return Wrong(code, pointer, sentence)
 
 
 def must_parse(body: bytes) -> None:
     """BadRequest unless the body is JSON of any form."""
     try:
         _decode(body)
+    except msgspec.ValidationError:
+        # JSON, but with something in it that no value here can be: the item's own refusal says it with its place.
+        return
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise unparsable(error) from error

@@ -120,7 +120,7 @@ async def test_what_is_no_schema_or_reaches_elsewhere_is_refused_with_the_reason
     status, problem = await publish(events.place, schema)
     assert (status, problem["code"]) == (422, "schema_invalid")
     [error] = problem["errors"]
-    assert error["pointer"] == "/json_schema"
+    assert error["pointer"].startswith("/json_schema")
     assert says in error["message"]
 
 

@@ -18,7 +18,7 @@ async def publish_type(tx: Tx, *, community_id: UUID, name: str, schema: dict[st
     try:
         compiled(schema)
     except SchemaUnfit as error:
-        wrong = FieldError("/json_schema", "schema_invalid", str(error))
+        wrong = FieldError(f"/json_schema{error.pointer}", "schema_invalid", str(error))
         raise Unprocessable(
             "this JSON Schema cannot be used; see errors", code="schema_invalid", errors=[wrong]
         ) from error

@@ -11,6 +11,7 @@ from kit.contracts import Envelope
 from kit.contracts.members import CommunityChanged
 from kit.database import Tx
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
+from kit.refusals import refusal
 from services.rewards import expressions
 from services.rewards.domain.rules import RuleSet, problems
 from services.rewards.handlers.ledger import ensure_defaults
@@ -43,10 +44,10 @@ def parse(body: Any) -> RuleSet:
     try:
         rules = msgspec.convert(body, RuleSet)
     except msgspec.ValidationError as error:
-        text = str(error)
-        sentence, _, path = text.partition(" - at `$")
-        pointer = path.rstrip("`").replace(".", "/").replace("[", "/").replace("]", "")
-        wrong = FieldError(pointer, "schema_violation", sentence[0].lower() + sentence[1:])
+        code, pointer, sentence = refusal(error)
+        if "enum value" in sentence:
+            sentence += "; GET /v1/rules/schema lists those there are"
+        wrong = FieldError(pointer, code, sentence)
         raise Unprocessable("this is no rule set; see errors", code="rules_invalid", errors=[wrong]) from error
     unknown = _unknown(body, msgspec.to_builtins(rules), "")
     if unknown:
