@@ -10,11 +10,11 @@ What "durable" means is the broker's business: one broker survives its own SIGKI
 """
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 from weakref import WeakSet
 
 import structlog
@@ -38,6 +38,7 @@ from kit.log.kafka.producing import Call, Item, Lane
 from kit.log.partitioner import partition_of
 
 logger = structlog.get_logger(__name__)
+T = TypeVar("T")
 
 BATCH_BYTES = 256 * 1024
 # The broker counts the whole batch: a record of the greatest size and what surrounds it must pass.
@@ -147,7 +148,7 @@ class KafkaLog:
 
     async def ensure(self, topics: Sequence[Topic]) -> None:
         await self._create(topics)
-        described = await self._call(self._open_admin().describe_topics([self.name(t.name) for t in topics]))
+        described = await self._call(lambda: self._open_admin().describe_topics([self.name(t.name) for t in topics]))
         counts = {d["topic"]: len(d["partitions"]) for d in described}
         for topic in topics:
             self._counts[topic.name] = counts[self.name(topic.name)]
@@ -169,13 +170,13 @@ class KafkaLog:
         new = [
             NewTopic(self.name(t.name), self._partitions, self._replication, topic_configs=_config(t)) for t in topics
         ]
-        answer = await self._call(self._open_admin().create_topics(new, timeout_ms=int(CALL_SECONDS * 1000)))
+        answer = await self._call(lambda: self._open_admin().create_topics(new, timeout_ms=int(CALL_SECONDS * 1000)))
         for name, code, *message in answer.topic_errors:
             error = for_code(code)
             if code and error is not TopicAlreadyExistsError:
                 raise LogUnavailable(f"the topic {name} could not be created: {error.__name__} {message}")
         for _ in range(50):
-            described = await self._call(self._open_admin().describe_topics([n.name for n in new]))
+            described = await self._call(lambda: self._open_admin().describe_topics([n.name for n in new]))
             led = [p["leader"] >= 0 for d in described for p in d["partitions"]]
             if all(d["partitions"] for d in described) and all(led):
                 return
@@ -184,7 +185,7 @@ class KafkaLog:
     async def _configs(self, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
         resources = [ConfigResource(ConfigResourceType.TOPIC, self.name(t.name)) for t in topics]
         out: dict[str, dict[str, str]] = {t.name: {} for t in topics}
-        for response in await self._call(self._open_admin().describe_configs(resources)):
+        for response in await self._call(lambda: self._open_admin().describe_configs(resources)):
             for _, _, _, name, entries in response.resources:
                 out[name.removeprefix(self._prefix)].update({e[0]: e[1] for e in entries})
         return out
@@ -194,8 +195,19 @@ class KafkaLog:
             raise LogUnavailable("the log is not open")
         return self._admin
 
-    async def _call(self, call: Awaitable[Any]) -> Any:
-        return await bounded(call, CALL_SECONDS, "Kafka did not answer")
+    async def _call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """The answer to a question that may be asked again: a broker that just started knows no coordinator yet."""
+
+        async def ask() -> T:
+            while True:
+                try:
+                    return await make()
+                except KafkaError as error:
+                    if not error.retriable:
+                        raise
+                    await asyncio.sleep(0.1)
+
+        return await bounded(ask(), CALL_SECONDS, "Kafka did not answer")
 
     # Writing
 
@@ -247,11 +259,12 @@ class KafkaLog:
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
         places = [TopicPartition(self.name(t), n) for t in topics for n in range(self._counts[t])]
-        if self._reader is None:
+        reader = self._reader
+        if reader is None:
             raise LogUnavailable("the log is not open")
-        committed = await self._call(self._open_admin().list_consumer_group_offsets(self.name(group)))
-        ends = await self._call(self._reader.end_offsets(places))
-        starts = await self._call(self._reader.beginning_offsets(places))
+        committed = await self._call(lambda: self._open_admin().list_consumer_group_offsets(self.name(group)))
+        ends = await self._call(lambda: reader.end_offsets(places))
+        starts = await self._call(lambda: reader.beginning_offsets(places))
         out = {}
         for place in places:
             at = committed[place].offset if place in committed else -1
@@ -262,7 +275,7 @@ class KafkaLog:
     async def check(self) -> None:
         if self._replacing is not None:
             raise LogUnavailable("the producer is being replaced after a failure")
-        await self._call(self._open_admin().describe_cluster())
+        await self._call(lambda: self._open_admin().describe_cluster())
 
 
 def _config(topic: Topic) -> dict[str, str]:
