@@ -70,22 +70,19 @@ def _of(request: Request, service: ServiceName) -> ServiceRuntime:
 One = Annotated[ServiceRuntime, Depends(_of)]
 
 
-async def _allowed(one: ServiceRuntime, request: Request, scope: str) -> Principal:
-    principal = await caller(one, request)
-    check_scopes(principal, (scope,))
-    return principal
+def _allowed(scope: str) -> Callable[[Request, ServiceRuntime], Awaitable[Principal]]:
+    """A dependency, so that who may not is told so before what they sent is looked at."""
+
+    async def dependency(request: Request, one: One) -> Principal:
+        principal = await caller(one, request)
+        check_scopes(principal, (scope,))
+        return principal
+
+    return dependency
 
 
-def _position(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
-    if cursor is None:
-        return None
-    try:
-        at, id = datetime.fromisoformat(cursor[0]), UUID(cursor[1])
-        if at.tzinfo is None or not 1970 <= at.year < 9000:
-            raise ValueError("no time of ours")
-    except (ValueError, IndexError, TypeError, AttributeError) as error:
-        raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid") from error
-    return at.astimezone(UTC), id
+Reader = Annotated[Principal, Depends(_allowed("ops:read"))]
+Writer = Annotated[Principal, Depends(_allowed("ops:write"))]
 
 
 def _out(letter: DeadLetter) -> DeadLetterOut:
@@ -95,13 +92,12 @@ def _out(letter: DeadLetter) -> DeadLetterOut:
 
 @router.get("/v1/dead-letters", summary="Events given up on, newest first", responses=problems(400, 404, 422))
 async def list_letters(
-    request: Request,
     one: One,
+    principal: Reader,
     paging: PageOf,
     code: Annotated[str | None, Query(max_length=100)] = None,
     state: Literal["dead", "retried", "discarded"] = "dead",
 ) -> Page[DeadLetterOut]:
-    principal = await _allowed(one, request, "ops:read")
     before = _position(paging.cursor)
     async with one.db.read() as tx:
         letters = await dead_letters.list_dead(
@@ -116,9 +112,8 @@ async def list_letters(
 @router.post(
     "/v1/dead-letters/bulk", summary="Retry or discard all that failed with one code", responses=problems(404, 422)
 )
-async def bulk(request: Request, one: One, body: BulkIn) -> BulkOut:
+async def bulk(one: One, principal: Writer, body: BulkIn) -> BulkOut:
     """Up to 500 letters; call again while some are left."""
-    principal = await _allowed(one, request, "ops:write")
     async with one.db.begin() as tx:
         done = await dead_letters.bulk(
             tx,
@@ -135,9 +130,8 @@ async def bulk(request: Request, one: One, body: BulkIn) -> BulkOut:
 
 
 @router.post("/v1/dead-letters/{id}/retry", summary="Handle one again", responses=problems(404, 409, 422))
-async def retry(request: Request, one: One, id: UUID) -> DeadLetterOut:
+async def retry(one: One, principal: Writer, id: UUID) -> DeadLetterOut:
     """`state` tells the outcome: `retried`, or `dead` with the new error."""
-    principal = await _allowed(one, request, "ops:write")
     async with one.db.begin() as tx:
         return _out(await dead_letters.retry(tx, one.handlers, id, community_id=principal.community_id))
 
@@ -145,8 +139,7 @@ async def retry(request: Request, one: One, id: UUID) -> DeadLetterOut:
 @router.post(
     "/v1/dead-letters/{id}/edit-and-retry", summary="Mend one and handle it", responses=problems(404, 409, 422)
 )
-async def edit_and_retry(request: Request, one: One, id: UUID, body: EditIn) -> DeadLetterOut:
-    principal = await _allowed(one, request, "ops:write")
+async def edit_and_retry(one: One, principal: Writer, id: UUID, body: EditIn) -> DeadLetterOut:
     async with one.db.begin() as tx:
         letter = await dead_letters.retry(
             tx, one.handlers, id, body=body.body.encode(), community_id=principal.community_id
@@ -155,7 +148,6 @@ async def edit_and_retry(request: Request, one: One, id: UUID, body: EditIn) -> 
 
 
 @router.post("/v1/dead-letters/{id}/discard", summary="Close one without effect", responses=problems(404, 409, 422))
-async def discard(request: Request, one: One, id: UUID, body: DiscardIn) -> DeadLetterOut:
-    principal = await _allowed(one, request, "ops:write")
+async def discard(one: One, principal: Writer, id: UUID, body: DiscardIn) -> DeadLetterOut:
     async with one.db.begin() as tx:
         return _out(await dead_letters.discard(tx, id, body.reason, community_id=principal.community_id))

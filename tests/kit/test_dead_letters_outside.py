@@ -201,6 +201,10 @@ async def test_looking_and_acting_need_their_scopes(bench: Bench) -> None:
     assert (await bench.client.get("/v1/dead-letters", params=OF, headers=reader)).status_code == 200
     reply = await bench.client.post(f"/v1/dead-letters/{letter['id']}/retry", params=OF, headers=reader)
     assert (reply.status_code, reply.json()["scope"]) == (403, "ops:write")
+    for path in (f"{letter['id']}/discard", f"{letter['id']}/edit-and-retry", "bulk"):
+        # Told before the empty body is: who may not write learns nothing of what fits.
+        reply = await bench.client.post(f"/v1/dead-letters/{path}", params=OF, json={}, headers=reader)
+        assert (reply.status_code, reply.json()["code"]) == (403, "scope_missing")
     nobody = await bench.key("rewards:read")
     assert (await bench.client.get("/v1/dead-letters", params=OF, headers=nobody)).status_code == 403
 
