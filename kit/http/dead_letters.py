@@ -1,5 +1,6 @@
 """`/v1/dead-letters`: events given up on, per service (K33). A community's credential sees its own only."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -83,6 +84,18 @@ def _allowed(scope: str) -> Callable[[Request, ServiceRuntime], Awaitable[Princi
 
 Reader = Annotated[Principal, Depends(_allowed("ops:read"))]
 Writer = Annotated[Principal, Depends(_allowed("ops:write"))]
+
+
+def _position(cursor: list[Any] | None) -> tuple[datetime, UUID] | None:
+    if cursor is None:
+        return None
+    try:
+        at, id = datetime.fromisoformat(cursor[0]), UUID(cursor[1])
+        if at.tzinfo is None or not 1970 <= at.year < 9000:
+            raise ValueError("no time of ours")
+    except (ValueError, IndexError, TypeError, AttributeError) as error:
+        raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid") from error
+    return at.astimezone(UTC), id
 
 
 def _out(letter: DeadLetter) -> DeadLetterOut:
