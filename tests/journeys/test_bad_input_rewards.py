@@ -1,0 +1,277 @@
+"""What is wrong with entries, rules, boards and levels, and with idempotency keys (K11, K12)."""
+
+from pathlib import Path
+
+from tests.journeys.bad_input import NOBODY, Ask, problem, send, world
+from tests.support.clock import ManualClock
+
+RULE = {"id": "r", "name": "R", "on": ["poke"], "give": [{"to": "actor", "unit": "points", "amount": 1}]}
+ENTRY = {"member_id": "{ada}", "amount": 5, "reason": "for helping"}
+
+
+def rule(**fields: object) -> Ask:
+    return send("/v1/rules", {"rules": [{**RULE, **fields}]})
+
+
+def entry(**fields: object) -> Ask:
+    return send("/v1/entries", {**ENTRY, **fields})
+
+
+CASES = {
+    "an idempotency key without end": (
+        send("/v1/entries", ENTRY, Idempotency_Key="x" * 256),
+        problem(400, "idempotency_key_invalid", "Idempotency-Key has 1 to 255 characters"),
+    ),
+    "an idempotency key of nothing": (
+        send("/v1/members", {"display_name": "Bo"}, Idempotency_Key=""),
+        problem(400, "idempotency_key_invalid", "Idempotency-Key has 1 to 255 characters"),
+    ),
+    "an idempotency key used for something else": (
+        send("/v1/entries", ENTRY, Idempotency_Key="used"),
+        problem(422, "idempotency_key_reused", "this Idempotency-Key was used for another request"),
+    ),
+    "an amount of 0": (
+        entry(amount=0),
+        problem(422, "amount_zero", "an entry of 0 says nothing", ("/amount", "amount_zero", "not 0")),
+    ),
+    "an amount beyond counting": (
+        entry(amount=10**30),
+        problem(
+            400,
+            "amount_out_of_range",
+            "an amount lies between -4611686018427387903 and 4611686018427387903",
+            ("/amount", "amount_out_of_range", "at most 4611686018427387903"),
+        ),
+    ),
+    "an amount in fractions": (
+        entry(amount=1.5),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/amount", "int_from_float", "Input should be a valid integer, got a number with a fractional part"),
+        ),
+    ),
+    "an amount in words": (
+        entry(amount="lots"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/amount", "int_parsing", "Input should be a valid integer, unable to parse string as an integer"),
+        ),
+    ),
+    "spending what is not there": (
+        entry(amount=-100_000, kind="spend"),
+        problem(422, "insufficient", "100000 points is more than there is to take (5)", available=5, unit="points"),
+    ),
+    "a unit that is not there": (
+        entry(unit="gold"),
+        problem(
+            422,
+            "unit_unknown",
+            "there is no unit 'gold'; see GET /v1/units",
+            ("/unit", "unit_unknown", "there is no unit 'gold'; see GET /v1/units"),
+        ),
+    ),
+    "a unit of an impossible name": (
+        entry(unit="GOLD!"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/unit", "string_pattern_mismatch", "String should match pattern '^[a-z][a-z0-9]{0,29}$'"),
+        ),
+    ),
+    "an entry for two": (
+        entry(identity="qq:1"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("", "value_error", "give member_id or identity, one of the two"),
+        ),
+    ),
+    "an entry for a day to come": (
+        entry(effective_at="2030-01-01T00:00:00Z"),
+        problem(
+            422,
+            "in_the_future",
+            "an entry cannot count for a day to come",
+            ("/effective_at", "in_the_future", "an entry cannot count for a day to come"),
+        ),
+    ),
+    "a reversal of nothing": (
+        send("/v1/entries/" + NOBODY + "/reversals", {"reason": "x"}),
+        problem(404, "entry_unknown", "no such entry"),
+    ),
+    "an approval of nothing": (
+        send("/v1/entries/adjustments/" + NOBODY + "/approval"),
+        problem(404, "adjustment_unknown", "no such adjustment"),
+    ),
+    "an expression that does not compile": (
+        rule(when="event.type =="),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            (
+                "/rules/0/when",
+                "expression_invalid",
+                "line 1, column 14: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', "
+                "'.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, "
+                "IDENTIFIER}",
+            ),
+        ),
+    ),
+    "an expression of something unknown": (
+        rule(when="weather == 'fine'"),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            (
+                "/rules/0/when",
+                "expression_invalid",
+                "line 1, column 1: there is no weather; there are actor.id, actor.kind, actor.state, "
+                "author.id, author.kind, author.state, event.actor, event.author, event.data, "
+                "event.group, event.history, event.source, event.subject, event.time, event.type",
+            ),
+        ),
+    ),
+    "an expression that is no question": (
+        rule(when="1 + 1"),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/rules/0/when", "expression_invalid", "line 1, column 1: gives int, wanted bool"),
+        ),
+    ),
+    "an expression without end": (
+        rule(when="true || " * 2000 + "true"),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/rules/0/when", "too_long", "at most 2000 characters"),
+        ),
+    ),
+    "two rules of one name": (
+        send("/v1/rules", {"rules": [RULE, RULE]}),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/rules/1/id", "rule_id_twice", "two rules are called r"),
+        ),
+    ),
+    "a rule that pays in gold": (
+        rule(give=[{"to": "actor", "unit": "gold", "amount": 1}]),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/rules/0/give/0/unit", "unit_unknown", "no unit 'gold' here; there are contribution, fund, points, xp"),
+        ),
+    ),
+    "a rule that pays everybody": (
+        rule(give=[{"to": "everybody", "unit": "points", "amount": 1}]),
+        problem(
+            422,
+            "rules_invalid",
+            "this is no rule set; see errors",
+            (
+                "/rules/0/give/0/to",
+                "schema_violation",
+                "invalid enum value 'everybody'; GET /v1/rules/schema lists those there are",
+            ),
+        ),
+    ),
+    "a rule with a misspelt field": (
+        rule(onn=["poke"]),
+        problem(
+            422,
+            "rules_invalid",
+            "this is no rule set; see errors",
+            (
+                "/rules/0/onn",
+                "field_unknown",
+                "no field 'onn' here; there are id, on, give, name, when, caps, cooldown_seconds, "
+                "lateness_hours, notify, enabled",
+            ),
+        ),
+    ),
+    "a rule with a cap by the fortnight": (
+        rule(caps=[{"scope": ["member"], "per": "fortnight", "limit": 1}]),
+        problem(
+            422,
+            "rules_invalid",
+            "this is no rule set; see errors",
+            ("/rules/0/caps/0/scope", "schema_violation", "expected a string, got an array"),
+        ),
+    ),
+    "a board that is there": (
+        send("/v1/boards", {"id": "xp", "name": "x", "unit": "points"}),
+        problem(409, "board_exists", "there is a board 'xp' already"),
+    ),
+    "a board of gold": (
+        send("/v1/boards", {"id": "new", "name": "x", "unit": "gold"}),
+        problem(422, "unit_unknown", "there is no unit 'gold'; see GET /v1/units"),
+    ),
+    "a board whose ties are drawn by lot": (
+        send("/v1/boards", {"id": "new", "name": "x", "unit": "xp", "tie_policy": "lot"}),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/tie_policy", "literal_error", "Input should be 'competition', 'dense' or 'ordinal'"),
+        ),
+    ),
+    "no levels": (
+        send("/v1/levels", {"scheme": {"kind": "table", "levels": []}}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/scheme/table/levels", "too_short", "List should have at least 1 item after validation, not 0"),
+        ),
+    ),
+    "levels of a kind there is none of": (
+        send("/v1/levels", {"scheme": {"kind": "ladder"}}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            (
+                "/scheme",
+                "union_tag_invalid",
+                "Input tag 'ladder' found using 'kind' does not match any of the expected tags: 'formula', 'table'",
+            ),
+        ),
+    ),
+    "retrying a dead letter that never was": (
+        send("/v1/dead-letters/" + NOBODY + "/retry?service=events"),
+        problem(404, "not_found", "no such dead letter"),
+    ),
+    "burning dead letters": (
+        send("/v1/dead-letters/bulk?service=events", {"action": "burn", "code": "x"}),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/action", "literal_error", "Input should be 'retry' or 'discard'"),
+        ),
+    ),
+    "a message with no template": (
+        send("/v1/messages", {"template": "none", "member_id": "{ada}"}),
+        problem(422, "template_unknown", "there is no template 'none'; see GET /v1/templates"),
+    ),
+}
+
+
+async def test_every_refusal_reads_exactly_like_this(clock: ManualClock, tmp_path: Path) -> None:
+    async with world(tmp_path, clock) as here:
+        answers = await here.answers({name: ask for name, (ask, _) in CASES.items()})
+    for name, (_, wanted) in CASES.items():
+        assert answers[name] == wanted, name
