@@ -1,0 +1,74 @@
+"""One activity through the whole platform: posted, stored, scored, told, and told again by the live tail (E4, E15)."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+
+from kit.contracts import activity_event_id, identity_member_id
+from tests.support.platform import App
+
+STRUCTURED = "application/cloudevents+json"
+CHECK_IN = {
+    "specversion": "1.0",
+    "id": "first",
+    "source": "/bots/one",
+    "type": "checkin.submitted",
+    "data": {"actor": "qq:1", "group": "qq:100"},
+}
+
+
+async def post(app: App, event: dict[str, Any]) -> None:
+    reply = await app.client.post("/v1/events", json=event, headers={"Content-Type": STRUCTURED})
+    assert reply.json().get("accepted") == 1, reply.text
+
+
+async def test_a_check_in_can_be_followed_from_the_door_to_the_message(platform: App) -> None:
+    await post(platform, CHECK_IN)
+    await post(platform, CHECK_IN)
+    await platform.settle()
+    id = activity_event_id(platform.community, "/bots/one", "first")
+    member = str(identity_member_id(platform.community, "qq:1"))
+    trace = (await platform.client.get(f"/v1/events/{id}/trace")).json()
+    assert (trace["stored"]["actor_id"], trace["stored"]["problem"]) == (member, None)
+    assert [(d["unit"], d["verdict"], d["amount"]) for d in sorted(trace["decisions"], key=lambda d: d["unit"])] == [
+        ("points", "granted", 10),
+        ("xp", "granted", 10),
+    ]
+    assert {d["member_id"] for d in trace["decisions"]} == {member}
+    for entry in trace["entries"]:
+        posted = await platform.client.get(f"/v1/entries/{entry['transaction_id']}")
+        assert (posted.status_code, posted.json()["source_event_id"]) == (200, str(id)), posted.text
+    assert {m["member_id"] for m in trace["messages"]} == {member}
+    assert len({m["message_id"] for m in trace["messages"]}) == 1
+
+
+async def test_the_live_tail_tells_the_activity_and_then_what_it_was_worth(platform: App) -> None:
+    async def frames(count: int, after: str = "") -> list[tuple[str, str, Any]]:
+        found: list[tuple[str, str, Any]] = []
+        headers = {"Last-Event-ID": after} if after else {}
+        async with platform.client.stream("GET", "/v1/events/stream", headers=headers) as reply:
+            opened.set()
+            fields: dict[str, str] = {}
+            async for line in reply.aiter_lines():
+                name, _, value = line.partition(": ")
+                fields[name] = value
+                if line == "" and "data" in fields:
+                    found.append((fields["id"], fields["event"], msgspec.json.decode(fields["data"])))
+                    fields = {}
+                if len(found) == count:
+                    break
+        return found
+
+    opened = asyncio.Event()
+    watching = asyncio.create_task(frames(2))
+    await opened.wait()
+    await post(platform, CHECK_IN)
+    live = await asyncio.wait_for(watching, 60)
+    assert sorted(kind for _, kind, _ in live) == ["activity", "scored"]
+    assert all(data["event_id"] == live[0][2]["event_id"] for _, _, data in live)
+    await post(platform, {**CHECK_IN, "id": "second", "type": "message.created"})
+    await platform.settle()
+    resumed = await asyncio.wait_for(frames(2, live[-1][0]), 60)
+    second = str(activity_event_id(platform.community, "/bots/one", "second"))
+    assert [data["event_id"] for _, _, data in resumed] == [second, second]
