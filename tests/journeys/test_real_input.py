@@ -18,10 +18,10 @@ from tests.support.platform import App
 SETTLE_SECONDS = 300.0
 
 
-async def post(app: App, activities: list[dict[str, Any]], *, name: str, batch: int) -> client.Outcome:
-    """In the order given, one batch after the other."""
+async def post(app: App, activities: list[dict[str, Any]], *, name: str, batch: int, lanes: int = 1) -> client.Outcome:
+    """In the order given, one batch after the other; with more lanes, several at a time."""
     lines: Iterator[Line] = (Good(number, event) for number, event in enumerate(activities, 1))
-    options = client.Options(batch=batch, lanes=1)
+    options = client.Options(batch=batch, lanes=lanes)
     return await client.post(app.client, app.api_key, lines, name=name, options=options)
 
 
@@ -76,7 +76,7 @@ async def test_a_recorded_community_gives_the_oracles_books_and_sending_it_again
     dice.shuffle(again)
     batches = [again[start : start + 7] for start in range(0, len(again), 7)]
     twice = [batch for batch in batches for _ in range(2 if dice.random() < 1 / 3 else 1)]
-    repeated = await post(platform, [activity for batch in twice for activity in batch], name=name, batch=7)
+    repeated = await post(platform, [activity for batch in twice for activity in batch], name=name, batch=7, lanes=8)
     await platform.settle(SETTLE_SECONDS)
     assert repeated.progress.rejected == 0
     assert await books_of(platform) == books
