@@ -105,7 +105,7 @@ class Consumer:
         self._dead_run = 0
         self._done(records)
         if len(records) < self._runtime.settings.consumer_batch // 10:
-            # A transaction costs much the same for one record as for fifty: under a trickle, the next few come together.
+            # A transaction costs much the same for one record as for fifty: let the next few come together.
             await asyncio.sleep(GATHER_SECONDS)
 
     def _done(self, records: Sequence[Stored]) -> None:
