@@ -7,6 +7,7 @@ Changes are additive only: a new field has a default, a field never changes its 
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
 from uuid import UUID, uuid5
 
@@ -89,6 +90,7 @@ class Envelope(Generic[E]):
     origin: Origin = NOWHERE
 
 
+@lru_cache(maxsize=65536)
 def identity_member_id(community_id: UUID, identity: str) -> UUID:
     """The member id of `platform:external_id` (deterministic, no call), or the id in `member:{uuid}`.
 
@@ -100,6 +102,7 @@ def identity_member_id(community_id: UUID, identity: str) -> UUID:
     return UUID(external) if platform == "member" else uuid5(community_id, identity)
 
 
+@lru_cache(maxsize=16384)
 def activity_event_id(community_id: UUID, source: str, source_id: str) -> UUID:
     """The one id of the activity `(community, source, id)`, the same wherever it is computed."""
     return uuid5(community_id, f"{source}\n{source_id}")
