@@ -16,7 +16,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 @pytest.mark.parametrize("name", sorted(Settings.model_fields))
 def test_every_setting_is_documented_with_its_meaning_and_default(name: str) -> None:
-    line = next((ln for ln in (DOCS / "settings.md").read_text().splitlines() if f"`{PREFIX}{name.upper()}`" in ln), "")
+    lines = (DOCS / "settings.md").read_text().splitlines()
+    line = next((ln for ln in lines if ln.startswith(f"| `{PREFIX}{name.upper()}`")), "")
     field = Settings.model_fields[name]
     assert (field.description or "").rstrip(".") in line, (
         f"docs/settings.md: {PREFIX}{name.upper()}: {field.description}"
