@@ -12,6 +12,8 @@ from typing import Any
 
 import httpx2
 
+from deploy.local.split import wait_until_known
+
 START_SECONDS = 90.0
 SERVICES = ("members", "events", "rewards", "notify")
 
@@ -120,13 +122,14 @@ def embedded(directory: Path) -> Installation:
     return Installation({"up": up}, settings, up.made["community"], up.made["api_key"])
 
 
-def split(directory: Path, database_url: str, kafka: str) -> Installation:
+def split(directory: Path, database_url: str, kafka: str, *, prefix: str) -> Installation:
     """Four processes on an empty database and a broker, started."""
     settings = {
         "data_dir": str(directory),
         "database_url": database_url,
         "kafka": kafka,
         "kafka_partitions": "4",
+        "kafka_prefix": prefix,
         "secret_key": "crash-" * 8,
         "log_level": "warning",
     }
@@ -141,6 +144,7 @@ def split(directory: Path, database_url: str, kafka: str) -> Installation:
             process.wait_ready()
         made = json.loads(_command(environment, "bootstrap"))
         installation.community, installation.key = made["community"], made["api_key"]
+        wait_until_known({name: process.url for name, process in processes.items()}, installation.key)
     except BaseException:
         installation.stop()
         raise

@@ -46,8 +46,8 @@ async def test_the_process_is_killed_while_history_flows_in(tmp_path: Path) -> N
 async def test_any_of_four_processes_is_killed_while_history_flows_in(
     tmp_path: Path, postgres_server: Any, kafka_broker: Any
 ) -> None:
-    url = await postgres_server.create_database("crash_few")
-    installation = split(tmp_path, url, kafka_broker.bootstrap)
+    url = postgres_server.create_database("crash_few")
+    installation = split(tmp_path, url, kafka_broker.bootstrap, prefix="few.")
     try:
         await harness.run(installation, some_events(FEW_EVENTS), seed=SEED, kills=FEW_KILLS, say=say)
     finally:
@@ -67,8 +67,8 @@ async def test_the_process_is_killed_many_times(tmp_path: Path) -> None:
 async def test_any_of_four_processes_is_killed_many_times(
     tmp_path: Path, postgres_server: Any, kafka_broker: Any
 ) -> None:
-    url = await postgres_server.create_database("crash_many")
-    installation = split(tmp_path, url, kafka_broker.bootstrap)
+    url = postgres_server.create_database("crash_many")
+    installation = split(tmp_path, url, kafka_broker.bootstrap, prefix="many.")
     try:
         await harness.run(installation, some_events(None), seed=SEED, kills=MANY_KILLS, say=say)
     finally:

@@ -45,7 +45,7 @@ async def read_books(db: Database, community: UUID, board: str = "xp") -> Books:
         grants = (
             select(transactions.c.rule_id, func.sum(entries.c.amount).label("amount"))
             .join(entries, entries.c.transaction_id == transactions.c.id)
-            .where(mine, entries.c.scored, entries.c.unit == "xp", transactions.c.rule_id.is_not(None))
+            .where(mine, entries.c.scored == 1, entries.c.unit == "xp", transactions.c.rule_id.is_not(None))
             .group_by(transactions.c.rule_id)
         )
         per_rule = {row.rule_id: int(row.amount) for row in await tx.all(grants)}
