@@ -1,5 +1,6 @@
 """Rules of messages: states and their legal moves, the order of resolution, chains of languages. Pure."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -128,3 +129,32 @@ def locale_chain(wanted: str, available: Iterable[str]) -> list[str]:
     ordered += [name for name in have if name.lower().split("-")[0] == parts[0].lower()]
     ordered += [by_lower["en"]] if "en" in by_lower else []
     return list(dict.fromkeys([*ordered, *have]))
+
+
+MAX_JSON_DEPTH = 20
+_MAX_WHOLE = 2**63
+
+
+def unstorable(value: Any) -> str | None:
+    """Why a JSON value cannot be kept by every database and read back the same; None when it can.
+
+    PostgreSQL takes no NUL, UTF-8 no halves of characters, and not every reader numbers beyond 64 bits.
+    """
+    waiting: list[tuple[Any, int]] = [(value, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if depth > MAX_JSON_DEPTH:
+            return f"more than {MAX_JSON_DEPTH} levels inside each other"
+        if isinstance(item, dict):
+            waiting += [(inner, depth + 1) for pair in item.items() for inner in pair]
+        elif isinstance(item, list | tuple):
+            waiting += [(inner, depth + 1) for inner in item]
+        elif isinstance(item, str):
+            if "\0" in item or any("\ud800" <= c <= "\udfff" for c in item):
+                return "a text with NUL or half a character in it"
+        elif isinstance(item, float):
+            if not math.isfinite(item):
+                return "a number that is none"
+        elif isinstance(item, int) and not -_MAX_WHOLE <= item < _MAX_WHOLE:
+            return "a whole number of more than 64 bits"
+    return None

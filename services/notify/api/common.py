@@ -12,6 +12,7 @@ from kit.database import Database
 from kit.errors import BadRequest, Forbidden
 from kit.http import database_of, runtime_of
 from kit.service import ServiceRuntime
+from services.notify.domain import unstorable
 
 SERVICE = "notify"
 SOME_ID = "01939e2c-7000-7000-8000-000000000000"
@@ -38,6 +39,17 @@ def _in_range(at: datetime) -> datetime:
 
 
 Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
+
+
+def _storable(value: Any) -> Any:
+    why = unstorable(value)
+    if why is not None:
+        raise ValueError(f"{why} cannot be kept")
+    return value
+
+
+Json = Annotated[dict[str, Any], AfterValidator(_storable)]
+Text = Annotated[str, AfterValidator(_storable)]
 
 
 class MessageOut(BaseModel):

@@ -19,11 +19,13 @@ from services.notify.api.common import (
     SOME_ID,
     Db,
     Instant,
+    Json,
     Locale,
     MessageOut,
     Reader,
     State,
     TemplateName,
+    Text,
     Writer,
     message_out,
     place,
@@ -51,7 +53,7 @@ class MessageIn(BaseModel):
 
     member_id: UUID
     template: TemplateName
-    variables: dict[str, Any] = Field(default={}, max_length=50)
+    variables: Json = Field(default={}, max_length=50)
     locale: Locale | None = Field(None, description="Instead of the member's own.")
     cause_id: UUID | None = None
     not_before: Instant | None = None
@@ -150,7 +152,7 @@ async def list_messages(
     paging: PageOf,
     member: Annotated[UUID | None, Query(description="To whom.")] = None,
     state: State | None = None,
-    template: Annotated[str | None, Query(max_length=60)] = None,
+    template: Annotated[Text | None, Query(max_length=60)] = None,
     cause: Annotated[UUID | None, Query(description="About which activity or reward.")] = None,
 ) -> Page[MessageOut]:
     chosen = store.Filter(member, state, template, cause)

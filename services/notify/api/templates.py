@@ -10,12 +10,12 @@ from kit.database import Tx
 from kit.errors import NotFound
 from kit.http import problems
 from kit.idempotency import Reply, once
-from services.notify.api.common import Db, Locale, Reader, TemplateName, Writer
+from services.notify.api.common import Db, Json, Locale, Reader, TemplateName, Text, Writer
 from services.notify.handlers import templates as handlers
 
 router = APIRouter(tags=["notify: templates"])
 
-Name = Annotated[str, Path(max_length=60)]
+Name = Annotated[Text, Path(max_length=60)]
 
 
 class TextIn(BaseModel):
@@ -23,8 +23,8 @@ class TextIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    title: str = Field(min_length=1, max_length=500)
-    body: str = Field(min_length=1, max_length=4000)
+    title: Text = Field(min_length=1, max_length=500)
+    body: Text = Field(min_length=1, max_length=4000)
 
 
 class TemplateIn(BaseModel):
@@ -40,7 +40,7 @@ class TemplateIn(BaseModel):
     )
 
     category: str = Field(pattern=r"^[a-z][a-z0-9_]{0,29}$")
-    variables: dict[str, Any] = Field(description="JSON Schema of the variables.")
+    variables: Json = Field(description="JSON Schema of the variables.")
     texts: dict[Locale, TextIn] = Field(min_length=1, max_length=30)
 
 

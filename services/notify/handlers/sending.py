@@ -28,7 +28,6 @@ from services.notify.domain import (
 )
 from services.notify.handlers import templates
 from services.notify.shipped import SHIPPED
-from services.notify.store import inboxes
 from services.notify.store import messages as store
 
 
@@ -96,12 +95,11 @@ async def send(tx: Tx, wishes: Sequence[Wish]) -> list[dict[str, Any]]:
     fresh = [row for dedupe, row in rows.items() if dedupe not in there]
     await inbox_channel.place(tx, [row for row in fresh if row["state"] == DELIVERED])
     new = await store.add(tx, rows=fresh)
-    # A twin that committed while we waited for the inbox has the place; ours never came to be.
-    twins = [row for row in fresh if row["dedupe"] not in new]
-    for row in twins:
-        if row["state"] == DELIVERED:
-            await inboxes.count_read(tx, read={(row["community_id"], row["member_id"]): 1})
     made = [row for row in fresh if row["dedupe"] in new]
+    # A twin that committed while we waited for it has the place; ours never came to be.
+    lost = [row for row in fresh if row["dedupe"] not in new and row["state"] == DELIVERED]
+    if lost:
+        await inbox_channel.give_back(tx, lost, made)
     for row in made:
         announce(tx, row)
         if row["state"] == HELD:
@@ -166,6 +164,7 @@ async def deliver_due(tx: Tx, batch: list[Envelope[MessageDue]]) -> None:
     """Held messages whose time has come are resolved again: what was true then may not be now (N8)."""
     waiting = await store.waiting(tx, ids=[e.event.message_id for e in batch])
     members = await copies.known_members_of(tx, {(r.community_id, r.member_id) for r in waiting})
+    moving: list[tuple[dict[str, Any], Resolution]] = []
     for found in waiting:
         row = dict(found._mapping)
         member = members.get((row["community_id"], row["member_id"]))
@@ -176,8 +175,12 @@ async def deliver_due(tx: Tx, batch: list[Envelope[MessageDue]]) -> None:
             due = MessageDue(community_id=row["community_id"], message_id=row["id"])
             outbox.add(tx, due, not_before=row["not_before"], due_key=due_key(row["id"]))
             continue
-        if resolution.state == DELIVERED:
-            await inbox_channel.place(tx, [row])
+        moving.append((row, resolution))
+    # In one go and in the order they were due: inboxes are taken in one order by everybody, or two would wait for
+    # each other for ever.
+    moving.sort(key=lambda pair: (pair[0]["not_before"], pair[0]["id"]))
+    await inbox_channel.place(tx, [row for row, resolution in moving if resolution.state == DELIVERED])
+    for row, resolution in moving:
         await _move(tx, row, resolution.state, resolution.reason, resolution.steps)
 
 

@@ -17,6 +17,7 @@ from services.notify.shipped import SHIPPED
 from services.notify.store import templates as store
 
 MAX_VERSIONS = 1000
+MAX_VARIABLES_BYTES = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +157,9 @@ def _validator(schema: bytes) -> Any:
 
 def render(template: Template, variables: Mapping[str, Any], locale: str) -> Rendered:
     """The texts in the best language there is. Unprocessable when the variables do not fit."""
+    if len(msgspec.json.encode(dict(variables))) > MAX_VARIABLES_BYTES:
+        wrong = FieldError("/variables", "too_large", f"at most {MAX_VARIABLES_BYTES} bytes as JSON")
+        raise Unprocessable("the variables are too large", code="variables_invalid", errors=[wrong])
     problem = first_problem(_validator(msgspec.json.encode(template.variables)), dict(variables))
     if problem is not None:
         pointer, _, message = problem.partition(": ")

@@ -34,6 +34,15 @@ async def count_in(tx: Tx, *, arriving: Mapping[Owner, int]) -> dict[Owner, int]
     return {(c, m): last for c, m, last in after}
 
 
+async def count_out(tx: Tx, *, leaving: Mapping[Owner, int]) -> dict[Owner, int]:
+    """Undo `count_in` for so many messages each, in the same transaction; the last position of every inbox after."""
+    rows = [
+        {"community_id": c, "member_id": m, "last": -n, "unread": -n, "changes": 0} for (c, m), n in leaving.items()
+    ]
+    after = await add_up(tx, t, rows, key=KEY, add=("last", "unread"), returning=(*KEY, "last"))
+    return {(c, m): last for c, m, last in after}
+
+
 async def count_read(tx: Tx, *, read: Mapping[Owner, int]) -> None:
     """So many unread messages fewer."""
     rows = [

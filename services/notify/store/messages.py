@@ -73,6 +73,11 @@ async def set_state(
     await tx.execute(update(t).where(t.c.id == message_id).values(values))
 
 
+async def set_position(tx: Tx, *, message_id: UUID, position: int) -> None:
+    """Another place in an inbox that the caller holds."""
+    await tx.execute(update(t).where(t.c.id == message_id).values(position=position))
+
+
 async def lock(tx: Tx, *, community_id: UUID, message_id: UUID) -> Any | None:
     """The message, its row held until the transaction ends."""
     stmt = select(t).where(t.c.id == message_id, t.c.community_id == community_id)
