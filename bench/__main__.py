@@ -21,10 +21,14 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def parts() -> dict[str, Callable[[Size], None]]:
     """What can be measured, in this order; each part imports what it needs when it is asked for."""
-    from bench import ingest
+    from bench import boards, growth, ingest, memory, pipeline
 
     return {
         "ingest": ingest.run,
+        "pipeline": pipeline.run,
+        "boards": boards.run,
+        "growth": growth.run,
+        "memory": memory.run,
     }
 
 
