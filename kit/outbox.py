@@ -18,7 +18,7 @@ from kit import codec
 from kit.clock import uuid7
 from kit.contracts import contract_of
 from kit.database import Database, DatabaseUnavailable, Leadership, Tx, insert_many
-from kit.log import Log, LogUnavailable, Record
+from kit.log import MAX_RECORD_BYTES, Log, LogUnavailable, Record, RecordTooLarge
 from kit.metrics import OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, OUTBOX_SENT
 
 logger = structlog.get_logger(__name__)
@@ -43,14 +43,19 @@ def add(
     if contract.event not in tx.database.publishes:
         raise ValueError(f"{tx.database.service} does not publish {contract.type}; list it in Service.publishes")
     event_id = id or uuid7(tx.now)
+    key = contract.key(event)
+    body = codec.encode(event, id=event_id, time=tx.now, request_id=_request_id())
+    if len(key.encode()) + len(body) > MAX_RECORD_BYTES:
+        # On the way out it would be too late: the relay could neither send it nor anything behind it.
+        raise RecordTooLarge(f"{contract.type} of {len(body)} bytes is over the log's limit of {MAX_RECORD_BYTES}")
     if _flush not in tx.last:
         tx.last.append(_flush)
     tx.outbox.append(
         {
             "id": event_id,
             "topic": contract.topic,
-            "key": contract.key(event),
-            "body": codec.encode(event, id=event_id, time=tx.now, request_id=_request_id()),
+            "key": key,
+            "body": body,
             "created_at": tx.now,
             "not_before": not_before,
             "due_key": due_key,

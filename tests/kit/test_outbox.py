@@ -13,7 +13,7 @@ from kit.contracts import MEMBERS_TOPIC
 from kit.contracts.members import CommunityChanged
 from kit.contracts.platform import KeyUsed
 from kit.database import Database, metadata_for
-from kit.log import Log, Record, Topic
+from kit.log import Log, Record, RecordTooLarge, Topic
 from kit.log.embedded import EmbeddedLog
 from tests.support.clock import ManualClock
 
@@ -130,6 +130,21 @@ async def test_a_service_cannot_announce_what_it_does_not_publish(db: Database) 
     with pytest.raises(ValueError, match="does not publish"):
         async with db.begin() as tx:
             outbox.add(tx, event)
+
+
+async def test_an_event_too_large_for_the_log_is_refused_before_it_could_stop_the_relay(
+    db: Database, log: Log, clock: ManualClock
+) -> None:
+    db.publishes = frozenset({CommunityChanged, KeyUsed})
+    event = CommunityChanged(
+        community_id=uuid4(), version=1, name="n" * 1_000_000, zone="UTC", day_start=0, locale="en", state="active"
+    )
+    with pytest.raises(RecordTooLarge, match=r"guildhall\.members\.community_changed"):
+        async with db.begin() as tx:
+            outbox.add(tx, event)
+    async with db.begin() as tx:
+        outbox.add(tx, used(clock))
+    assert await outbox.carry(db, log) == 1
 
 
 async def test_concurrent_transactions_lose_no_row_and_keep_the_order_of_a_key(
