@@ -154,3 +154,18 @@ async def test_what_every_process_answers(stand: Stand) -> None:
     assert "text/html" in (await stand.client.get("/docs")).headers["content-type"]
     paths = (await stand.client.get("/openapi.json")).json()["paths"]
     assert {"/v1/scratch/echo", "/v1/dead-letters", "/readyz"} <= paths.keys()
+
+
+@on_a_socket
+async def test_a_body_that_states_its_length_twice_is_refused_or_counted(stand: Stand) -> None:
+    """Content-Length beside chunks: the smaller figure must not open the door for the larger body."""
+    host, port = stand.client.base_url.host, stand.client.base_url.port
+    reader, writer = await asyncio.open_connection(host, port)
+    writer.write(
+        b"POST /v1/scratch/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n"
+        b"Connection: close\r\n\r\n4e20\r\n" + b"x" * 20_000 + b"\r\n0\r\n\r\n"
+    )
+    async with asyncio.timeout(30):
+        status = (await reader.readline()).split()[1]
+    writer.close()
+    assert status in (b"400", b"413")
