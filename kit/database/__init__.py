@@ -3,7 +3,16 @@
 The few statements that differ between the two live here (`bulk`) and nowhere else; stores never ask which it is.
 """
 
-from kit.database.bulk import add_up, delete_among, insert_many, insert_new, select_among, try_lock, upsert
+from kit.database.bulk import (
+    add_up,
+    delete_among,
+    expect_many_rows,
+    insert_many,
+    insert_new,
+    select_among,
+    try_lock,
+    upsert,
+)
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
 from kit.database.types import JsonText, UtcDateTime, metadata_for
 
@@ -16,6 +25,7 @@ __all__ = [
     "UtcDateTime",
     "add_up",
     "delete_among",
+    "expect_many_rows",
     "insert_many",
     "insert_new",
     "is_infrastructure",

@@ -235,3 +235,13 @@ async def try_lock(tx: Tx, key: str) -> bool:
         bindparam("key", type_=postgresql.TEXT())
     )
     return bool(await tx.scalar(query, {"key": key}))
+
+
+async def expect_many_rows(tx: Tx) -> None:
+    """What follows in this transaction joins a great many rows: never row by row.
+
+    PostgreSQL plans by statistics, and those of a community that has just imported its history say "one row": a join
+    of 100,000 entries with 350 days then took 8 s in a loop, 0.3 s by hashing. SQLite is not asked.
+    """
+    if tx.dialect == "postgresql":
+        await tx.execute(text("SET LOCAL enable_nestloop = off"))
