@@ -140,13 +140,10 @@ async def create(tx: Tx, board: Board) -> Board:
     await ledger_store.count_followers(tx, board.community_id, {board.unit: 1})
     if not await store.add_boards(tx, [board]):
         raise Conflict(f"there is a board {board.id!r} already", code="board_exists")
-    slots = {
-        s.id: s
-        for day in await store.days_with_entries(tx, board.community_id, board.unit)
-        for s in slots_of(board, day)
-    }
+    days = await store.days_with_entries(tx, board.community_id, board.unit)
+    slots = {slot.id: slot for day in days for slot in slots_of(board, day)}
     await store.add_periods(tx, slots.values())
-    await store.fill(tx, board.generation)
+    await store.fill(tx, board, list(slots.values()), days)
     return board
 
 

@@ -3,13 +3,30 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
+from itertools import groupby
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, exists, func, insert, literal, select, tuple_, update
+from sqlalchemy import (
+    Date,
+    Uuid,
+    and_,
+    case,
+    column,
+    delete,
+    exists,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+    values,
+)
 
-from kit.database import Tx, add_up, delete_among, insert_many, insert_new, select_among, upsert
-from services.rewards.domain.boards import Board, Slot, bucket_of
+from kit.database import Tx, add_up, delete_among, expect_many_rows, insert_many, insert_new, select_among, upsert
+from services.rewards.domain.boards import Board, Slot, bucket_of, key_of
 from services.rewards.tables.boards import (
     board_buckets,
     board_leaders,
@@ -24,6 +41,7 @@ Key = tuple[UUID, UUID]
 """(slot, member)"""
 
 PURGE_STEP = 2000
+DAYS_STEP = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,21 +208,63 @@ async def days_with_entries(tx: Tx, community_id: UUID, unit: str) -> list[date]
     return [row.day for row in await tx.all(select(entries.c.day).where(*where).distinct())]
 
 
-async def fill(tx: Tx, generation: UUID) -> None:
-    """Work out the scores of a new board's periods from the entries, then its histogram."""
+async def fill(tx: Tx, board: Board, slots: Sequence[Slot], days: Sequence[date]) -> None:
+    """Work out the scores of a new board's periods from the entries of these days, then its histogram.
+
+    Linear in the number of entries: each is read once per kind of period and finds its slot by its day.
+    """
+    await expect_many_rows(tx)
     latest = func.max(case((_contributes, entries.c.effective_at)), type_=entries.c.effective_at.type)
-    members = (
-        select(board_periods.c.slot, entries.c.owner_id, -func.sum(entries.c.amount), latest, literal(0))
-        .select_from(_counted())
-        .where(boards.c.generation == generation)
-        .group_by(board_periods.c.slot, entries.c.owner_id)
-        .having(latest.isnot(None))
+    by_day = (
+        select(entries.c.owner_id, entries.c.day, func.sum(entries.c.amount).label("amount"), latest.label("latest"))
+        .where(entries.c.community_id == board.community_id, entries.c.unit == board.unit, entries.c.scored > 0)
+        .group_by(entries.c.owner_id, entries.c.day)
+        .cte()
     )
-    columns = ["slot", "member_id", "negated", "reached_at", "bucket"]
-    await tx.execute(insert(board_scores).from_select(columns, members))
+    for kind in board.periods:
+        slot_of = {slot.key: slot.id for slot in slots if slot.kind == kind}
+        if kind == "all":
+            for slot in slot_of.values():
+                await _fill_slots(tx, by_day, literal(slot, board_scores.c.slot.type), by_day)
+            continue
+        for part in _whole_periods(kind, days):
+            named = values(column("day", Date), column("slot", Uuid), name="named")
+            slot_days = named.data([(day, slot_of[key_of(kind, day)]) for day in part]).cte()
+            joined = by_day.join(slot_days, slot_days.c.day == by_day.c.day)
+            await _fill_slots(tx, by_day, slot_days.c.slot, joined)
+    await _fill_histogram(tx, board.generation)
+
+
+def _whole_periods(kind: str, days: Sequence[date]) -> list[list[date]]:
+    """The days in parts that a statement can name, none of which ends inside a period."""
+    parts: list[list[date]] = []
+    for _, group in groupby(sorted(days), key=partial(key_of, kind)):
+        period = list(group)
+        if not parts or len(parts[-1]) + len(period) > DAYS_STEP:
+            parts.append([])
+        parts[-1] += period
+    return parts
+
+
+async def _fill_slots(tx: Tx, by_day: Any, slot: Any, source: Any) -> None:
+    """Insert the scores of whole slots, `slot` being the column (or the constant) that names them in `source`."""
+    reached_at = func.max(by_day.c.latest, type_=entries.c.effective_at.type)
+    members = (
+        select(slot, by_day.c.owner_id, -func.sum(by_day.c.amount), reached_at, literal(0))
+        .select_from(source)
+        .group_by(slot, by_day.c.owner_id)
+        .having(reached_at.isnot(None))
+    )
+    await tx.execute(
+        insert(board_scores).from_select(["slot", "member_id", "negated", "reached_at", "bucket"], members)
+    )
+
+
+async def _fill_histogram(tx: Tx, generation: UUID) -> None:
+    mine = board_scores.c.slot.in_(select(board_periods.c.slot).where(board_periods.c.generation == generation))
     counts = (
         select(board_scores.c.slot, board_scores.c.negated, func.count().label("members"))
-        .where(board_scores.c.slot.in_(select(board_periods.c.slot).where(board_periods.c.generation == generation)))
+        .where(mine)
         .group_by(board_scores.c.slot, board_scores.c.negated)
     )
     tallies: list[dict[str, Any]] = []
@@ -220,11 +280,9 @@ async def fill(tx: Tx, generation: UUID) -> None:
         board_buckets,
         [{"slot": s, "bucket": b, "members": m, "scores": n} for (s, b), (m, n) in buckets.items()],
     )
-    found = select(board_tallies.c.bucket).where(
-        board_tallies.c.slot == board_scores.c.slot, board_tallies.c.score == -board_scores.c.negated
-    )
-    mine = board_scores.c.slot.in_(select(board_periods.c.slot).where(board_periods.c.generation == generation))
-    await tx.execute(update(board_scores).where(mine).values(bucket=found.scalar_subquery()))
+    # Joined, and with the score's sign turned on the tally's side: so the index on (slot, negated) serves.
+    same = board_tallies.c.slot == board_scores.c.slot, board_scores.c.negated == -board_tallies.c.score
+    await tx.execute(update(board_scores).where(mine, *same).values(bucket=board_tallies.c.bucket))
 
 
 # A board that is gone
