@@ -18,6 +18,8 @@ from kit.service import ServiceRuntime
 
 router = APIRouter(tags=["dead letters"])
 
+_CODE = r"^[ -~]*$"
+
 
 class DeadLetterOut(BaseModel):
     """`body` is the event as it was read, as text; `stack_digest` groups failures of one cause."""
@@ -46,7 +48,7 @@ class DiscardIn(BaseModel):
 
 class BulkIn(BaseModel):
     action: Literal["retry", "discard"]
-    code: str = Field(max_length=100, description="Only letters with this error code.")
+    code: str = Field(max_length=100, pattern=_CODE, description="Only letters with this error code.")
     reason: str = Field("", max_length=1000)
 
 
@@ -108,7 +110,7 @@ async def list_letters(
     one: One,
     principal: Reader,
     paging: PageOf,
-    code: Annotated[str | None, Query(max_length=100)] = None,
+    code: Annotated[str | None, Query(max_length=100, pattern=_CODE)] = None,
     state: Literal["dead", "retried", "discarded"] = "dead",
 ) -> Page[DeadLetterOut]:
     before = _position(paging.cursor)

@@ -71,11 +71,11 @@ async def test_posting_history_needs_its_own_scope(events: Events) -> None:
     assert (reply.status_code, reply.json()["code"], reply.json()["scope"]) == (403, "scope_missing", "events:import")
 
 
-@pytest.mark.parametrize("name", ["", "Upper", "-x", "x" * 65, "a b", "a/b", '"', "é"])
-async def test_an_import_has_a_plain_name(events: Events, name: str) -> None:
-    headers = {"Content-Type": "application/cloudevents+json", "Guildhall-Import": name.encode()}
-    reply = await events.place.client.post("/v1/events", json=event(), headers=headers)
-    assert (reply.status_code, reply.json()["code"]) == (400, "import_name_invalid")
+async def test_an_import_has_a_plain_name(events: Events) -> None:
+    for name in ("", "Upper", "-x", "x" * 65, "a b", "a/b", '"', "é"):
+        headers = {"Content-Type": "application/cloudevents+json", "Guildhall-Import": name.encode()}
+        reply = await events.place.client.post("/v1/events", json=event(), headers=headers)
+        assert (reply.status_code, reply.json()["code"]) == (400, "import_name_invalid"), name
 
 
 async def test_an_import_is_seen_by_its_community_only(events: Events) -> None:

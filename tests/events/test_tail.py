@@ -8,7 +8,6 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import msgspec
-import pytest
 
 from kit.contracts import activity_event_id, identity_member_id
 from kit.contracts.rewards import ActivityScored, Decision
@@ -136,12 +135,13 @@ async def test_a_stream_of_a_quiet_community_does_not_look_through_the_others_ag
     assert {int(place[1:]): int(n) for place, n in position.items() if place[0] == "a"} == ends
 
 
-@pytest.mark.parametrize(
-    "bad", ["x", "a1", "a1:", "a1:2,", "b1:2", "a1:-2", "a1:" + "9" * 30, "a" + "9" * 9 + ":1", "a١:٢"]
-)
-async def test_an_id_that_is_not_of_this_stream_is_refused(events: Events, bad: str) -> None:
-    reply = await events.place.client.get("/v1/events/stream", headers={"Last-Event-ID": bad.encode()})
-    assert (reply.status_code, reply.json()["code"]) == (400, "cursor_invalid")
+BAD_IDS = ["x", "a1", "a1:", "a1:2,", "b1:2", "a1:-2", "a1:" + "9" * 30, "a" + "9" * 9 + ":1", "a١:٢"]
+
+
+async def test_an_id_that_is_not_of_this_stream_is_refused(events: Events) -> None:
+    for bad in BAD_IDS:
+        reply = await events.place.client.get("/v1/events/stream", headers={"Last-Event-ID": bad.encode()})
+        assert (reply.status_code, reply.json()["code"]) == (400, "cursor_invalid"), bad
 
 
 async def test_a_stream_ends_when_its_key_is_revoked(events: Events) -> None:
