@@ -139,7 +139,9 @@ def _mark_validation_errors(document: dict[str, Any]) -> None:
     for path in document.get("paths", {}).values():
         for operation in path.values():
             replies = operation.get("responses", {})
-            if "422" in replies and "application/json" in replies["422"].get("content", {}):
+            told = replies.get("422", {}).get("content", {}).get("application/json", {}).get("schema", {})
+            # A route that answers 422 with a form of its own (POST /v1/events) keeps it.
+            if told.get("$ref", "").endswith("/HTTPValidationError"):
                 replies["422"] = {"description": "The request does not fit", "content": problem}
             if "requestBody" in operation or operation.get("parameters"):
                 replies.setdefault("400", {"description": "Bad Request", "content": problem})

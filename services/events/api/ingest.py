@@ -88,8 +88,11 @@ DOCS: dict[str, Any] = {
             "content": {"application/json": {"schema": RESULTS_SCHEMA}},
         },
         "422": {
-            "description": "`atomic` was asked for and an item was refused; nothing was accepted",
-            "content": {"application/json": {"schema": RESULTS_SCHEMA}},
+            "description": "`atomic` was asked for and an item was refused (or it is no boolean); nothing was accepted",
+            "content": {
+                "application/json": {"schema": RESULTS_SCHEMA},
+                "application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}},
+            },
         },
     },
 }
