@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from services.compose import compose, open_log
 
 SECRET = "measured-in-one-run-on-one-machine"
 STOP_SECONDS = 60
+STILL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +127,15 @@ def up(directory: Path) -> Any:
 
 
 def counter(url: str, name: str) -> int:
-    """The sum of a counter of the product over its labels."""
+    """The sum of a counter of the product over its labels, once it stands still: the requests that were under way
+    when the load ended are answered to nobody, and count."""
+    before, now = -1, _sum(url, name)
+    while now != before:
+        sleep(STILL_SECONDS)
+        before, now = now, _sum(url, name)
+    return now
+
+
+def _sum(url: str, name: str) -> int:
     lines = httpx2.get(f"{url}/metrics", timeout=30).text.splitlines()
     return round(sum(float(line.rpartition(" ")[2]) for line in lines if line.startswith(name)))
