@@ -146,6 +146,6 @@ class PostgresServer:
             process.wait()
 
     def remove(self) -> None:
-        """Stop and delete the directory."""
-        self.stop()
+        """Delete the directory; an orderly end would first write to disk what is deleted next."""
+        self._end(signal.SIGQUIT)
         shutil.rmtree(self.directory, ignore_errors=True)
