@@ -17,7 +17,7 @@ from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from deploy.local.kafka import KafkaBroker, free_ports
 from kit.log import LogUnavailable, Record, Topic
-from kit.log.kafka import KafkaLog, adapter
+from kit.log.kafka import KafkaLog, adapter, producing
 from tests.kit.log.conftest import PARTITIONS
 from tests.kit.log.support import by_key, everything, next_to_read, read, records, topic, values
 
@@ -192,8 +192,10 @@ async def test_a_broker_killed_under_appends_loses_nothing_acknowledged(mortal: 
 
 
 async def test_a_broker_that_stays_away_is_said_to_appenders_and_readers_and_forgiven_when_it_returns(
-    mortal: KafkaBroker,
+    mortal: KafkaBroker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(adapter, "APPEND_SECONDS", 5.0)
+    monkeypatch.setattr(producing, "APPEND_SECONDS", 5.0)
     async with opened(mortal.bootstrap) as log:
         things = await topic(log)
         await log.append(things, records(10))
