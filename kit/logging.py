@@ -16,7 +16,15 @@ _SECRET = re.compile(r"gh_(live|test)_[A-Za-z0-9_-]{8,}|eyJ[A-Za-z0-9_-]+\.[A-Za
 
 
 def _mask(_logger: Any, _method: str, line: MutableMapping[str, Any]) -> dict[str, Any]:
-    return {k: _SECRET.sub("[secret]", v) if isinstance(v, str) else v for k, v in line.items()}
+    return {k: _masked(v) for k, v in line.items()}
+
+
+def _masked(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SECRET.sub("[secret]", value)
+    if isinstance(value, dict):
+        return {_masked(k): _masked(v) for k, v in value.items()}
+    return [_masked(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def configure(level: str, form: str) -> None:

@@ -61,6 +61,10 @@ def test_what_looks_like_a_credential_is_masked(capsys: pytest.CaptureFixture[st
     assert key not in written
     assert token not in written
     assert written.count("[secret]") == 3
+    structlog.get_logger("x").warning("deep", headers={"authorization": [f"Bearer {key}"]}, pairs=(("k", token),))
+    written = capsys.readouterr().err
+    assert key not in written
+    assert token not in written
 
 
 def test_a_credential_inside_a_trace_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
