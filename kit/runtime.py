@@ -182,7 +182,7 @@ class Runtime:
                 await asyncio.wait(before, timeout=self.settings.stop_seconds)
             # After the consumers: what their last batches announced leaves now rather than at the next start.
             self._relays_stopping.set()
-            left = max(0.0, deadline - asyncio.get_running_loop().time())
+            left = max(1.0, deadline - asyncio.get_running_loop().time())
             _, late = await asyncio.wait(self._tasks, timeout=left)
             for task in late:
                 logger.warning("stop.cut_short", task=task.get_name())

@@ -46,7 +46,10 @@ class ActivityScored:
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelReached:
-    """Announced once per (community, member, level), whatever happens to the balance afterwards."""
+    """Announced once per (community, member, level), whatever happens to the balance afterwards.
+
+    `cause_id` is the activity that led to it; None for an entry made by hand.
+    """
 
     community_id: UUID
     member_id: UUID
@@ -55,12 +58,16 @@ class LevelReached:
     unit: str
     threshold: int
     history: bool
+    cause_id: UUID | None = None
 
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BoardLed:
-    """A member came first on a board's period for the first time; once per (board, period, member)."""
+    """A member came first on a board's period for the first time; once per (board, period, member).
+
+    `cause_id` is the activity that led to it; None when it was an entry by hand, or somebody else's loss.
+    """
 
     community_id: UUID
     board_id: str
@@ -70,6 +77,7 @@ class BoardLed:
     member_id: UUID
     score: int
     history: bool
+    cause_id: UUID | None = None
 
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")

@@ -57,7 +57,7 @@ async def tell_levels(tx: Tx, batch: list[Envelope[LevelReached]]) -> None:
                     "threshold": e.event.threshold,
                 },
                 actor=ACTOR,
-                cause_id=e.id,
+                cause_id=e.event.cause_id or e.id,
                 dedupe=f"level.reached:{e.event.member_id}:{e.event.unit}:{e.event.level}",
             )
             for e in batch
@@ -77,7 +77,7 @@ async def tell_first(tx: Tx, batch: list[Envelope[BoardLed]]) -> None:
                 template="board.first",
                 variables={"board": e.event.board_name, "period": e.event.period_key, "score": e.event.score},
                 actor=ACTOR,
-                cause_id=e.id,
+                cause_id=e.event.cause_id or e.id,
                 dedupe=f"board.first:{e.event.board_id}:{e.event.period_key}:{e.event.member_id}",
             )
             for e in batch

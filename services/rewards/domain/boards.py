@@ -42,7 +42,8 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Contribution:
-    """What one entry adds to a score. `taken_back` marks a reversal: its original's `reached_at` no longer holds."""
+    """What one entry adds to a score. `taken_back` marks a reversal: its original's `reached_at` no longer holds.
+    `event_id` is the activity it came of, if one."""
 
     community_id: UUID
     member_id: UUID
@@ -52,6 +53,7 @@ class Contribution:
     day: date
     taken_back: bool = False
     history: bool = False
+    event_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)

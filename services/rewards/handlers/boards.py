@@ -61,7 +61,7 @@ async def count(tx: Tx, contributions: Sequence[Contribution]) -> None:
     before = await store.scores(tx, list(change))
     after = await _after(tx, change, latest, taken_back, before)
     await _write(tx, before, after)
-    await _announce_leaders(tx, slots, history)
+    await _announce_leaders(tx, slots, history, latest)
 
 
 async def _after(
@@ -99,7 +99,9 @@ async def _write(tx: Tx, before: dict[store.Key, store.Score], after: dict[store
     await store.count_buckets(tx, bucket_changes(steps, members_after))
 
 
-async def _announce_leaders(tx: Tx, slots: dict[UUID, Slot], history: dict[UUID, bool]) -> None:
+async def _announce_leaders(
+    tx: Tx, slots: dict[UUID, Slot], history: dict[UUID, bool], latest: dict[store.Key, Contribution]
+) -> None:
     weeks = [slot.id for slot in slots.values() if slot.kind == LED_PERIOD]
     leaders = await store.first_of(tx, weeks)
     new = await store.add_leaders(tx, leaders)
@@ -117,6 +119,8 @@ async def _announce_leaders(tx: Tx, slots: dict[UUID, Slot], history: dict[UUID,
             member_id=member_id,
             score=score.score,
             history=history[slot_id],
+            # Who leads because somebody else lost points did nothing to be named here.
+            cause_id=latest[slot_id, member_id].event_id if (slot_id, member_id) in latest else None,
         )
         outbox.add(tx, event)
 

@@ -140,6 +140,7 @@ def _contribution(posting: Posting, history: Mapping[UUID, bool]) -> Contributio
         posting.day,
         taken_back=posting.kind == REVERSAL,
         history=posting.source_event_id is not None and history.get(posting.source_event_id, False),
+        event_id=posting.source_event_id,
     )
 
 

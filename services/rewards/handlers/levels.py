@@ -45,11 +45,13 @@ async def announce(
         return
     versions = await store.current(tx, {c.community_id for c in contributions})
     changes: dict[tuple[UUID, UUID], tuple[int, bool]] = {}
+    causes: dict[tuple[UUID, UUID], UUID | None] = {}
     for c in contributions:
         version = versions.get(c.community_id)
         if version is not None and version.unit == c.unit:
             amount, history = changes.get((c.community_id, c.member_id), (0, True))
             changes[c.community_id, c.member_id] = amount + c.amount, history and c.history
+            causes[c.community_id, c.member_id] = c.event_id
     passed = []
     for (community_id, member_id), (change, _) in changes.items():
         version = versions[community_id]
@@ -67,6 +69,7 @@ async def announce(
                 unit=versions[community_id].unit,
                 threshold=level.threshold,
                 history=changes[community_id, member_id][1],
+                cause_id=causes[community_id, member_id],
             )
             outbox.add(tx, event)
 
