@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -11,7 +12,8 @@ import httpx2
 import msgspec
 from sqlalchemy import select
 
-from kit.contracts import NOWHERE, Envelope, contract_named
+from kit.contracts import NOWHERE, Envelope, activity_event_id, contract_named, identity_member_id
+from kit.contracts.events import Activity, IdentityObserved
 from kit.database import Database
 from kit.http.app import build_app
 from kit.log.embedded import EmbeddedLog
@@ -68,6 +70,41 @@ class Members:
                 ]
                 if batch:
                     await handler(tx, batch)
+
+    async def add(self, **fields: Any) -> dict[str, Any]:
+        """A member made through the API."""
+        reply = await self.client.post("/v1/members", json={"display_name": "Ada", **fields})
+        assert reply.status_code == 201, reply.text
+        made: dict[str, Any] = reply.json()
+        return made
+
+    async def get(self, path: str, **params: Any) -> Any:
+        """The body of a reply that must be 200."""
+        reply = await self.client.get(path, params=params)
+        assert reply.status_code == 200, reply.text
+        return reply.json()
+
+    async def refused(self, method: str, path: str, **more: Any) -> tuple[int, str]:
+        """(status, code) of a problem."""
+        reply = await self.client.request(method, path, **more)
+        assert reply.headers["content-type"] == "application/problem+json", reply.text
+        return reply.status_code, reply.json()["code"]
+
+    def seen(self, identity: str, **fields: Any) -> IdentityObserved:
+        """An identity that the events service met for the first time now."""
+        member_id = identity_member_id(self.community, identity)
+        values: dict[str, Any] = {"identity": identity, "member_id": member_id, "first_seen_at": self.clock(), **fields}
+        return IdentityObserved(community_id=self.community, **values)
+
+    def said(self, type: str, actor: str | None, at: datetime | None = None, **data: Any) -> Activity:
+        """What a platform tells of a membership."""
+        when, id = at or self.clock(), str(uuid4())
+        return Activity(
+            event_id=activity_event_id(self.community, "/bots/one", id), community_id=self.community,
+            source="/bots/one", id=id, type=type, subject=None, occurred_at=when, received_at=when, effective_at=when,
+            actor=actor, actor_id=identity_member_id(self.community, actor) if actor else None, author=None,
+            author_id=None, group=None, data={"actor": actor, **data},
+        )  # fmt: skip
 
     async def announced(self, cls: type) -> list[Any]:
         """Events of a class that wait in the outbox, in order."""

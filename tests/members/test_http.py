@@ -10,13 +10,6 @@ from kit.contracts.members import CommunityChanged, DayChangeDue, MemberChanged,
 from tests.members.support import Members
 
 
-async def added(members: Members, **fields: Any) -> dict[str, Any]:
-    reply = await members.client.post("/v1/members", json={"display_name": "Ada", **fields})
-    assert reply.status_code == 201, reply.text
-    made: dict[str, Any] = reply.json()
-    return made
-
-
 async def test_a_community_shows_its_charter_and_a_lost_update_is_refused(members: Members) -> None:
     path = f"/v1/communities/{members.community}"
     first = await members.client.get(path)
@@ -96,7 +89,7 @@ async def test_only_an_operator_of_all_communities_founds_one_and_then_sees_both
 
 
 async def test_a_member_is_added_read_changed_and_announced_each_time(members: Members) -> None:
-    made = await added(members, identity={"platform": "qq", "external_id": "77"}, zone="Asia/Shanghai")
+    made = await members.add(identity={"platform": "qq", "external_id": "77"}, zone="Asia/Shanghai")
     path = f"/v1/members/{made['id']}"
     assert (made["state"], made["identities"], made["version"]) == ("active", ["qq:77"], 1)
     changed = await members.client.patch(
@@ -117,9 +110,9 @@ async def test_one_request_sent_twice_adds_one_member(members: Members) -> None:
 
 
 async def test_members_are_found_by_state_kind_name_and_identity(members: Members) -> None:
-    ada = await added(members, display_name="Ada", identity={"platform": "qq", "external_id": "77"})
-    await added(members, display_name="ÄDA two", kind="bot")
-    await added(members, display_name="100%_sure", state="applied")
+    ada = await members.add(display_name="Ada", identity={"platform": "qq", "external_id": "77"})
+    await members.add(display_name="ÄDA two", kind="bot")
+    await members.add(display_name="100%_sure", state="applied")
 
     async def names(**params: str) -> list[str]:
         reply = await members.client.get("/v1/members", params=params)
@@ -144,7 +137,7 @@ async def test_members_are_found_by_state_kind_name_and_identity(members: Member
 async def test_pages_forwards_and_backwards_show_everybody_once(members: Members, q: str | None) -> None:
     for number in range(7):
         members.clock.advance(timedelta(seconds=number % 2))
-        await added(members, display_name=f"N{number}")
+        await members.add(display_name=f"N{number}")
     params: dict[str, Any] = {"limit": 3} | ({"q": q} if q else {})
     page = (await members.client.get("/v1/members", params=params)).json()
     assert page["prev"] is None
@@ -171,7 +164,7 @@ async def test_a_cursor_that_is_not_ours_is_refused(members: Members, cursor: st
 
 
 async def test_an_illegal_step_names_the_legal_ones_and_a_legal_one_is_kept_with_its_reason(members: Members) -> None:
-    made = await added(members, state="applied")
+    made = await members.add(state="applied")
     path = f"/v1/members/{made['id']}/transitions"
     wrong = await members.client.post(path, json={"to": "active", "reason": "hurry"})
     assert (wrong.status_code, wrong.json()["code"]) == (409, "transition_illegal")
@@ -189,7 +182,7 @@ async def test_an_illegal_step_names_the_legal_ones_and_a_legal_one_is_kept_with
 
 @pytest.mark.parametrize("to", ["banned", "removed", "erased"])
 async def test_who_is_put_out_loses_the_tokens_at_hand_and_gets_no_more(members: Members, to: str) -> None:
-    made = await added(members)
+    made = await members.add()
     token = (await members.client.post("/v1/tokens", json={"member_id": made["id"]})).json()["token"]
     own = members.with_key(token)
     assert (await own.get(f"/v1/members/{made['id']}")).status_code == 200
@@ -203,7 +196,7 @@ async def test_who_is_put_out_loses_the_tokens_at_hand_and_gets_no_more(members:
 
 
 async def test_a_member_token_reads_and_changes_its_own_member_and_nobody_else(members: Members) -> None:
-    mine, other = await added(members), await added(members, display_name="Grace")
+    mine, other = await members.add(), await members.add(display_name="Grace")
     token = (await members.client.post("/v1/tokens", json={"member_id": mine["id"]})).json()["token"]
     own = members.with_key(token)
     renamed = await own.patch(f"/v1/members/{mine['id']}", json={"display_name": "Countess"})

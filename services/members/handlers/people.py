@@ -140,7 +140,10 @@ async def create_member(
     if identity:
         row = identity_row(community_id, identity, member_id, linked=False, at=tx.now, seen_at=None)
         if not await people.add_identities(tx, rows=[row]):
-            raise Conflict("this identity is somebody's already", code="identity_in_use")
+            there = await people.identity(tx, community_id=community_id, identity=identity, lock=True)
+            # One that was taken off a member before anybody saw it is kept, and is nobody's.
+            if there is None or there.member_id != member_id:
+                raise Conflict("this identity is somebody's already", code="identity_in_use")
     if not await people.add_members(tx, members=[new]):
         raise Conflict("this identity is a member already", code="identity_in_use")
     await people.add_transitions(tx, rows=[transition(tx, new, None, actor=actor, reason="created")])
