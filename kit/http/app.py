@@ -13,6 +13,7 @@ from kit.http import dead_letters
 from kit.http.middleware import Edge
 from kit.http.paging import DEFAULT_LIMIT, MAX_LIMIT
 from kit.http.problems import RENDERERS, Problem, render_bug
+from kit.http.routing import BySegments, every_route
 from kit.idempotency import MAX_KEY
 from kit.runtime import Runtime, describe
 
@@ -97,11 +98,8 @@ def build_app(runtime: Runtime) -> FastAPI:
     """The FastAPI application over a runtime. Its lifespan is the caller's: start the runtime first, stop it after."""
     app = FastAPI(title="Guildhall", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.runtime = runtime
-    app.include_router(router)
-    app.include_router(dead_letters.router)
-    for one in runtime.services.values():
-        for part in one.service.routers:
-            app.include_router(part)
+    routers = [router, dead_letters.router, *(r for one in runtime.services.values() for r in one.service.routers)]
+    app.router.routes.insert(0, BySegments(route for part in routers for route in part.routes))
     for cls, renderer in RENDERERS.items():
         app.add_exception_handler(cls, renderer)
     app.add_exception_handler(Exception, render_bug)
@@ -117,7 +115,7 @@ def _openapi(app: FastAPI) -> dict[str, Any]:
             title=app.title,
             version=app.version,
             summary="Communities in chat groups: activity in, points and messages out.",
-            routes=app.routes,
+            routes=list(every_route(app.routes)),
         )
         components = document.setdefault("components", {})
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents: the one renderer, and how routes describe them in OpenAPI (K11)."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import Match
 
 from kit.errors import FieldError, GuildhallError
+from kit.http.routing import every_route
 from kit.log import LogUnavailable
 
 logger = structlog.get_logger(__name__)
@@ -190,20 +191,10 @@ async def render_http(request: Request, error: Exception) -> Response:
 def _methods_at(request: Request) -> list[str]:
     """What is possible at this address. The framework names the methods of the first route that has the path only."""
     found: set[str] = set()
-    for route in _every_route(request.app.routes):
+    for route in every_route(request.app.routes):
         if route.matches(request.scope)[0] is not Match.NONE:
             found |= getattr(route, "methods", None) or set()
     return sorted(found)
-
-
-def _every_route(routes: Iterable[Any]) -> Iterator[Any]:
-    """The routes themselves; the framework keeps those of an included router behind one entry."""
-    for route in routes:
-        included = getattr(route, "original_router", None)
-        if included is None:
-            yield route
-        else:
-            yield from _every_route(included.routes)
 
 
 async def render_bug(request: Request, error: Exception) -> Response:
