@@ -61,7 +61,7 @@ class Consumer:
                 try:
                     if subscription is None:
                         subscription = await self._runtime.log.subscribe(self.group, [self._topic])
-                    await self._step(subscription)
+                    await self._step(subscription, stopping)
                     failures = 0
                 except Revoked:
                     self._log.info("consumer.revoked")
@@ -88,8 +88,8 @@ class Consumer:
         except LogUnavailable as error:
             self._log.warning("consumer.waiting", error=str(error))
 
-    async def _step(self, subscription: Subscription) -> None:
-        records = await subscription.fetch(self._runtime.settings.consumer_batch, FETCH_WAIT_SECONDS)
+    async def _step(self, subscription: Subscription, stopping: asyncio.Event) -> None:
+        records = await self._fetch(subscription, stopping)
         if not records:
             return
         try:
@@ -107,6 +107,21 @@ class Consumer:
         if len(records) < self._runtime.settings.consumer_batch // 10:
             # A transaction costs much the same for one record as for fifty: let the next few come together.
             await asyncio.sleep(GATHER_SECONDS)
+
+    async def _fetch(self, subscription: Subscription, stopping: asyncio.Event) -> list[Stored]:
+        """The next records; none when the platform stops. What a cancelled fetch had taken comes again: it was never
+        committed."""
+        limit = self._runtime.settings.consumer_batch
+        fetch = asyncio.ensure_future(subscription.fetch(limit, FETCH_WAIT_SECONDS))
+        stop = asyncio.ensure_future(stopping.wait())
+        try:
+            await asyncio.wait({fetch, stop}, return_when=asyncio.FIRST_COMPLETED)
+            return fetch.result() if fetch.done() else []
+        finally:
+            stop.cancel()
+            if not fetch.done():
+                fetch.cancel()
+                await asyncio.wait({fetch})
 
     def _done(self, records: Sequence[Stored]) -> None:
         CONSUMED.labels(self._runtime.service.name, self._topic).inc(len(records))
