@@ -103,19 +103,20 @@ function arrived(event, data) {
 }
 
 async function enter() {
-  let session;
+  let found;
   try {
-    session = await ask("/v1/sessions/current");
+    await ask("/v1/sessions/current");
+    // Not the session's own list: that is empty for who may see all of them.
+    found = (await ask("/v1/communities?limit=200")).items;
   } catch {
     $("welcome").hidden = false;
     return;
   }
   $("room").hidden = false;
   $("out").hidden = false;
-  const found = await Promise.all(session.communities.map(id => fetch(`/v1/communities/${id}`, { headers: { "Guildhall-Community": id } }).then(r => r.json())));
   $("community").replaceChildren(...found.map(c => { const option = node("option", c.name); option.value = c.id; return option; }));
   $("which").hidden = found.length < 2;
-  community = session.communities[0] ?? "";
+  community = found[0]?.id ?? "";
   board();
   listen();
 }
