@@ -1,5 +1,6 @@
 """Starting processes: everything at once, one service, and what is printed when they answer."""
 
+import asyncio
 import json
 from typing import Any
 
@@ -9,13 +10,18 @@ from fastapi import FastAPI
 from rich.console import Console
 
 import console
+from kit.auth import authenticator_of
+from kit.errors import BadRequest, NotFound, Unauthorized
 from kit.http.app import build_app
+from kit.log import LogUnavailable
 from kit.runtime import Runtime
 from kit.service import Service
 from kit.settings import Settings
 from services import server
 from services.compose import compose
 from services.members import bootstrap as first
+
+KNOWN_SECONDS = 60.0
 
 
 def page_url(settings: Settings, listened: str) -> str:
@@ -69,8 +75,23 @@ async def serve_one(settings: Settings, service: Service, *, as_json: bool) -> N
 async def bootstrapped(runtime: Runtime, url: str) -> dict[str, str]:
     """The first community and operator (on the first start), a fresh key and sign-in link (on every one)."""
     made = await _bootstrap(runtime, runtime.settings)
-    await runtime.settle()
+    await _until_known(runtime, made.api_key)
     return _printed(made, url)
+
+
+async def _until_known(runtime: Runtime, key: str) -> None:
+    """Until every service of this process accepts the key. What else they have to catch up with is not waited for:
+    after a crash that may be a lot. LogUnavailable when a service does not hear of it."""
+    deadline = asyncio.get_running_loop().time() + KNOWN_SECONDS
+    for name, one in runtime.services.items():
+        while True:
+            try:
+                await authenticator_of(one).principal(f"Bearer {key}", "", "")
+                break
+            except (Unauthorized, NotFound, BadRequest) as error:
+                if asyncio.get_running_loop().time() > deadline:
+                    raise LogUnavailable(f"{name} has not heard of the first key: {error.message}") from error
+            await asyncio.sleep(0.02)
 
 
 async def _bootstrap(runtime: Runtime, settings: Settings) -> first.Bootstrap:

@@ -48,6 +48,7 @@ async def running(settings: Settings, clock: Clock = system_clock, *, migrating:
     serving = asyncio.create_task(http.serve(sockets=[listener]))
     try:
         made = await bootstrapped(runtime, server.url_of(listener))
+        await runtime.settle(60)
         headers = {"Authorization": f"Bearer {made['api_key']}"}
         async with httpx2.AsyncClient(base_url=made["url"], headers=headers, timeout=60) as client:
             yield App(runtime, made["url"], UUID(made["community"]), made["api_key"], made["sign_in_url"], client)
