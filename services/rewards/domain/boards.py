@@ -7,6 +7,7 @@ histogram says how many are above a score, see `bucket_of`.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from uuid import UUID, uuid5
 
 COMPETITION, DENSE, ORDINAL = "competition", "dense", "ordinal"
@@ -67,6 +68,7 @@ class Standing:
     tied: int
 
 
+@lru_cache(maxsize=4096)
 def slot_id(generation: UUID, kind: str, key: str) -> UUID:
     """The id of a period of a board's generation; anybody computes the same."""
     return uuid5(generation, f"{kind} {key}")

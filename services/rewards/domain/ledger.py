@@ -5,6 +5,7 @@ Every transaction has two lines, the member's and the one of a system account, a
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import lru_cache
 from hashlib import sha256
 from uuid import UUID, uuid5
 
@@ -71,6 +72,7 @@ class Posting:
     approver: str | None = None
 
 
+@lru_cache(maxsize=4096)
 def system_account_id(community_id: UUID, name: str) -> UUID:
     """The owner id of a system account. Its namespace is its own: no identity of a member can compute to it."""
     return uuid5(uuid5(community_id, "accounts"), name)
