@@ -1,5 +1,6 @@
 """What the routes of this service share."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
@@ -10,9 +11,10 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
 from kit.auth import Principal, requires
 from kit.database import Database
 from kit.errors import BadRequest, Forbidden
-from kit.http import database_of, runtime_of
+from kit.http import Page, database_of, encode_cursor, runtime_of
 from kit.service import ServiceRuntime
 from services.notify.domain import unstorable
+from services.notify.store.messages import Place
 
 SERVICE = "notify"
 SOME_ID = "01939e2c-7000-7000-8000-000000000000"
@@ -99,14 +101,32 @@ def whose(caller: Principal, member: UUID | None) -> UUID:
     return member
 
 
-def place(cursor: list[Any] | None, kind: type) -> Any | None:
-    """The one value a cursor of these lists carries; BadRequest for any other cursor."""
+def place(cursor: list[Any] | None, kind: type) -> Place | None:
+    """The place a cursor of these lists carries; BadRequest for any other cursor."""
     if cursor is None:
         return None
     try:
-        (value,) = cursor
+        direction, value = cursor
+        if direction not in ("next", "prev"):
+            raise ValueError("no direction")
         if kind is int and (type(value) is not int or not 0 <= value < 2**63):
             raise ValueError("no position")
-        return kind(value)
+        return Place(kind(value), direction == "prev")
     except (ValueError, TypeError, AttributeError) as error:
         raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid") from error
+
+
+def page_out(rows: Sequence[Any], limit: int, at: Place | None, by: str) -> Page[MessageOut]:
+    """A page, newest first, of up to `limit` + 1 rows as the store gave them; `by` is the column its cursors carry."""
+    more, items = len(rows) > limit, [message_out(row) for row in rows[:limit]]
+    backwards = at is not None and at.backwards
+    if backwards:
+        items.reverse()
+    newer, older = (more, True) if backwards else (at is not None, more)
+    ends = [getattr(item, by) for item in (items[0], items[-1])] if items else []
+    first, last = (value if isinstance(value, int) else str(value) for value in ends) if ends else (None, None)
+    return Page[MessageOut](
+        items=items,
+        next=encode_cursor(["next", last]) if items and older else None,
+        prev=encode_cursor(["prev", first]) if items and newer else None,
+    )

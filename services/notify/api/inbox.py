@@ -11,7 +11,7 @@ from starlette.responses import StreamingResponse
 from kit.auth import caller as caller_of
 from kit.auth import check_scopes
 from kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
-from kit.http import Page, PageOf, encode_cursor, problems, sse
+from kit.http import Page, PageOf, problems, sse
 from kit.http.sse import Item
 from kit.service import ServiceRuntime
 from services.notify.api.common import (
@@ -22,6 +22,7 @@ from services.notify.api.common import (
     ReaderOrMember,
     WriterOrMember,
     message_out,
+    page_out,
     place,
     whose,
 )
@@ -61,19 +62,17 @@ async def inbox(
     member: Member = None,
     unread: Annotated[bool, Query(description="Only those not read yet.")] = False,
 ) -> Page[MessageOut]:
-    member_id = whose(caller, member)
+    member_id, at = whose(caller, member), place(paging.cursor, int)
     async with db.read() as tx:
         rows = await store.inbox(
             tx,
             community_id=caller.community_id,
             member_id=member_id,
             unread=unread,
-            before=place(paging.cursor, int),
+            place=at,
             limit=paging.limit + 1,
         )
-    items = [message_out(row) for row in rows[: paging.limit]]
-    following = encode_cursor([items[-1].position]) if len(rows) > paging.limit else None
-    return Page[MessageOut](items=items, next=following, prev=None)
+    return page_out(rows, paging.limit, at, "position")
 
 
 @router.get("/v1/inbox/unread", summary="How many are not read yet", responses=problems(400, 422))

@@ -13,7 +13,7 @@ from kit import copies
 from kit.auth import Principal
 from kit.database import Tx
 from kit.errors import FieldError, NotFound, Unprocessable
-from kit.http import Page, PageOf, encode_cursor, problems
+from kit.http import Page, PageOf, problems
 from kit.idempotency import Reply, once
 from services.notify.api.common import (
     SOME_ID,
@@ -28,6 +28,7 @@ from services.notify.api.common import (
     Text,
     Writer,
     message_out,
+    page_out,
     place,
 )
 from services.notify.domain import Wish
@@ -155,18 +156,10 @@ async def list_messages(
     template: Annotated[Text | None, Query(max_length=60)] = None,
     cause: Annotated[UUID | None, Query(description="About which activity or reward.")] = None,
 ) -> Page[MessageOut]:
-    chosen = store.Filter(member, state, template, cause)
+    chosen, at = store.Filter(member, state, template, cause), place(paging.cursor, UUID)
     async with db.read() as tx:
-        rows = await store.page(
-            tx,
-            community_id=caller.community_id,
-            chosen=chosen,
-            before=place(paging.cursor, UUID),
-            limit=paging.limit + 1,
-        )
-    items = [message_out(row) for row in rows[: paging.limit]]
-    following = encode_cursor([str(items[-1].id)]) if len(rows) > paging.limit else None
-    return Page[MessageOut](items=items, next=following, prev=None)
+        rows = await store.page(tx, community_id=caller.community_id, chosen=chosen, place=at, limit=paging.limit + 1)
+    return page_out(rows, paging.limit, at, "id")
 
 
 @router.get("/v1/messages/{id}", summary="One message", responses=problems(404, 422))

@@ -14,6 +14,14 @@ from services.notify.tables import messages as t
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """Where a page begins: behind `value` (an id or a position, newest first), or before it when `backwards`."""
+
+    value: Any
+    backwards: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Filter:
     """What an operator asked for; None means any."""
 
@@ -43,8 +51,17 @@ async def waiting(tx: Tx, *, ids: Iterable[UUID]) -> list[Any]:
     return [row for row in rows if row.state == HELD]
 
 
-async def page(tx: Tx, *, community_id: UUID, chosen: Filter, before: UUID | None, limit: int) -> list[Any]:
-    """Newest first (ids carry the time they were made)."""
+def _from(stmt: Any, column: Any, place: Place | None, limit: int) -> Any:
+    """The rows of a page; those before a place come oldest first."""
+    if place is None:
+        return stmt.order_by(column.desc()).limit(limit)
+    if place.backwards:
+        return stmt.where(column > place.value).order_by(column).limit(limit)
+    return stmt.where(column < place.value).order_by(column.desc()).limit(limit)
+
+
+async def page(tx: Tx, *, community_id: UUID, chosen: Filter, place: Place | None, limit: int) -> list[Any]:
+    """By id, which carries the time a message was made: newest first, or oldest first before a place."""
     stmt = select(t).where(t.c.community_id == community_id)
     for column, value in (
         (t.c.member_id, chosen.member_id),
@@ -54,9 +71,7 @@ async def page(tx: Tx, *, community_id: UUID, chosen: Filter, before: UUID | Non
     ):
         if value is not None:
             stmt = stmt.where(column == value)
-    if before is not None:
-        stmt = stmt.where(t.c.id < before)
-    return await tx.all(stmt.order_by(t.c.id.desc()).limit(limit))
+    return await tx.all(_from(stmt, t.c.id, place, limit))
 
 
 async def set_state(
@@ -88,15 +103,13 @@ async def lock(tx: Tx, *, community_id: UUID, message_id: UUID) -> Any | None:
 
 
 async def inbox(
-    tx: Tx, *, community_id: UUID, member_id: UUID, unread: bool, before: int | None, limit: int
+    tx: Tx, *, community_id: UUID, member_id: UUID, unread: bool, place: Place | None, limit: int
 ) -> list[Any]:
-    """Newest position first."""
+    """By position: newest first, or oldest first before a place."""
     stmt = select(t).where(t.c.community_id == community_id, t.c.member_id == member_id, t.c.position.is_not(None))
     if unread:
         stmt = stmt.where(t.c.read_at.is_(None))
-    if before is not None:
-        stmt = stmt.where(t.c.position < before)
-    return await tx.all(stmt.order_by(t.c.position.desc()).limit(limit))
+    return await tx.all(_from(stmt, t.c.position, place, limit))
 
 
 async def arrived(tx: Tx, *, community_id: UUID, member_id: UUID, after: int, limit: int) -> list[Any]:
