@@ -9,7 +9,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ARRAY, Column, ColumnElement, Row, Table, bindparam, column, delete, func, select, text, tuple_
+from sqlalchemy import (
+    ARRAY,
+    Column,
+    ColumnElement,
+    Row,
+    Table,
+    bindparam,
+    column,
+    delete,
+    func,
+    literal_column,
+    select,
+    text,
+    tuple_,
+)
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 
@@ -189,8 +203,7 @@ async def select_among(
     if tx.dialect == "postgresql":
         stmt, params = _joined_with_arrays(stmt, by, sorted(keys, key=_sort_key) if lock else keys)
     else:
-        single = by[0].in_([k[0] for k in keys]) if len(by) == 1 else tuple_(*by).in_(keys)
-        stmt, params = stmt.where(single), {}
+        stmt, params = _joined_with_values(stmt, by, keys)
     if where is not None:
         stmt = stmt.where(where)
     if lock:
@@ -212,8 +225,21 @@ def _joined_with_arrays(
     return stmt, {f"among_{i}": [k[i] for k in keys] for i in range(len(by))}
 
 
+def _joined_with_values(
+    stmt: Any, by: Sequence[Column[Any]], keys: list[tuple[Any, ...]]
+) -> tuple[Any, dict[str, Any]]:
+    if len(by) == 1:
+        return stmt.where(by[0].in_(bindparam("among", expanding=True))), {"among": [k[0] for k in keys]}
+    # Not `(a, b) IN (VALUES …)`: for that SQLite reads the whole table, whatever its indexes. Joined, it looks each up.
+    rows = bindparam("among", expanding=True, type_=tuple_(*by).type)
+    stmt = stmt.select_from(text(":among AS among").bindparams(rows))
+    for i, col in enumerate(by, 1):
+        stmt = stmt.where(col == literal_column(f"among.column{i}"))
+    return stmt, {"among": keys}
+
+
 async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: Sequence[tuple[Any, ...]]) -> None:
-    """Delete the rows whose columns `by` are among the value tuples; one statement whatever their number."""
+    """Delete the rows whose columns `by` are among the value tuples; one round trip whatever their number."""
     if not values:
         return
     if tx.dialect == "postgresql":
@@ -224,7 +250,10 @@ async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: 
         params = {f"among_{i}": [v[i] for v in values] for i in range(len(by))}
         await tx.execute(delete(table).where(same), params)
     else:
-        await tx.execute(delete(table).where(tuple_(*by).in_(values)))
+        # One by one on a prepared statement: each is looked up, which a row of many columns among VALUES would not be.
+        same_row = [col == bindparam(f"among_{i}", type_=col.type) for i, col in enumerate(by)]
+        gone_rows = [{f"among_{i}": value for i, value in enumerate(row)} for row in values]
+        await tx.execute(delete(table).where(*same_row), gone_rows)
 
 
 async def try_lock(tx: Tx, key: str) -> bool:
