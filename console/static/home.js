@@ -8,11 +8,21 @@ let source = null;
 // Text only ever enters as text: names and messages are other people's.
 const node = (tag, text, cls) => { const n = document.createElement(tag); n.textContent = text ?? ""; if (cls) n.className = cls; return n; };
 
+const pause = ms => new Promise(done => setTimeout(done, ms));
+let signedIn = false;
+
 async function ask(path, options = {}) {
   const headers = community ? { "Guildhall-Community": community } : {};
-  const reply = await fetch(path, { ...options, headers });
-  if (!reply.ok) throw Object.assign(new Error(`${path}: ${reply.status}`), { status: reply.status });
-  return reply.status === 204 ? null : reply.json();
+  for (let tries = 0; ; tries++) {
+    const reply = await fetch(path, { ...options, headers });
+    if (reply.status === 401 && signedIn && tries < 20) {
+      // Each service learns of a new session by itself, some a moment after the one that began it.
+      await pause(500);
+      continue;
+    }
+    if (!reply.ok) throw Object.assign(new Error(`${path}: ${reply.status}`), { status: reply.status });
+    return reply.status === 204 ? null : reply.json();
+  }
 }
 
 async function health() {
@@ -85,7 +95,7 @@ function listen() {
         if (stop.signal.aborted) return;
       }
       $("state").textContent = "waiting for the stream";
-      await new Promise(done => setTimeout(done, 2000));
+      await pause(1000);
     }
   })();
 }
@@ -106,6 +116,7 @@ async function enter() {
   let found;
   try {
     await ask("/v1/sessions/current");
+    signedIn = true;
     // Not the session's own list: that is empty for who may see all of them.
     found = (await ask("/v1/communities?limit=200")).items;
   } catch {

@@ -5,11 +5,11 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -127,13 +127,17 @@ class Browser:
 
 
 @asynccontextmanager
-async def browsing(program: str, directory: Path) -> AsyncIterator[Browser]:
+async def browsing(program: str, directory: str) -> AsyncIterator[Browser]:
     to_browser, from_us = os.pipe()
     from_browser, to_us = os.pipe()
     process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", LAUNCH, str(to_browser), str(to_us), program, *OPTIONS, f"--user-data-dir={directory}",
-        pass_fds=(to_browser, to_us), stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
-    )  # fmt: skip
+        *(sys.executable, "-c", LAUNCH, str(to_browser), str(to_us)),
+        *(program, *OPTIONS, f"--user-data-dir={directory}/profile"),
+        pass_fds=(to_browser, to_us),
+        env={**os.environ, "TMPDIR": directory},
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.DEVNULL,
+    )
     os.close(to_browser)
     os.close(to_us)
     reader = asyncio.StreamReader(limit=2**26)
@@ -154,10 +158,12 @@ async def browsing(program: str, directory: Path) -> AsyncIterator[Browser]:
 
 
 @pytest.fixture
-async def browser(tmp_path: Path) -> AsyncIterator[Browser]:
+async def browser() -> AsyncIterator[Browser]:
     """Chromium; the test is skipped, or fails where it is required, when there is none."""
     program = next((found for name in NAMES if (found := shutil.which(name))), None)
     if program is None:
         missing("chromium", "not installed")
-    async with browsing(program, tmp_path / "profile") as one:
-        yield one
+    # Not pytest's directory: the browser makes a socket in it, whose path must be short.
+    with tempfile.TemporaryDirectory(prefix="guildhall-", ignore_cleanup_errors=True) as directory:
+        async with browsing(program, directory) as one:
+            yield one
