@@ -100,6 +100,11 @@ function listen() {
   })();
 }
 
+async function recent() {
+  const { items } = await ask("/v1/events?limit=10").catch(() => ({ items: [] }));
+  for (const item of items.reverse()) arrived("activity", item);
+}
+
 function arrived(event, data) {
   if (event === "activity") {
     show(data.occurred_at, node("span", `${data.type} `), node("span", data.actor || "", "quiet"));
@@ -129,7 +134,7 @@ async function enter() {
   $("which").hidden = found.length < 2;
   community = found[0]?.id ?? "";
   board();
-  listen();
+  recent().then(listen);
 }
 
 $("periods").addEventListener("click", event => {
@@ -138,7 +143,7 @@ $("periods").addEventListener("click", event => {
   for (const button of $("periods").children) button.setAttribute("aria-pressed", String(button === event.target));
   board();
 });
-$("community").addEventListener("change", event => { community = event.target.value; $("live").replaceChildren(); board(); listen(); });
+$("community").addEventListener("change", event => { community = event.target.value; $("live").replaceChildren(); board(); recent().then(listen); });
 $("out").addEventListener("click", async () => { await fetch("/v1/sessions/current", { method: "DELETE" }); location.reload(); });
 
 health();
