@@ -100,7 +100,7 @@ async def test_what_the_api_shows_is_what_the_books_say(app: App) -> None:
         wanted = {member_id(app.community, name): place for name, place in answer.board(kind, key).items()}
         assert await board_over_http(app, kind, key) == wanted
     for name, points in answer.balances.items():
-        shown = (await app.client.get(f"/v1/levels/{member_id(app.community, name)}")).raise_for_status().json()
+        shown = (await app.client.get(f"/v1/levels/members/{member_id(app.community, name)}")).raise_for_status().json()
         assert (shown["level"], shown["balance"]) == (answer.level(name), points)
     told = (await app.client.get("/v1/imports/small")).raise_for_status().json()
     assert (told["stored"], told["rejected"]) == (len(activities), 0)

@@ -58,7 +58,7 @@ async def start(
     request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
 ) -> AsyncIterator[Callable[[], Awaitable[Runtime]]]:
     """`await start()`: another replica, with connections of its own to the same database and broker."""
-    url = request.getfixturevalue("postgres_server").create_database(f"replicas_{next(_numbers)}")
+    url = request.getfixturevalue("postgres_server").create_database(f"rewards_replicas_{next(_numbers)}")
     broker, prefix = request.getfixturevalue("kafka_broker").bootstrap, f"replicas{uuid4().hex[:8]}."
     running: list[Runtime] = []
 
