@@ -125,7 +125,11 @@ async def test_a_body_may_be_gzipped_in_one_member_or_several(events: Events) ->
     assert len(await stored(events)) == 52
 
 
-@pytest.mark.parametrize("body", [b"not gzip", gzip.compress(b"[]")[:-4], gzip.compress(b"[]") + b"rest", b"\x1f\x8b"])
+@pytest.mark.parametrize(
+    "body",
+    [b"not gzip", gzip.compress(b"[]")[:-4], gzip.compress(b"[]") + b"rest", b"\x1f\x8b"],
+    ids=["no gzip", "cut off", "something behind", "two bytes"],
+)
 async def test_a_broken_gzip_body_is_refused_whole(events: Events, body: bytes) -> None:
     status, problem = await send(events, BATCHED, body, **{"Content-Encoding": "gzip"})
     assert (status, problem["code"]) == (400, "gzip_invalid")

@@ -116,7 +116,7 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
         {"communityid": "x"},
         {"data": {"key_id": "x"}},
         {"data": None},
-        {"data": {"key_id": str(uuid4())}},
+        {"data": {"key_id": "b5dfad97-87ba-43bb-ac4d-7697d5533e2c"}},
     ],
     ids=str,
 )
