@@ -150,9 +150,15 @@ async def browsing(program: str, directory: str) -> AsyncIterator[Browser]:
     try:
         yield browser
     finally:
+        # Asked and not killed: its helpers end with it then, and leave nothing behind.
+        with suppress(AssertionError, TimeoutError, OSError):
+            await browser.call("Browser.close")
+        try:
+            await asyncio.wait_for(process.wait(), 20)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
         listening.cancel()
-        process.terminate()
-        await process.wait()
         transport.close()
         os.close(from_us)
 
