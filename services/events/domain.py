@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 FUTURE_TOLERATED = timedelta(minutes=5)
 FUTURE_REFUSED = timedelta(hours=24)
@@ -41,8 +42,7 @@ class Wrong:
     message: str
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
+class Times(NamedTuple):
     """`effective` is what days and windows use."""
 
     occurred: datetime
@@ -75,17 +75,33 @@ def times_of(occurred: datetime | None, received: datetime, *, imported: bool) -
     return Times(when, min(when, received), clamped=False, late=received - when > LATE_AFTER)
 
 
+# A bot posts under few names again and again. What is kept is short: the lengths are looked at before.
+@lru_cache(maxsize=1024)
+def _is_uri_reference(source: str) -> bool:
+    return _URI_REFERENCE.match(source) is not None
+
+
+@lru_cache(maxsize=1024)
+def _is_type(name: str) -> bool:
+    return _TYPE.match(name) is not None
+
+
+@lru_cache(maxsize=16384)
+def _is_identity(value: str) -> bool:
+    return _IDENTITY.match(value) is not None
+
+
 def wrong_attributes(id: str, source: str, type: str, subject: str | None, specversion: str) -> Wrong | None:
     """The first thing wrong with the CloudEvents attributes, or None."""
     if specversion != "1.0":
         return Wrong("specversion_unsupported", "/specversion", "must be 1.0")
     if not 0 < len(id) <= MAX_ID:
         return Wrong("id_invalid", "/id", f"must be 1 to {MAX_ID} characters")
-    if not 0 < len(source) <= MAX_SOURCE or not _URI_REFERENCE.match(source):
+    if not 0 < len(source) <= MAX_SOURCE or not _is_uri_reference(source):
         return Wrong(
             "source_invalid", "/source", f"must be a URI reference, such as /bots/one, of 1 to {MAX_SOURCE} characters"
         )
-    if len(type) > MAX_TYPE or not _TYPE.match(type):
+    if len(type) > MAX_TYPE or not _is_type(type):
         return Wrong("type_invalid", "/type", f"must be 1 to {MAX_TYPE} letters, digits and . _ / : -")
     if type.startswith("guildhall."):
         return Wrong("type_reserved", "/type", "types under guildhall. are ours; choose another name")
@@ -98,7 +114,7 @@ def wrong_identity(value: str | None, pointer: str, *, member: bool = True) -> W
     """Whether an actor, author or group reads `platform:external_id` (or, for people, `member:{uuid}`)."""
     if value is None:
         return None
-    if len(value) > MAX_IDENTITY or not _IDENTITY.match(value):
+    if len(value) > MAX_IDENTITY or not _is_identity(value):
         message = f"must read platform:external_id, such as qq:2627274551, in at most {MAX_IDENTITY} characters"
         return Wrong("identity_malformed", pointer, message)
     if value.startswith("member:") and not member:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import lru_cache
 from operator import attrgetter
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
@@ -72,6 +72,8 @@ class _Id(msgspec.Struct):
 _reserved_of = attrgetter(*domain.RESERVED)
 _NONE_GIVEN = (_ABSENT,) * len(domain.RESERVED)
 
+_PEOPLE = (("actor", "/data/actor"), ("author", "/data/author"), ("group", "/data/group"))
+
 _items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _item = msgspec.json.Decoder(_Item).decode
 _id_only = msgspec.json.Decoder(_Id).decode
@@ -104,14 +106,12 @@ class Arrival:
         object.__setattr__(self, "after_effective", after)
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(NamedTuple):
     id: str
     record: Record
 
 
-@dataclass(frozen=True, slots=True)
-class Rejected:
+class Rejected(NamedTuple):
     id: str | None
     wrong: Wrong
 
@@ -258,13 +258,13 @@ def _wrong_data(item: _Item) -> Wrong | None:
         return _wrong_base64(item)
     if item.data_base64 is not None:
         return Wrong("data_twice", "/data_base64", "data and data_base64 exclude each other")
-    for name in ("actor", "author", "group"):
+    for name, pointer in _PEOPLE:
         value = data.get(name)
         if value is not None:
             wrong = (
-                domain.wrong_identity(value, f"/data/{name}", member=name != "group")
+                domain.wrong_identity(value, pointer, member=name != "group")
                 if isinstance(value, str)
-                else Wrong("schema_violation", f"/data/{name}", "expected a string")
+                else Wrong("schema_violation", pointer, "expected a string")
             )
             if wrong is not None:
                 return wrong
