@@ -1,6 +1,6 @@
 """Starting and stopping: which services run in this process, on which log and databases, in which order.
 
-Start: log → schemas at head → topics → consumers, relays, loops. Stop: fetch no more → finish what is in hand →
+Start: log → schemas at head → topics → copies (where there are none) → consumers, relays, loops. Stop: fetch no more → finish what is in hand →
 commit → close, bounded by `stop_seconds`; what did not drain is logged with its numbers.
 """
 
@@ -28,6 +28,7 @@ from kit.dead_letters import count_dead
 from kit.log import Log, LogUnavailable, Topic
 from kit.metrics import CONSUMER_LAG, DEAD_LETTERS
 from kit.migrations import at_head, migrate
+from kit.rebuilding import rebuild_copies
 from kit.service import Handler, Loop, Service, ServiceRuntime
 from kit.settings import Settings, load_settings
 
@@ -143,6 +144,8 @@ class Runtime:
             elif not await at_head(one.db, one.service.migrations):
                 raise WiringError(f"the schema of {one.service.name} is not at head: run `guildhall migrate`")
         await self.log.ensure(topics(self.settings))
+        for one in self.services.values():
+            await rebuild_copies(one.db, self.log)
         for consumer in self.consumers:
             self._spawn(consumer.group, partial(consumer.run, self.stopping))
         for one in self.services.values():
