@@ -1,7 +1,7 @@
 """Starting and stopping: which services run in this process, on which log and databases, in which order.
 
-Start: log → schemas at head → topics → copies (where there are none) → consumers, relays, loops. Stop: fetch no more → finish what is in hand →
-commit → close, bounded by `stop_seconds`; what did not drain is logged with its numbers.
+Start: log → schemas at head → topics → copies (where there are none) → consumers, relays, loops. Stop: fetch no more
+→ finish what is in hand → commit → close, bounded by `stop_seconds`; what did not drain is logged with its numbers.
 """
 
 import asyncio
