@@ -11,6 +11,9 @@ from services.notify.handlers.sending import send
 
 ACTOR = "guildhall"
 
+MOST_UNITS = 20
+"""What the template takes. Whoever is paid in more units at once reads of the first; the ledger has them all."""
+
 
 async def tell_points(tx: Tx, batch: list[Envelope[ActivityScored]]) -> None:
     """One message per activity and member for all grants whose rules ask to be told of."""
@@ -30,7 +33,7 @@ async def tell_points(tx: Tx, batch: list[Envelope[ActivityScored]]) -> None:
                 member_id=member_id,  # type: ignore[arg-type]  # None was left out above
                 template="points.granted",
                 variables={
-                    "grants": [{"amount": amount, "unit": unit} for unit, amount in sorted(units.items())],
+                    "grants": [{"amount": amount, "unit": unit} for unit, amount in sorted(units.items())[:MOST_UNITS]],
                     "activity": event.event_type,
                 },
                 actor=ACTOR,
