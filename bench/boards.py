@@ -25,11 +25,13 @@ from kit.clock import uuid7
 from kit.database import Database, Tx, insert_many
 from services import server
 from services.compose import compose
-from services.rewards.domain.boards import COMPETITION, Board, Contribution
+from services.rewards.domain.boards import COMPETITION, Board, Moved, bucket_changes, histogram_changes, slots_of
 from services.rewards.handlers import boards, ranking
+from services.rewards.store import boards as store
 
 BOARD = "million"
 STEP = 10_000
+START = datetime(2026, 1, 1, tzinfo=UTC)
 PAGE, NEAR = 100, 5
 SET = b"board"
 Times = dict[str, list[float]]
@@ -47,7 +49,8 @@ class Scores:
     @classmethod
     def of(cls, size: Size) -> "Scores":
         random = Random(11)
-        members = [UUID(int=random.getrandbits(128), version=4) for _ in range(size.board)]
+        # In the order of their ids, so that a table of a million is filled from one end.
+        members = sorted(UUID(int=random.getrandbits(128), version=4) for _ in range(size.board))
         scores = [1 + int(exp(random.gauss(5, 1.4))) for _ in members]
         return cls(members, scores, random.sample(members, min(size.samples, len(members))))
 
@@ -58,27 +61,27 @@ class Scores:
 
 
 async def load(made: Made, scores: Scores) -> float:
-    """Make a board of one period and count the scores as the ledger does, in steps, with the members' names beside;
-    seconds it took."""
+    """Make a board of one period, put the scores on it with the functions that the ledger's postings use (the histogram
+    in one go), and the members' names beside; seconds it took."""
     runtime = compose(made.settings)
     db = runtime.services["rewards"].db
     started = perf_counter()
     async with db.begin() as tx:
         board = Board(made.community, BOARD, uuid7(tx.now), "A million", "xp", COMPETITION, ("all",), tx.now)
         await boards.create(tx, board)
-    start = datetime(2026, 1, 1, tzinfo=UTC)
+    slot = slots_of(board, START.date())[0]
+    async with db.begin() as tx:
+        await store.add_periods(tx, [slot])
+        steps = histogram_changes([Moved(slot.id, None, score) for score in scores.scores])
+        await store.count_buckets(tx, bucket_changes(steps, await store.count_tallies(tx, steps)))
     for number, step in enumerate(scores.steps()):
-        at = start + timedelta(minutes=number)
+        at = START + timedelta(minutes=number)
         async with db.begin() as tx:
-            await boards.count(tx, [_contribution(made.community, m, n, at) for m, n in step])
-            await insert_many(tx, db.table("known_members"), [_known(made.community, m) for m, _ in step])
+            await store.put_scores(tx, {(slot.id, member): store.Score(score, at) for member, score in step})
+            await insert_many(tx, db.table("known_members"), [_known(made.community, member) for member, _ in step])
     for one in runtime.services.values():
         await one.db.close()
     return perf_counter() - started
-
-
-def _contribution(community: UUID, member: UUID, score: int, at: datetime) -> Contribution:
-    return Contribution(community, member, "xp", score, at, at.date())
 
 
 def _known(community: UUID, member: UUID) -> dict[str, object]:
@@ -185,7 +188,7 @@ def run(size: Size) -> None:
         for engine, settings in installations.items():
             made = uvloop.run(prepare(settings))
             seconds = uvloop.run(load(made, scores))
-            report.say(f"{engine}: {size.board:,} scores counted and named in {seconds:.0f} s.\n")
+            report.say(f"{engine}: {size.board:,} scores and names put in within {seconds:.0f} s.\n")
             _table(engine, uvloop.run(in_process(made, scores)), beside)
             columns = [f"{n} connections" if n > 1 else "1 connection" for n in size.connections]
             report.say(f"{engine}, over HTTP: requests/s (p50 / p99 ms)\n")
