@@ -145,7 +145,7 @@ CASES = {
     ),
     "an identity that is somebody's": (
         member(identity={"platform": "qq", "external_id": "1"}),
-        problem(409, "identity_in_use", "this identity is somebody's already"),
+        problem(409, "identity_in_use", "this identity is a member already"),
     ),
     "a step that is not legal": (
         send("/v1/members/{ada}/transitions", {"to": "observed", "reason": "x"}),
