@@ -97,7 +97,8 @@ def _compare(size: Size, bare: Counted, door: Counted, product: Counted) -> None
 def _half(size: Size, door: Counted, product: Counted, peak: float) -> None:
     """At the peak latency is the length of the queue; at half of it, it is the server's."""
     connections = size.connections[-1]
-    pause = max(1, round(connections / (peak / 2) * 1000))
+    # The rest of a connection's turn is the answer itself.
+    pause = max(1, round(connections / (peak / 2) * 1000 * 0.7))
     alone = door.load(1, connections, size.seconds, pause)
     with _awake(product):
         whole = product.load(1, connections, size.seconds, pause)
