@@ -36,7 +36,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
 @cli.command()
 def main(
     part: Annotated[str, typer.Argument(help="Which part; without it all of them.")] = "",
-    full: Annotated[bool, typer.Option(help="Longer runs, a million stored events; half an hour.")] = False,
+    full: Annotated[bool, typer.Option(help="Longer runs, a million stored events.")] = False,
     smoke: Annotated[bool, typer.Option(help="Only whether it works; the figures mean nothing.")] = False,
 ) -> None:
     """Measure and print tables of ratios."""
