@@ -5,7 +5,7 @@ planned once); SQLite takes multi-row VALUES. Rows are dicts by column name; col
 Writers sort by key, so two transactions that touch the same rows lock them in the same order.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -29,7 +29,9 @@ from sqlalchemy.engine import Dialect
 
 from kit.database.engine import Tx
 
-_SQLITE_VARIABLES = 30_000
+# SQLite keeps prepared statements, and one of many rows is large: 128 of 500 rows were 130 MB. Pieces of a few fixed
+# sizes are a handful of small statements, prepared once each.
+_SQLITE_ROWS = (64, 16, 4, 2, 1)
 
 Processor = Callable[[Any], Any] | None
 
@@ -97,11 +99,8 @@ async def _insert(
         if returning:
             out.extend(tuple(r) for r in result.all())
     else:
-        width = len(plan.names)
-        step = max(1, _SQLITE_VARIABLES // width)
-        one = f"({', '.join('?' * width)})"
-        for start in range(0, len(rows), step):
-            part = list(zip(*(c[start : start + step] for c in columns), strict=True))
+        one = f"({', '.join('?' * len(plan.names))})"
+        for part in _pieces(list(zip(*columns, strict=True))):
             # `WHERE true`-free VALUES with ON CONFLICT parses fine; only INSERT … SELECT is ambiguous there.
             sql = f"{plan.head}VALUES {', '.join([one] * len(part))}{plan.tail}"
             result = await tx.conn.exec_driver_sql(sql, tuple(v for row in part for v in row))
@@ -110,6 +109,14 @@ async def _insert(
     if not any(plan.results):
         return out
     return [tuple(v if p is None else p(v) for p, v in zip(plan.results, row, strict=True)) for row in out]
+
+
+def _pieces(rows: list[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    start = 0
+    for size in _SQLITE_ROWS:
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
 
 
 async def insert_many(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:
@@ -228,6 +235,8 @@ def _joined_with_arrays(
 def _joined_with_values(
     stmt: Any, by: Sequence[Column[Any]], keys: list[tuple[Any, ...]]
 ) -> tuple[Any, dict[str, Any]]:
+    # Lists come in a few lengths only, for the sake of the statements SQLite keeps: NULL equals nothing.
+    keys = keys + [(None,) * len(by)] * ((1 << (len(keys) - 1).bit_length()) - len(keys))
     if len(by) == 1:
         return stmt.where(by[0].in_(bindparam("among", expanding=True))), {"among": [k[0] for k in keys]}
     # Not `(a, b) IN (VALUES …)`: for that SQLite reads the whole table, whatever its indexes. Joined, it looks each up.

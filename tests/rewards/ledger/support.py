@@ -114,7 +114,10 @@ async def announced(db: Database, cls: type) -> list[Any]:
 
 
 class Statements:
-    """Counts the statements of a database while it is entered, transaction control aside."""
+    """Counts the statements of a database while it is entered, transaction control aside.
+
+    SQLite gets an insert of many rows in pieces of a few sizes; they count as the one statement they are elsewhere.
+    """
 
     def __init__(self, db: Database) -> None:
         self._engine = db.engine.sync_engine
@@ -122,7 +125,9 @@ class Statements:
 
     def _note(self, _conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if not statement.startswith(("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")):
-            self.texts.append(statement)
+            head, values, _ = statement.partition(" VALUES ")
+            if not (values and self.texts and self.texts[-1].startswith(f"{head} VALUES ")):
+                self.texts.append(statement)
 
     def __enter__(self) -> "Statements":
         event.listen(self._engine, "before_cursor_execute", self._note)
