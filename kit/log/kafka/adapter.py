@@ -71,6 +71,7 @@ class KafkaLog:
         self._admin: AIOKafkaAdminClient | None = None
         self._reader: AIOKafkaConsumer | None = None
         self._producer: AIOKafkaProducer | None = None
+        self._closing = False
 
     def name(self, topic_or_group: str) -> str:
         return self._prefix + topic_or_group
@@ -83,6 +84,7 @@ class KafkaLog:
     # Starting and stopping
 
     async def start(self) -> None:
+        self._closing = False
         deadline = asyncio.get_running_loop().time() + START_SECONDS
         while True:
             try:
@@ -132,6 +134,7 @@ class KafkaLog:
         self._replacing = None
 
     async def stop(self) -> None:
+        self._closing = True
         # A member left behind would go on owning partitions for as long as this process lives.
         await asyncio.gather(*(subscription.close() for subscription in list(self._subscriptions)))
         await asyncio.gather(*(lane.close(STOP_SECONDS) for lane in self._lanes.values()))
@@ -143,6 +146,7 @@ class KafkaLog:
             with suppress(KafkaError, OSError, TimeoutError):
                 await asyncio.wait_for(self._admin.close(), STOP_SECONDS)
         self._producer = self._reader = self._admin = None
+        self._lanes.clear()
 
     # Topics
 
@@ -218,7 +222,7 @@ class KafkaLog:
                 raise RecordTooLarge(f"a record of {length} bytes is over the limit of {MAX_RECORD_BYTES}")
         if not records:
             return []
-        if self._producer is None:
+        if self._producer is None or self._closing:
             raise LogUnavailable("the log is not open")
         call = Call([None] * len(records), len(records), asyncio.get_running_loop().create_future())
         count = self._counts[topic]

@@ -11,6 +11,8 @@ from aiokafka import AIOKafkaProducer
 from kit.log import LogUnavailable, Position, Record
 from kit.log.kafka.bounds import APPEND_SECONDS, bounded
 
+CLOSING = LogUnavailable("the log is closing")
+
 
 @dataclass(slots=True)
 class Call:
@@ -61,7 +63,7 @@ class Lane:
                 await self._send_next()
         finally:
             self._task = None
-            self._fail([], LogUnavailable("the log is closing"))
+            self._fail([], CLOSING)
 
     async def _send_next(self) -> None:
         sent: list[Item] = []
@@ -78,14 +80,16 @@ class Lane:
             sent.append(self._waiting.popleft())
         try:
             base = await bounded(self._send(producer, batch), APPEND_SECONDS, "Kafka did not take the records")
-        except LogUnavailable as error:
-            self._fail(sent, error)
-            # After an ambiguous failure this producer may refuse everything, or still hold the batch: a new one.
+        except asyncio.CancelledError:
+            self._fail(sent, CLOSING)
+            raise
+        except Exception as error:
+            # Whatever it was, whoever appended must hear of it. After an ambiguous failure this producer may refuse
+            # everything, or still hold the batch: a new one.
+            unavailable = error if isinstance(error, LogUnavailable) else LogUnavailable(f"Kafka failed: {error!r}")
+            self._fail(sent, unavailable)
             self._replace(producer)
             return
-        except asyncio.CancelledError:
-            self._fail(sent, LogUnavailable("the log is closing"))
-            raise
         for shift, (_, call, index) in enumerate(sent):
             call.positions[index] = Position(self._partition, base + shift)
             call.left -= 1
@@ -107,3 +111,5 @@ class Lane:
             await asyncio.wait([self._task], timeout=seconds)
         if self._task is not None:
             self._task.cancel()
+        # A task that is cancelled before its first step never comes to its own end.
+        self._fail([], CLOSING)
