@@ -54,8 +54,9 @@ async def mark_used(tx: Tx, *, uses: Mapping[UUID, datetime]) -> None:
 
 
 async def signing_keys(tx: Tx) -> Sequence[Any]:
-    """Newest first."""
-    return await tx.all(select(t.signing_keys).order_by(t.signing_keys.c.created_at.desc(), t.signing_keys.c.kid))
+    """The one that signs last first: two may have been made in the same instant."""
+    keys = t.signing_keys.c
+    return await tx.all(select(t.signing_keys).order_by(keys.signs_from.desc(), keys.created_at.desc(), keys.kid))
 
 
 async def add_signing_key(tx: Tx, *, row: dict[str, Any]) -> None:
