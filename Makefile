@@ -57,8 +57,8 @@ docs: setup-dev ## generate the event schemas under docs/event-schemas
 	@$(BIN)/python -m kit.schemas docs/event-schemas
 
 requirements: setup-dev ## compile the pinned requirements from pyproject.toml
-	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line -o requirements.txt pyproject.toml
-	@$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-index-url --no-emit-trusted-host --no-emit-find-links --no-header --annotation-style=line --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-options --no-header --annotation-style=line -o requirements.txt pyproject.toml
+	@$(BIN)/pip-compile --quiet --strip-extras --allow-unsafe --no-emit-options --no-header --annotation-style=line --extra dev -c requirements.txt -o requirements-dev.txt pyproject.toml
 
 clean: ## remove what was built or cached (never ./data)
 	@rm -rf $(VENV) .work .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -116,6 +116,7 @@ def test_nothing_of_a_machine_or_a_package_registry_is_in_the_tree() -> None:
         "pythonhosted" + ".org",
         "repo1.maven" + ".org",
         "registry.npmjs" + ".org",
+        "index-" + "url",
         "/ro" + "ot/",
         str(ROOT.parent) + "/",
     ]
