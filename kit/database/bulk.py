@@ -32,6 +32,7 @@ from kit.database.engine import Tx
 # SQLite keeps prepared statements, and one of many rows is large: 128 of 500 rows were 130 MB. Pieces of a few fixed
 # sizes are a handful of small statements, prepared once each.
 _SQLITE_ROWS = (64, 16, 4, 2, 1)
+_PADDED_MOST = 2048
 
 Processor = Callable[[Any], Any] | None
 
@@ -235,8 +236,10 @@ def _joined_with_arrays(
 def _joined_with_values(
     stmt: Any, by: Sequence[Column[Any]], keys: list[tuple[Any, ...]]
 ) -> tuple[Any, dict[str, Any]]:
-    # Lists come in a few lengths only, for the sake of the statements SQLite keeps: NULL equals nothing.
-    keys = keys + [(None,) * len(by)] * ((1 << (len(keys) - 1).bit_length()) - len(keys))
+    # Lists come in a few lengths only, for the sake of the statements SQLite keeps: NULL equals nothing. Very long ones
+    # are left as they are, so that filling up does not take them over the number of variables a statement may have.
+    if len(keys) <= _PADDED_MOST:
+        keys = keys + [(None,) * len(by)] * ((1 << (len(keys) - 1).bit_length()) - len(keys))
     if len(by) == 1:
         return stmt.where(by[0].in_(bindparam("among", expanding=True))), {"among": [k[0] for k in keys]}
     # Not `(a, b) IN (VALUES …)`: for that SQLite reads the whole table, whatever its indexes. Joined, it looks each up.
