@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import aiosqlite
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg  # type: ignore[import-untyped]  # it ships no types; only fetch and execute are used
 from sqlalchemy import event
 from sqlalchemy.engine import make_url
 

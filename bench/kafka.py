@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from uuid import UUID
 
-import asyncpg  # type: ignore[import-untyped]
+import asyncpg  # type: ignore[import-untyped]  # it ships no types; one count is read with it
 import httpx2
 import uvloop
 from sqlalchemy.engine import make_url

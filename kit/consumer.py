@@ -96,6 +96,7 @@ class Consumer:
             with CONSUMER_BATCH_SECONDS.labels(self._runtime.service.name, self._topic).time():
                 await self._apply(records)
         except Exception as error:
+            # A handler may raise anything; what does not pass by itself is one message's fault, and which is found out.
             if is_infrastructure(error):
                 raise
             self._log.warning("consumer.isolating", error=repr(error), records=len(records))
@@ -185,6 +186,7 @@ class Consumer:
             async with tx.savepoint():
                 await self._run_handlers(tx, envelopes)
         except Exception as error:
+            # Whatever a handler raises over one message alone is that message's dead letter, a bug of ours included.
             if is_infrastructure(error):
                 raise
             if len(envelopes) == 1:

@@ -1,4 +1,4 @@
-"""The log on Kafka (see `kit.log.Log`). The only file that imports a Kafka client.
+"""The log on Kafka (see `kit.log.Log`).
 
 Producing: idempotent, `acks=all`, linger 0. One batch per partition is in flight; what arrives meanwhile is the next
 batch, so that many callers of one record each are grouped without any of them waiting for a timer.

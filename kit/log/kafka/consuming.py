@@ -13,7 +13,7 @@ from kit.log.kafka.bounds import CALL_SECONDS, FINISH_SECONDS, SILENT_SECONDS, b
 logger = structlog.get_logger(__name__)
 
 
-class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]
+class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # the client ships no types
     """See `kit.log.Subscription`. `make` builds an unstarted consumer of the group."""
 
     def __init__(self, make: Callable[[], AIOKafkaConsumer], topics: tuple[str, ...], prefix: str) -> None:
