@@ -306,6 +306,15 @@ def check_scopes(principal: Principal, scopes: tuple[str, ...], *, member: bool 
         raise Forbidden(f"this credential lacks the scope {missing[0]}", code="scope_missing", scope=missing[0])
 
 
+async def may_still(one: ServiceRuntime, request: Request, scope: str, *, member: bool = False) -> bool:
+    """Whether the credential a stream began with is good yet: a revoked one must not go on listening."""
+    try:
+        check_scopes(await caller(one, request), (scope,), member=member)
+    except (Unauthorized, Forbidden, NotFound):
+        return False
+    return True
+
+
 def requires(service: str, *scopes: str, member: bool = False) -> Callable[[Request], Awaitable[Principal]]:
     """A route's dependency: the caller, who has these scopes; `member=True` lets a member token in as well."""
 

@@ -5,11 +5,13 @@
 
 from kit.http.dependencies import database_of, runtime_of
 from kit.http.etags import check_if_match, etag
+from kit.http.instants import Instant
 from kit.http.paging import Page, PageOf, Paging, decode_cursor, encode_cursor
 from kit.http.problems import Problem, problem_response, problems
 from kit.http.sse import sse
 
 __all__ = [
+    "Instant",
     "Page",
     "PageOf",
     "Paging",

@@ -1,35 +1,19 @@
 """The live tail: what is stored is shown at once, resumed without a gap, and never to another community."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
-
-import msgspec
 
 from kit.contracts import activity_event_id, identity_member_id
 from kit.contracts.rewards import ActivityScored, Decision
 from services.events.store import activities as store
 from tests.events.support import Events, Place, event
+from tests.support.streams import Frame, Stream, lines_of
 
 
-@dataclass(slots=True)
-class Frame:
-    id: str
-    event: str
-    data: dict[str, object]
-
-
-@dataclass(slots=True)
-class Tail:
-    lines: AsyncIterator[str]
-
-    async def next(self) -> Frame:
-        """The next event, comments skipped."""
-        return await asyncio.wait_for(self._frame(), 30)
-
+class Tail(Stream):
     async def some(self, count: int) -> list[Frame]:
         return [await self.next() for _ in range(count)]
 
@@ -40,25 +24,10 @@ class Tail:
             return True
         return False
 
-    async def _frame(self) -> Frame:
-        fields: dict[str, str] = {}
-        while True:
-            line = await anext(self.lines)
-            name, _, value = line.partition(": ")
-            if line == "" and "data" in fields:
-                return Frame(fields["id"], fields["event"], msgspec.json.decode(fields["data"]))
-            if name in ("id", "event", "data"):
-                fields[name] = value
-
 
 @asynccontextmanager
 async def tail(place: Place, after: str = "") -> AsyncIterator[Tail]:
-    headers = {"Last-Event-ID": after} if after else {}
-    async with place.client.stream("GET", "/v1/events/stream", headers=headers) as reply:
-        assert reply.status_code == 200
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        lines = reply.aiter_lines()
-        assert await anext(lines) == "retry: 2000"
+    async with lines_of(place.client, "/v1/events/stream", after) as lines:
         yield Tail(lines)
 
 

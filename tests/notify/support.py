@@ -11,7 +11,6 @@ from uuid import UUID, uuid4
 
 import httpx2
 import jwt
-import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import select
 
@@ -29,6 +28,7 @@ from services import server
 from services.compose import SERVICES
 from services.notify.service import SERVICE
 from tests.support.clock import ManualClock
+from tests.support.streams import Frame, Stream, lines_of
 
 
 @dataclass(slots=True)
@@ -201,22 +201,8 @@ def asked(member: UUID, **fields: Any) -> dict[str, Any]:
     return {"member_id": str(member), "template": "points.adjusted", "variables": variables, **fields}
 
 
-@dataclass(slots=True)
-class Frame:
-    id: str
-    event: str
-    data: dict[str, Any]
-
-
-@dataclass(slots=True)
-class Stream:
+class InboxStream(Stream):
     """What comes over an inbox stream."""
-
-    lines: AsyncIterator[str]
-
-    async def next(self) -> Frame:
-        """The next event, comments skipped; StopAsyncIteration when the stream ended."""
-        return await asyncio.wait_for(self._frame(), 30)
 
     async def messages(self, count: int) -> list[Frame]:
         """The next messages; counts of unread ones are passed over."""
@@ -226,26 +212,11 @@ class Stream:
                 out.append(frame)
         return out
 
-    async def _frame(self) -> Frame:
-        fields: dict[str, str] = {}
-        while True:
-            line = await anext(self.lines)
-            name, _, value = line.partition(": ")
-            if line == "" and "data" in fields:
-                return Frame(fields["id"], fields["event"], msgspec.json.decode(fields["data"]))
-            if name in ("id", "event", "data"):
-                fields[name] = value
-
 
 @asynccontextmanager
-async def stream(client: httpx2.AsyncClient, after: str = "", **params: str) -> AsyncIterator[Stream]:
-    headers = {"Last-Event-ID": after} if after else {}
-    async with client.stream("GET", "/v1/inbox/stream", headers=headers, params=params) as reply:
-        assert reply.status_code == 200
-        assert reply.headers["content-type"].startswith("text/event-stream")
-        lines = reply.aiter_lines()
-        assert await anext(lines) == "retry: 2000"
-        yield Stream(lines)
+async def stream(client: httpx2.AsyncClient, after: str = "", **params: str) -> AsyncIterator[InboxStream]:
+    async with lines_of(client, "/v1/inbox/stream", after, **params) as lines:
+        yield InboxStream(lines)
 
 
 @asynccontextmanager

@@ -1,10 +1,9 @@
 """What the routes of this service share."""
 
-from datetime import UTC, datetime
 from typing import Annotated
 
 from fastapi import Depends
-from pydantic import AfterValidator, AwareDatetime
+from pydantic import AfterValidator
 
 from kit.auth import Principal, requires
 from kit.database import Database
@@ -25,12 +24,4 @@ def _readable(text: str) -> str:
     return text
 
 
-def _in_range(at: datetime) -> datetime:
-    # Instants near the ends of the calendar cannot be moved to another zone.
-    if not 1970 <= at.year <= 9000:
-        raise ValueError("a time between 1970 and 9000")
-    return at.astimezone(UTC)
-
-
 Text = Annotated[str, AfterValidator(_readable)]
-Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]

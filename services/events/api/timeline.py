@@ -11,15 +11,14 @@ from pydantic import BaseModel, Field
 from starlette.responses import StreamingResponse
 
 from kit import copies
-from kit.auth import caller as caller_of
-from kit.auth import check_scopes
+from kit.auth import may_still
 from kit.contracts import activity_event_id
 from kit.database import Tx
-from kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
-from kit.http import Page, PageOf, encode_cursor, problems, sse
+from kit.errors import BadRequest, NotFound
+from kit.http import Instant, Page, PageOf, encode_cursor, problems, sse
 from kit.http.sse import Item
 from kit.service import ServiceRuntime
-from services.events.api.common import Db, Instant, One, Reader, Text
+from services.events.api.common import Db, One, Reader, Text
 from services.events.handlers.storing import STREAM
 from services.events.handlers.tracing import MESSAGE, SCORED
 from services.events.store import activities as store
@@ -200,7 +199,7 @@ def _text(cursor: Mapping[str, Mapping[int, int]]) -> str:
 async def _tail(
     one: ServiceRuntime, request: Request, community_id: UUID, cursor: dict[str, dict[int, int]]
 ) -> AsyncGenerator[Item, None]:
-    while await _may_still(one, request):
+    while await may_still(one, request, "events:read"):
         async with one.db.read() as tx:
             ends = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
             for name in (STREAM, SCORED):
@@ -227,15 +226,6 @@ async def _tail(
                 for partition, following in ends[name].items():
                     cursor[name][partition] = max(cursor[name][partition], following)
             await one.wake.wait(LOOK_SECONDS)
-
-
-async def _may_still(one: ServiceRuntime, request: Request) -> bool:
-    """Whether the credential a stream began with is good yet: a revoked key must not go on listening."""
-    try:
-        check_scopes(await caller_of(one, request), ("events:read",))
-    except (Unauthorized, Forbidden, NotFound):
-        return False
-    return True
 
 
 @router.get("/v1/events/{id}", summary="One activity", responses=problems(404, 422))

@@ -1,12 +1,12 @@
 """What the routes of this service share."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from fastapi import Depends
-from pydantic import AfterValidator, AwareDatetime, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, Field
 
 from kit.auth import Principal, requires
 from kit.database import Database
@@ -32,15 +32,6 @@ State = Literal[
     "held", "queued", "sending", "sent", "delivered", "undelivered", "bounced", "not_sent", "unknown", "expired",
     "cancelled",
 ]  # fmt: skip
-
-
-def _in_range(at: datetime) -> datetime:
-    if not 1970 <= at.year <= 9000:
-        raise ValueError("a time between 1970 and 9000")
-    return at.astimezone(UTC)
-
-
-Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
 
 
 def _storable(value: Any) -> Any:

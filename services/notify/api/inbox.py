@@ -8,9 +8,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import StreamingResponse
 
-from kit.auth import caller as caller_of
-from kit.auth import check_scopes
-from kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from kit.auth import may_still
+from kit.errors import BadRequest
 from kit.http import Page, PageOf, problems, sse
 from kit.http.sse import Item
 from kit.service import ServiceRuntime
@@ -121,7 +120,7 @@ async def _arrivals(
     one: ServiceRuntime, request: Request, community_id: UUID, member_id: UUID, after: int
 ) -> AsyncGenerator[Item, None]:
     changes = -1
-    while await _may_still(one, request):
+    while await may_still(one, request, "notify:read", member=True):
         async with one.db.read() as tx:
             found = await inboxes.one(tx, community_id=community_id, member_id=member_id)
             rows = (
@@ -137,15 +136,6 @@ async def _arrivals(
             yield str(after), "unread", {"unread": found.unread}
         if len(rows) < STREAM_STEP:
             await one.wake.wait(LOOK_SECONDS)
-
-
-async def _may_still(one: ServiceRuntime, request: Request) -> bool:
-    """Whether the credential a stream began with is good yet: a revoked token must not go on listening."""
-    try:
-        check_scopes(await caller_of(one, request), ("notify:read",), member=True)
-    except (Unauthorized, Forbidden, NotFound):
-        return False
-    return True
 
 
 @router.post("/v1/inbox/{id}/{mark}", summary="Seen, read, clicked, acknowledged", responses=problems(404, 422))

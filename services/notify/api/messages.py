@@ -13,12 +13,11 @@ from kit import copies
 from kit.auth import Principal
 from kit.database import Tx
 from kit.errors import FieldError, NotFound, Unprocessable
-from kit.http import Page, PageOf, problems
+from kit.http import Instant, Page, PageOf, problems
 from kit.idempotency import Reply, once
 from services.notify.api.common import (
     SOME_ID,
     Db,
-    Instant,
     Json,
     Locale,
     MessageOut,

@@ -6,8 +6,8 @@ from uuid import UUID
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from kit.http import Page, PageOf, problems
-from services.rewards.api.common import Db, Instant, ReaderOrMember, check_own
+from kit.http import Instant, Page, PageOf, problems
+from services.rewards.api.common import Db, ReaderOrMember, check_own
 from services.rewards.api.entry_models import EntryOut, entry_page
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store

@@ -1,16 +1,17 @@
 """What the routes of this service share."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import Depends, Path
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, Field
 
 from kit.auth import Principal, requires
 from kit.database import Database
 from kit.errors import BadRequest, Forbidden
 from kit.http import database_of
+from kit.http.instants import in_range
 
 SERVICE = "rewards"
 SOME_ID = "01939e2c-7000-7000-8000-000000000000"
@@ -27,15 +28,7 @@ def _readable(text: str) -> str:
     return text
 
 
-def _in_range(at: datetime) -> datetime:
-    # Instants near the ends of the calendar cannot be moved to another zone.
-    if not 1970 <= at.year <= 9000:
-        raise ValueError("a time between 1970 and 9000")
-    return at.astimezone(UTC)
-
-
 Text = Annotated[str, AfterValidator(_readable)]
-Instant = Annotated[AwareDatetime, AfterValidator(_in_range)]
 UnitId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,29}$", description="As in GET /v1/units.")]
 BoardId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 UnitPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9]{0,29}$")]
@@ -67,7 +60,7 @@ def _parsed(value: Any, kind: type) -> Any:
             raise ValueError("no whole number of 64 bits")
         return value
     if kind is datetime:
-        return _in_range(datetime.fromisoformat(value))
+        return in_range(datetime.fromisoformat(value))
     if kind is str:
         return _readable(value)
     return kind(value)

@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel
 
 from kit import copies
-from kit.http import Page, PageOf, encode_cursor, problems
-from services.rewards.api.common import Db, Instant, Reader, ReaderOrMember, check_own, position
+from kit.http import Instant, Page, PageOf, encode_cursor, problems
+from services.rewards.api.common import Db, Reader, ReaderOrMember, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store

@@ -12,9 +12,9 @@ from kit.contracts import identity_member_id
 from kit.copies import resolve_members
 from kit.database import Tx
 from kit.errors import FieldError, NotFound, Unprocessable
-from kit.http import Page, PageOf, encode_cursor, problems
+from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, Instant, Reader, Text, UnitId, Writer, position
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, position
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
 from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
 from services.rewards.domain.ledger import system_account_id
