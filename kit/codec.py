@@ -41,7 +41,10 @@ class _Wire(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An activity as it stands on the log. CloudEvents attribute names are lower case without separators."""
+    """An activity as it stands on the log. CloudEvents attribute names are lower case without separators.
+
+    `effectivetime` stands there only when it is not `time`.
+    """
 
     specversion: str
     id: str
@@ -50,8 +53,8 @@ class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
     time: datetime
     communityid: UUID
     receivedtime: datetime
-    effectivetime: datetime
     data: dict[str, Any]
+    effectivetime: datetime | None = None
     subject: str | None = None
     importname: str | None = None
     replayid: str | None = None
@@ -145,7 +148,7 @@ def _activity(stored: Stored) -> Envelope[Activity]:
         subject=wire.subject,
         occurred_at=wire.time.astimezone(UTC),
         received_at=wire.receivedtime.astimezone(UTC),
-        effective_at=wire.effectivetime.astimezone(UTC),
+        effective_at=(wire.effectivetime or wire.time).astimezone(UTC),
         actor=actor,
         actor_id=identity_member_id(wire.communityid, actor) if actor else None,
         author=author,

@@ -4,16 +4,19 @@ from importlib.resources import files
 from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
+from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from fastapi.openapi.utils import get_openapi
 from prometheus_client import CONTENT_TYPE_LATEST, REGISTRY, generate_latest
 from pydantic import BaseModel
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.responses import HTMLResponse, JSONResponse, Response
+from starlette.types import ASGIApp
 
 from kit.http import dead_letters
 from kit.http.middleware import Edge
 from kit.http.paging import DEFAULT_LIMIT, MAX_LIMIT
-from kit.http.problems import RENDERERS, Problem, render_bug
-from kit.http.routing import BySegments, every_route
+from kit.http.problems import RENDERERS, Problem
+from kit.http.routing import BySegments, Direct, every_route
 from kit.idempotency import MAX_KEY
 from kit.runtime import Runtime, describe
 
@@ -94,16 +97,28 @@ async def docs() -> HTMLResponse:
     return HTMLResponse(page, headers={"Content-Security-Policy": policy})
 
 
+class Application(FastAPI):
+    """FastAPI behind our edge, which does what its own outer layers would do (unexpected errors, body limit)."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        inner = ExceptionMiddleware(AsyncExitStackMiddleware(self.router), handlers=self.exception_handlers)
+        direct = {
+            (method, route.path): route.endpoint
+            for route in every_route(self.routes)
+            if isinstance(route, Direct)
+            for method in route.methods or ()
+        }
+        return Edge(inner, max_body=self.state.runtime.settings.max_body_bytes, direct=direct)
+
+
 def build_app(runtime: Runtime) -> FastAPI:
     """The FastAPI application over a runtime. Its lifespan is the caller's: start the runtime first, stop it after."""
-    app = FastAPI(title="Guildhall", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = Application(title="Guildhall", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
     app.state.runtime = runtime
     routers = [router, dead_letters.router, *(r for one in runtime.services.values() for r in one.service.routers)]
     app.router.routes.insert(0, BySegments(route for part in routers for route in part.routes))
     for cls, renderer in RENDERERS.items():
         app.add_exception_handler(cls, renderer)
-    app.add_exception_handler(Exception, render_bug)
-    app.add_middleware(Edge, max_body=runtime.settings.max_body_bytes)
     app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
     return app
 

@@ -6,32 +6,42 @@ One layer instead of five: each costs a wrapped `send` per request, and FastAPI'
 import re
 import time
 import zlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kit.clock import random_id
 from kit.errors import BadRequest, GuildhallError, TooLarge, UnsupportedMediaType
-from kit.http.problems import render_bug, render_expected
+from kit.http.problems import renderer_of
 from kit.metrics import HTTP_REQUEST_SECONDS, HTTP_REQUESTS
 
 logger = structlog.get_logger("kit.http.access")
 
 _SANE_ID = re.compile(rb"^[A-Za-z0-9._:-]{1,100}$")
 
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 CLIENT_WENT = 499
 """The status a request is counted under when its caller hung up before the body was whole (nginx's number)."""
 
 
 class Edge:
-    """The outermost layer. `max_body` counts bytes after decompression; refusals are problem documents."""
+    """The outermost layer. `max_body` counts bytes after decompression; refusals are problem documents.
 
-    def __init__(self, app: ASGIApp, *, max_body: int) -> None:
+    `direct` are endpoints by method and path that are called at once, with nothing of the framework in between.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, max_body: int, direct: Mapping[tuple[str, str], Endpoint] = MappingProxyType({})
+    ) -> None:
         self._app = app
         self._max_body = max_body
+        self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -39,7 +49,7 @@ class Edge:
             return
         headers: dict[bytes, bytes] = dict(scope["headers"])
         given = headers.get(b"x-request-id", b"")
-        request_id = given.decode() if _SANE_ID.match(given) else uuid4().hex
+        request_id = given.decode() if _SANE_ID.match(given) else random_id()
         scope["guildhall.request_id"] = request_id
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -56,20 +66,24 @@ class Edge:
             await send(message)
 
         try:
-            await self._app(scope, self._limited(headers, receive), send_marked)
+            endpoint = self._direct.get((scope["method"], scope["path"]))
+            limited = self._limited(headers, receive)
+            if endpoint is not None:
+                scope["guildhall.route"] = scope["path"]
+                reply = await endpoint(Request(scope, limited))
+                await reply(scope, receive, send_marked)
+            else:
+                await self._app(scope, limited, send_marked)
         except ClientDisconnect:
             # Nobody is left to answer, and it is no fault of ours: counted apart, told to nobody.
             status = CLIENT_WENT
-        except GuildhallError as error:
-            response = await render_expected(Request(scope), error)
-            if began:
-                raise
-            await response(scope, receive, send_marked)
         except Exception as error:
             # The outermost edge: whatever escaped is a bug, and the caller still gets a problem document.
-            response = await render_bug(Request(scope), error)
+            response = await renderer_of(error)(Request(scope), error)
             if not began:
                 await response(scope, receive, send_marked)
+            elif isinstance(error, GuildhallError):
+                raise
         finally:
             self._record(scope, status, time.perf_counter() - started)
 

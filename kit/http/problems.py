@@ -1,6 +1,6 @@
 """Errors as RFC 9457 problem documents: the one renderer, and how routes describe them in OpenAPI (K11)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -204,9 +204,14 @@ async def render_bug(request: Request, error: Exception) -> Response:
     return problem_response(request_id_of(request), 500, "internal", detail)
 
 
-RENDERERS = {
+RENDERERS: Mapping[type, Callable[[Request, Exception], Awaitable[Response]]] = {
     GuildhallError: render_expected,
     LogUnavailable: render_log_trouble,
     RequestValidationError: render_validation,
     HTTPException: render_http,
 }
+
+
+def renderer_of(error: Exception) -> Callable[[Request, Exception], Awaitable[Response]]:
+    """What renders this kind of error; whatever nobody expected is a bug."""
+    return next((RENDERERS[cls] for cls in type(error).__mro__ if cls in RENDERERS), render_bug)

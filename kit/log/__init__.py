@@ -43,8 +43,7 @@ class Topic:
     retention: timedelta | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """Bytes to append. `value=None` is a tombstone on a compacted topic."""
 
     key: bytes
@@ -67,6 +66,13 @@ class LogUnavailable(Exception):
 
 class RecordTooLarge(ValueError):
     """One record is over the limit of the log; nothing of the call was appended."""
+
+
+def check_sizes(records: Sequence[Record]) -> None:
+    """RecordTooLarge when one of the records is over the limit, so that nothing of an append is written."""
+    longest = max([len(key) + len(value or b"") for key, value in records], default=0)
+    if longest > MAX_RECORD_BYTES:
+        raise RecordTooLarge(f"a record of {longest} bytes is over the limit of {MAX_RECORD_BYTES}")
 
 
 class Revoked(Exception):
@@ -114,7 +120,7 @@ class Log(Protocol):
         """Create what is missing; raise `TopicMismatch` where an existing topic contradicts its description."""
         ...
 
-    async def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
+    async def append(self, topic: str, records: Sequence[Record]) -> Sequence[Position]:
         """Make all records durable; positions in input order. Raises `LogUnavailable`, `RecordTooLarge`."""
         ...
 

@@ -2,7 +2,7 @@
 
 import sqlite3
 
-from kit.log.batches import pack, unpack
+from kit.log.batches import pack_kept, unpack
 
 STEP_ROWS = 50
 
@@ -33,7 +33,7 @@ def compact_step(
         if newest or len(kept) == len(entries):
             continue
         if kept:
-            writer.execute("UPDATE batches SET body = ? WHERE id = ?", (pack(kept), id))
+            writer.execute("UPDATE batches SET body = ? WHERE id = ?", (pack_kept(kept), id))
         else:
             writer.execute("DELETE FROM batches WHERE id = ?", (id,))
     return rows[-1][1] if len(rows) == STEP_ROWS else None

@@ -67,6 +67,47 @@ def test_whatever_bytes_come_they_are_refused_with_a_code_and_not_an_accident(ra
     assert result.wrong.code in ("json_invalid", "schema_violation", "attribute_missing")
 
 
+@settings(max_examples=300, deadline=None)
+@given(
+    st.lists(st.dictionaries(names, likely | anything | data, max_size=6), min_size=1, max_size=4), st.booleans(),
+    st.sampled_from([None, "history"]), st.sampled_from([200, 64 * 1024]),
+)  # fmt: skip
+def test_a_request_checked_at_once_gets_what_each_of_its_items_gets_alone(
+    batch: list[dict[str, Any]], ascii_only: bool, import_name: str | None, most: int
+) -> None:
+    arrival = Arrival(COMMUNITY, ARRIVAL.received_at, import_name, "req", most)
+    usual = {"specversion": "1.0", "id": "a", "source": "/s", "type": "poke", "time": "2026-11-23T08:00:00Z"}
+    sent = [{**usual, "data": {"actor": "qq:1"}, **fields} for fields in batch]
+    raws = [json.dumps(event, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass") for event in sent]
+    alone = [wire.check(raw, arrival) for raw in raws]
+    # Twice: names that were accepted the first time are not looked at again the second time.
+    for _ in range(2):
+        checked = wire.check_all(raws, b"[%s]" % b",".join(raws), arrival)
+        assert checked.ids == [result.id for result in alone]
+        assert checked.records == [result.record for result in alone if isinstance(result, Accepted)]
+        assert checked.wrong == {n: r.wrong for n, r in enumerate(alone) if isinstance(r, Rejected)}
+
+
+TWO_NAMES = [
+    b',"data":{"actor":"qq:1","text":"secret"},"data":{"actor":"qq:1"}}',
+    b',"d\\u0061ta":{"actor":"qq:1","text":"secret"},"data":{"actor":"qq:1"}}',
+    b',"data":{"actor":"qq:1","\\u0074ext":"secret"}}',
+]
+
+
+@pytest.mark.parametrize("tail", TWO_NAMES)
+@pytest.mark.parametrize("beside", [b"", b',"subject":"no data here"}'])
+def test_text_under_a_name_that_stands_twice_or_is_written_otherwise_does_not_travel(
+    tail: bytes, beside: bytes
+) -> None:
+    head = HEAD + b',"time":"2026-11-23T08:00:00Z"'
+    raws = [head + tail, *([head + beside] if beside else [])]
+    wire.check_all([head + b',"data":{"actor":"qq:1"}}'], head + b',"data":{"actor":"qq:1"}}', ARRIVAL)
+    checked = wire.check_all(raws, b",".join(raws), ARRIVAL)
+    assert not checked.wrong
+    assert all(b"secret" not in (record.value or b"") for record in checked.records)
+
+
 def accepted(raw: bytes) -> bytes:
     result = wire.check(raw, ARRIVAL)
     assert isinstance(result, Accepted), result

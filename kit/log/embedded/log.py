@@ -10,11 +10,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from kit.clock import Clock, system_clock
-from kit.log import MAX_RECORD_BYTES, LogUnavailable, Partition, Position, Record, RecordTooLarge, Topic, TopicMismatch
+from kit.log import LogUnavailable, Partition, Position, Record, Topic, TopicMismatch, check_sizes
 from kit.log.batches import Entry, unpack
 from kit.log.compaction import compact_step
 from kit.log.embedded.subscription import EmbeddedSubscription
@@ -158,18 +159,24 @@ class EmbeddedLog:
 
     # Writing
 
-    async def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
+    async def append(self, topic: str, records: Sequence[Record]) -> Sequence[Position]:
         id, _, partitions = self._topics[topic]
-        by_partition: dict[int, list[tuple[int, Record]]] = {}
-        for index, record in enumerate(records):
-            length = len(record.key) + len(record.value or b"")
-            if length > MAX_RECORD_BYTES:
-                raise RecordTooLarge(f"a record of {length} bytes is over the limit of {MAX_RECORD_BYTES}")
-            partition = partition_of(record.key, partitions) if partitions > 1 else 0
-            by_partition.setdefault(partition, []).append((index, record))
+        check_sizes(records)
         if not records:
             return []
-        return await self._open_writer().append(id, by_partition)
+        if partitions == 1:
+            [base] = await self._open_writer().append([((id, 0), records)])
+            return _Following(base, len(records))
+        return await self._append_spread(id, records, partitions)
+
+    async def _append_spread(self, topic: int, records: Sequence[Record], partitions: int) -> list[Position]:
+        chosen = [partition_of(record.key, partitions) for record in records]
+        parts: dict[int, list[Record]] = {}
+        for number, record in zip(chosen, records, strict=True):
+            parts.setdefault(number, []).append(record)
+        bases = await self._open_writer().append([((topic, number), part) for number, part in parts.items()])
+        following = dict(zip(parts, map(count, bases), strict=True))
+        return [Position(number, next(following[number])) for number in chosen]
 
     def _open_writer(self) -> Writer:
         if self._writer is None:
@@ -282,6 +289,25 @@ class EmbeddedLog:
             below = await self._do(partial(_compact_from, topic, partition, seen, below))
             if below is None:
                 return
+
+
+class _Following(Sequence[Position]):
+    """Positions one after the other in partition 0; made when somebody looks, and the door does not."""
+
+    def __init__(self, base: int, length: int) -> None:
+        self._offsets = range(base, base + length)
+
+    def __len__(self) -> int:
+        return len(self._offsets)
+
+    @overload
+    def __getitem__(self, index: int) -> Position: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Position]: ...
+    def __getitem__(self, index: int | slice) -> Position | list[Position]:
+        if isinstance(index, slice):
+            return [Position(0, offset) for offset in self._offsets[index]]
+        return Position(0, self._offsets[index])
 
 
 def _insert_row(statement: str, row: tuple[Any, ...], writer: sqlite3.Connection) -> int:

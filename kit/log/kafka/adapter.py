@@ -23,7 +23,16 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
 
-from kit.log import MAX_RECORD_BYTES, LogUnavailable, Partition, Position, Record, RecordTooLarge, Topic, TopicMismatch
+from kit.log import (
+    MAX_RECORD_BYTES,
+    LogUnavailable,
+    Partition,
+    Position,
+    Record,
+    Topic,
+    TopicMismatch,
+    check_sizes,
+)
 from kit.log.kafka.bounds import (
     APPEND_SECONDS,
     CALL_SECONDS,
@@ -215,11 +224,8 @@ class KafkaLog:
 
     # Writing
 
-    async def append(self, topic: str, records: Sequence[Record]) -> list[Position]:
-        for record in records:
-            length = len(record.key) + len(record.value or b"")
-            if length > MAX_RECORD_BYTES:
-                raise RecordTooLarge(f"a record of {length} bytes is over the limit of {MAX_RECORD_BYTES}")
+    async def append(self, topic: str, records: Sequence[Record]) -> Sequence[Position]:
+        check_sizes(records)
         if not records:
             return []
         if self._producer is None or self._closing:

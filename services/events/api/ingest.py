@@ -15,14 +15,15 @@ from kit.contracts import ACTIVITY_TOPIC, contract_of
 from kit.contracts.events import ImportItemsRejected, RejectedItem
 from kit.errors import BadRequest, FieldError, TooLarge, Unprocessable
 from kit.http import problems
+from kit.http.routing import Direct
 from kit.log import Record
 from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED
 from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
-from services.events.wire import Accepted, Arrival, Rejected
+from services.events.wire import Arrival, Checked
 
-router = APIRouter(tags=["events"])
+router = APIRouter(tags=["events"], route_class=Direct)
 
 EXAMPLE = {
     "specversion": "1.0",
@@ -138,12 +139,16 @@ async def ingest(request: Request) -> Response:
     principal = await caller(one, request)
     arrival = _arrival(request, one, principal)
     atomic = _atomic(request)
-    items = _items(request, await request.body())
+    body = await request.body()
+    items, alone = _items(request, body)
     most = one.settings.max_events_per_request
     if len(items) > most:
         raise TooLarge(f"at most {most} events in one request", code="too_many_events", limit=most)
-    results = [wire.check(item, arrival) for item in items]
-    return await _append(one, arrival, results, atomic=atomic)
+    checked = wire.check_all(items, body, arrival)
+    if alone and checked.wrong:
+        # One event alone: what cannot be parsed at all is the request's fault, not an item's.
+        wire.must_parse(body)
+    return await _append(one, arrival, checked, atomic=atomic)
 
 
 def _atomic(request: Request) -> bool:
@@ -167,62 +172,85 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
     return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes)
 
 
-def _items(request: Request, body: bytes) -> list[Any]:
+def _items(request: Request, body: bytes) -> tuple[list[Any], bool]:
+    """The items, and whether the body is one structured event alone."""
     content_type = request.headers.get("content-type", "")
     if not content_type and "ce-specversion" in request.headers:
         # SDKs leave it out in binary mode when the event says no datacontenttype; the specification means JSON then.
         content_type = wire.JSON
     media_type = wire.media_type_of(content_type)
     if media_type == wire.JSON:
-        return [wire.binary_item(dict(request.headers), body)]
+        return [wire.binary_item(dict(request.headers), body)], False
     if media_type == wire.STRUCTURED and not body.strip():
         raise BadRequest("the body is empty; send an event", code="json_invalid")
-    items = wire.split(media_type, body)
-    if media_type == wire.STRUCTURED:
-        # One event alone: what cannot be parsed at all is the request's fault, not an item's.
-        wire.must_parse(body)
-    return items
+    return wire.split(media_type, body), media_type == wire.STRUCTURED
 
 
-async def _append(
-    one: ServiceRuntime, arrival: Arrival, results: list[Accepted | Rejected], *, atomic: bool
-) -> Response:
-    accepted = [r.record for r in results if isinstance(r, Accepted)]
-    rejected = [r for r in results if isinstance(r, Rejected)]
-    refused = atomic and bool(rejected)
-    if refused:
-        accepted = []
-    records = [*accepted, *_rejections(arrival, rejected)] if rejected and arrival.import_name else accepted
+async def _append(one: ServiceRuntime, arrival: Arrival, checked: Checked, *, atomic: bool) -> Response:
+    refused = atomic and bool(checked.wrong)
+    accepted = [] if refused else checked.records
+    records = accepted
+    if checked.wrong and arrival.import_name:
+        records = [*accepted, *_rejections(arrival, checked)]
     if records:
         await one.log.append(ACTIVITY_TOPIC, records)
     EVENTS_INGESTED.inc(len(accepted))
-    for item in rejected:
-        EVENTS_REJECTED.labels(item.wrong.code).inc()
-    reply = _Reply(uuid7(arrival.received_at), len(accepted), len(results) - len(accepted), _answers(results, refused))
-    return Response(_encode(reply), 422 if refused else 200, media_type="application/json")
+    for wrong in checked.wrong.values():
+        EVENTS_REJECTED.labels(wrong.code).inc()
+    body = _plain_reply(arrival, checked) if not checked.wrong else _reply(arrival, checked, refused)
+    return Response(body, 422 if refused else 200, media_type="application/json")
 
 
-def _answers(results: list[Accepted | Rejected], refused: bool) -> list[_Result]:
+def _plain_reply(arrival: Arrival, checked: Checked) -> bytes:
+    """The answer when every item was accepted, which is nearly always: the same bytes as `_reply` makes, in fewer
+    steps."""
+    count = len(checked.ids)
+    while len(_BEFORE) < count:
+        _BEFORE.append(b'","status":"accepted"},{"index":%d,"id":"' % len(_BEFORE))
+    # Quotes inside an id are escaped, so that `","` stands between two of them only.
+    ids = _encode(checked.ids)[2:-2].split(b'","')
+    parts = [part for pair in zip(_BEFORE, ids, strict=False) for part in pair]
+    head = b'{"batch_id":"%s","accepted":%d,"rejected":0,"results":[' % (
+        str(uuid7(arrival.received_at)).encode(),
+        count,
+    )
+    if not count:
+        return head + b"]}"
+    parts[0] = head + b'{"index":0,"id":"'
+    parts.append(b'","status":"accepted"}]}')
+    return b"".join(parts)
+
+
+_BEFORE: list[bytes] = []
+"""What stands between the ids of an answer, by index; grows to the most items a request ever had."""
+
+
+def _reply(arrival: Arrival, checked: Checked, refused: bool) -> bytes:
+    accepted = 0 if refused else len(checked.records)
+    rejected = len(checked.ids) - accepted
+    return _encode(_Reply(uuid7(arrival.received_at), accepted, rejected, _answers(checked, refused)))
+
+
+def _answers(checked: Checked, refused: bool) -> list[_Result]:
     other = _Error("atomic", "", "another item of the request was refused")
     out = []
-    for index, result in enumerate(results):
-        if isinstance(result, Rejected):
-            wrong = result.wrong
-            error = _Error(wrong.code, wrong.pointer, wrong.message)
-            out.append(_Result(index, result.id, "rejected", False, error))
+    for index, id in enumerate(checked.ids):
+        wrong = checked.wrong.get(index)
+        if wrong is not None:
+            out.append(_Result(index, id, "rejected", False, _Error(wrong.code, wrong.pointer, wrong.message)))
         elif refused:
-            out.append(_Result(index, result.id, "rejected", True, other))
+            out.append(_Result(index, id, "rejected", True, other))
         else:
-            out.append(_Result(index, result.id, "accepted"))
+            out.append(_Result(index, id, "accepted"))
     return out
 
 
-def _rejections(arrival: Arrival, rejected: list[Rejected]) -> list[Record]:
+def _rejections(arrival: Arrival, checked: Checked) -> list[Record]:
     """The refused items of an import, for `GET /v1/imports/{name}`; on the log, because the database may be away."""
     assert arrival.import_name is not None
     items = tuple(
-        RejectedItem(id=_shown(r.id), code=r.wrong.code, pointer=r.wrong.pointer, message=r.wrong.message)
-        for r in rejected
+        RejectedItem(id=_shown(checked.ids[index]), code=wrong.code, pointer=wrong.pointer, message=wrong.message)
+        for index, wrong in checked.wrong.items()
     )
     event = ImportItemsRejected(community_id=arrival.community_id, import_name=arrival.import_name, items=items)
     at: datetime = arrival.received_at

@@ -1,38 +1,27 @@
-"""From a request body to log records: the hot path of ingestion.
+"""One item checked whole, so that nothing is acknowledged that the consumer could not read, and made a log record.
 
-A body is cut into items (`msgspec.Raw`), each item is decoded once to check it whole, so that nothing is acknowledged
-that the consumer could not read, and goes to the log as the client wrote it with our attributes spliced in before the
-last brace. Only an item that carries `text`, or came in binary mode, is encoded again.
+It goes to the log as the client wrote it with our attributes spliced in before the last brace. Only an item that
+carries `text`, or came in binary mode, is encoded again.
 """
 
 import base64
 import binascii
 import hashlib
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import lru_cache
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
-from urllib.parse import unquote_to_bytes
 from uuid import UUID
 
 import msgspec
 
 from kit.contracts import identity_member_id
-from kit.errors import BadRequest, UnsupportedMediaType
 from kit.log import Record
 from kit.refusals import refusal
 from services.events import domain
 from services.events.domain import Times, Wrong
-
-STRUCTURED = "application/cloudevents+json"
-BATCHED = "application/cloudevents-batch+json"
-LINES = "application/x-ndjson"
-JSON = "application/json"
-
-MAX_DEPTH = 32
+from services.events.wire.modes import JSON, MAX_DEPTH, fault
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 
@@ -74,7 +63,6 @@ _NONE_GIVEN = (_ABSENT,) * len(domain.RESERVED)
 
 _PEOPLE = (("actor", "/data/actor"), ("author", "/data/author"), ("group", "/data/group"))
 
-_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _item = msgspec.json.Decoder(_Item).decode
 _id_only = msgspec.json.Decoder(_Id).decode
 _decode = msgspec.json.decode
@@ -93,17 +81,22 @@ class Arrival:
     import_name: str | None
     request_id: str
     max_event: int
-    before_effective: bytes = field(init=False)
-    """The attributes that every record of the request gets, as they are spliced in; `effectivetime` is between."""
-    after_effective: bytes = field(init=False)
+    tail: bytes = field(init=False)
+    """The attributes that every record of the request gets, as they are spliced in before the closing brace."""
+    plain_from: datetime = field(init=False)
+    """An item of a time between this and `received_at` counts at its own time, with nothing to say about it."""
 
     def __post_init__(self) -> None:
-        before = b',"communityid":"%s","receivedtime":%s' % (str(self.community_id).encode(), _stamp(self.received_at))
-        after = b',"requestid":' + _encode(self.request_id)
+        tail = b',"communityid":"%s","receivedtime":%s,"requestid":%s' % (
+            str(self.community_id).encode(),
+            stamp(self.received_at),
+            _encode(self.request_id),
+        )
         if self.import_name is not None:
-            after += b',"importname":"%s"' % self.import_name.encode()
-        object.__setattr__(self, "before_effective", before)
-        object.__setattr__(self, "after_effective", after)
+            tail += b',"importname":"%s"' % self.import_name.encode()
+        object.__setattr__(self, "tail", tail)
+        since = domain.EARLIEST if self.import_name is not None else self.received_at - domain.LATE_AFTER
+        object.__setattr__(self, "plain_from", since)
 
 
 class Accepted(NamedTuple):
@@ -116,91 +109,51 @@ class Rejected(NamedTuple):
     wrong: Wrong
 
 
-def split(media_type: str, body: bytes) -> list[msgspec.Raw | bytes]:
-    """The items of a body in structured, batched or line form. BadRequest for what is not JSON."""
-    if media_type == BATCHED:
-        try:
-            return list(_items(body))
-        except msgspec.ValidationError as error:
-            raise BadRequest(
-                f"a batch is a JSON array of events; one event goes as {STRUCTURED}", code="batch_expected"
-            ) from error
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-            raise unparsable(error) from error
-    if media_type == LINES:
-        return [line for line in body.splitlines() if line.strip()]
-    return [body]
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What stood in accepted items of one community before and is in order: asked again, it need not be checked again.
+
+    Bounded: emptied when full. Sources and types are few; actors are as many as are active at a time.
+    """
+
+    keys: dict[str, bytes] = field(default_factory=dict)
+    """Actor → log key."""
+    sources: set[str] = field(default_factory=set)
+    types: set[str] = field(default_factory=set)
+    authors: set[str] = field(default_factory=set)
+    groups: set[str] = field(default_factory=set)
+
+    def note(self, source: str, type: str) -> None:
+        _add(self.sources, source)
+        _add(self.types, type)
+
+    def key_of(self, community_id: UUID, actor: str) -> bytes:
+        key = self.keys.get(actor)
+        if key is None:
+            if len(self.keys) >= NAMES_MOST:
+                self.keys.clear()
+            key = self.keys[actor] = f"{community_id}:{identity_member_id(community_id, actor)}".encode()
+        return key
 
 
-def unparsable(error: Exception) -> BadRequest:
-    if isinstance(error, RecursionError):
-        return BadRequest(f"nested deeper than {MAX_DEPTH} levels; send flatter data", code="too_deep")
-    return BadRequest(f"the body is not JSON: {_fault(error)}", code="json_invalid")
+NAMES_MOST = 16_384
+_COMMUNITIES_MOST = 1_000
+_names: dict[UUID, Names] = {}
 
 
-def _fault(error: Exception) -> str:
-    """What is wrong with bytes that are no JSON: a position at most, never content."""
-    if isinstance(error, UnicodeDecodeError):
-        return "it is not UTF-8"
-    text = str(error).removeprefix("JSON is malformed: ")
-    return "it ends too early, or an escape does" if text == "Input data was truncated" else text
+def _add(known: set[str], name: str) -> None:
+    if len(known) >= NAMES_MOST:
+        known.clear()
+    known.add(name)
 
 
-def media_type_of(content_type: str) -> str:
-    """The mode of a request by its Content-Type; binary mode is the media type of its data (JSON)."""
-    kind = content_type.partition(";")[0].strip().lower()
-    if kind.startswith("application/cloudevents-batch"):
-        kind, wanted = kind.removeprefix("application/cloudevents-batch"), BATCHED
-    elif kind.startswith("application/cloudevents"):
-        kind, wanted = kind.removeprefix("application/cloudevents"), STRUCTURED
-    elif kind in (LINES, "application/ndjson", "application/jsonl"):
-        return LINES
-    elif kind == JSON or kind.endswith("+json"):
-        return JSON
-    else:
-        kind, wanted = "?", ""
-    if kind != "+json" or not wanted:
-        raise UnsupportedMediaType(
-            f"send {STRUCTURED}, {BATCHED}, {LINES}, or {JSON} with ce- headers",
-            code="media_type_unsupported",
-            headers={"Accept": f"{STRUCTURED}, {BATCHED}, {LINES}, {JSON}"},
-        )
-    return wanted
-
-
-def binary_item(headers: Mapping[str, str], body: bytes) -> bytes:
-    """A binary-mode request as structured JSON. BadRequest for headers that are no CloudEvent."""
-    event: dict[str, Any] = {}
-    for name, value in headers.items():
-        if name.startswith("ce-"):
-            event[name.removeprefix("ce-")] = _header_value(name, value)
-    if "datacontenttype" in event:
-        raise BadRequest(
-            "in binary mode Content-Type says what the data is, not ce-datacontenttype", code="binary_invalid"
-        )
-    if not event:
-        raise BadRequest(
-            f"this Content-Type means binary mode, with ce- headers; an event in the body goes as {STRUCTURED}",
-            code="binary_invalid",
-        )
-    if body.strip():
-        try:
-            event["data"] = msgspec.Raw(body)
-            _decode(body)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            raise unparsable(error) from error
-    event["datacontenttype"] = JSON
-    return _encode(event)
-
-
-def _header_value(name: str, value: str) -> str:
-    """Percent-decoding of the HTTP binding, and the older double-quoted form."""
-    if len(value) >= 2 and value[0] == value[-1] == '"':
-        value = re.sub(r"\\(.)", r"\1", value[1:-1])
-    try:
-        return unquote_to_bytes(value.encode("latin-1")).decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise BadRequest(f"{name} is not percent-encoded UTF-8", code="binary_invalid") from error
+def names_of(community_id: UUID) -> Names:
+    names = _names.get(community_id)
+    if names is None:
+        if len(_names) >= _COMMUNITIES_MOST:
+            _names.clear()
+        names = _names[community_id] = Names()
+    return names
 
 
 def check(raw: msgspec.Raw | bytes, arrival: Arrival) -> Accepted | Rejected:
@@ -225,7 +178,17 @@ def check(raw: msgspec.Raw | bytes, arrival: Arrival) -> Accepted | Rejected:
     times = domain.times_of(item.time, arrival.received_at, imported=arrival.import_name is not None)
     if isinstance(times, Wrong):
         return Rejected(item.id, times)
-    return Accepted(item.id, Record(_key(arrival.community_id, item), _value(text, item, times, arrival)))
+    record = Record(_key(arrival.community_id, item), _value(text, item, times, arrival))
+    _remember(names_of(arrival.community_id), item)
+    return Accepted(item.id, record)
+
+
+def _remember(names: Names, item: _Item) -> None:
+    names.note(item.source, item.type)
+    for known, name in ((names.authors, "author"), (names.groups, "group")):
+        value = item.data.get(name) if item.data is not None else None
+        if value is not None:
+            _add(known, value)
 
 
 def _unfit(raw: bytes, item: _Item) -> Wrong | None:
@@ -293,27 +256,24 @@ def _key(community_id: UUID, item: _Item) -> bytes:
     """`community:member`, so that one person's activities keep their order; without a person, the event's own."""
     actor = item.data.get("actor") if item.data is not None else None
     if actor:
-        return _member_key(community_id, actor)
+        return names_of(community_id).key_of(community_id, actor)
     return f"{community_id}:{hashlib.sha256(item.id.encode()).hexdigest()[:16]}".encode()
-
-
-@lru_cache(maxsize=16384)
-def _member_key(community_id: UUID, actor: str) -> bytes:
-    return f"{community_id}:{identity_member_id(community_id, actor)}".encode()
 
 
 def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
     head = raw.rstrip()
     null_time = item.time is None and b'"time"' in raw
     # A name that stands twice means its last value; the first, unread and unreduced, must not travel along.
-    twice = raw.count(b'"data"') > 1
+    twice = named_twice(raw) or could_be_named_otherwise(raw)
     if item.data is None or "text" in item.data or item.data_base64 is not None or null_time or twice:
-        head = _rewritten(raw)
+        head = rewritten(raw)
     # The item is a JSON object that decoded, so its last byte is the closing brace.
     parts = [head[:-1]]
     if item.time is None:
-        parts.append(b',"time":' + _stamp(times.occurred))
-    parts += (arrival.before_effective, b',"effectivetime":', _stamp(times.effective), arrival.after_effective)
+        parts.append(b',"time":' + stamp(times.occurred))
+    if times.effective != times.occurred:
+        parts.append(b',"effectivetime":' + stamp(times.effective))
+    parts.append(arrival.tail)
     if times.clamped:
         parts.append(b',"clamped":true')
     if times.late:
@@ -322,7 +282,17 @@ def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
     return b"".join(parts)
 
 
-def _rewritten(raw: bytes) -> bytes:
+def named_twice(raw: bytes) -> bool:
+    """Whether `data` may stand in the item more than once."""
+    return raw.count(b'"data"') > 1
+
+
+def could_be_named_otherwise(raw: bytes) -> bool:
+    """Whether a letter of `data` is written as an escape, so that looking for the name would not find it."""
+    return b"\\" in raw and (b"\\u006" in raw or b"\\u0074" in raw)
+
+
+def rewritten(raw: msgspec.Raw | bytes) -> bytes:
     """The item with its text reduced, base64 data unpacked, and absent data as an empty object."""
     event: dict[str, Any] = _decode(raw)
     packed = event.pop("data_base64", None)
@@ -334,7 +304,7 @@ def _rewritten(raw: bytes) -> bytes:
     return _encode(event)
 
 
-def _stamp(instant: datetime) -> bytes:
+def stamp(instant: datetime) -> bytes:
     """A JSON string."""
     return _encode(instant.astimezone(UTC))
 
@@ -350,19 +320,8 @@ def _as_wrong(error: Exception) -> Wrong:
     if isinstance(error, RecursionError):
         return Wrong("too_deep", "", f"nested deeper than {MAX_DEPTH} levels")
     if not isinstance(error, msgspec.ValidationError):
-        return Wrong("json_invalid", "", f"not JSON: {_fault(error)}")
+        return Wrong("json_invalid", "", f"not JSON: {fault(error)}")
     code, pointer, sentence = refusal(error)
     if pointer == "/time":
         sentence = "must be an RFC 3339 time with a zone, such as 2026-10-16T19:08:43Z"
     return Wrong(code, pointer, sentence)
-
-
-def must_parse(body: bytes) -> None:
-    """BadRequest unless the body is JSON of any form."""
-    try:
-        _decode(body)
-    except msgspec.ValidationError:
-        # JSON, but with something in it that no value here can be: the item's own refusal says it with its place.
-        return
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        raise unparsable(error) from error
