@@ -8,6 +8,7 @@ or accepts it after all: this module refuses nothing and never accepts what that
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from operator import itemgetter
 from typing import Annotated, Literal
 
 import msgspec
@@ -19,6 +20,7 @@ from services.events.domain import Wrong
 from services.events.wire.checking import (
     Accepted,
     Arrival,
+    Names,
     check,
     could_be_named_otherwise,
     named_twice,
@@ -57,6 +59,9 @@ class _Plain(msgspec.Struct, gc=False):
 
 
 _plain = msgspec.json.Decoder(_Plain).decode
+_all_plain = msgspec.json.Decoder(list[_Plain]).decode
+_actor_of = itemgetter("actor")
+_record = Record._make
 
 
 @dataclass(slots=True)
@@ -70,55 +75,81 @@ class Checked:
 
 def check_all(items: Sequence[Raw], body: bytes, arrival: Arrival) -> Checked:
     """Every item of the body checked, in input order."""
+    names = names_of(arrival.community_id)
+    doubtful = b"\\" in body and (b"\\u0000" in body or could_be_named_otherwise(body))
+    if not doubtful and len(items) > 1 and body[:1] == b"[":
+        found = _at_once(items, body, arrival, names)
+        if found is not None:
+            return found
     out = Checked()
-    plain = _decoded(items, body)
-    names, most, tail = names_of(arrival.community_id), arrival.max_event, arrival.tail + b"}"
-    keys, sources, types, authors, groups = names.keys, names.sources, names.types, names.authors, names.groups
-    since, until = arrival.plain_from, arrival.received_at
-    take, note = out.records.append, out.ids.append
-    for raw, item in zip(items, plain, strict=True):
-        if item is not None:
-            data = item.data
-            try:
-                key = keys.get(data["actor"])  # type: ignore[arg-type]  # what is no string is not among the keys
-                if (
-                    key is not None
-                    and item.source in sources
-                    and item.type in types
-                    and since <= item.time <= until
-                    and ("group" not in data or data["group"] in groups)
-                    and ("author" not in data or data["author"] in authors)
-                    and len(raw) <= most
-                ):
-                    text = rewritten(raw) if "text" in data else bytes(raw)
-                    note(item.id)
-                    take(Record(key, text[:-1] + tail))
-                    continue
-            except (KeyError, TypeError):
-                # Nobody did it, or a name is a list.
-                pass
-        _one(raw, arrival, out)
+    for raw in items:
+        accepted = None if doubtful else _plainly(raw, arrival, names)
+        if accepted is None:
+            _one(raw, arrival, out)
+        else:
+            out.ids.append(accepted.id)
+            out.records.append(accepted.record)
     return out
 
 
-def _decoded(items: Sequence[Raw], body: bytes) -> list[_Plain | None]:
-    """The items of the usual form; None for the others."""
-    if b"\\" in body and (b"\\u0000" in body or could_be_named_otherwise(body)):
-        return [None] * len(items)
-    out = [_plain_or_none(raw) for raw in items]
-    # A name that stands twice means its last value. Each plain item has `data` at least once, so that the sum tells.
-    if None in out or body.count(b'"data"') != len(items):
-        return [
-            None if item is not None and named_twice(bytes(raw)) else item for raw, item in zip(items, out, strict=True)
-        ]
-    return out
-
-
-def _plain_or_none(raw: Raw) -> _Plain | None:
+def _at_once(items: Sequence[Raw], body: bytes, arrival: Arrival, names: Names) -> Checked | None:
+    """All items of an array when every one of them is plain and known; a step over all of them costs a fraction of
+    the same step in a loop."""
     try:
-        return _plain(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        plain = _all_plain(body)
+        datas = [item.data for item in plain]
+        keys = list(map(names.keys.get, map(_actor_of, datas)))
+        times = [item.time for item in plain]
+        if (
+            None in keys
+            or not names.sources.issuperset([item.source for item in plain])
+            or not names.types.issuperset([item.type for item in plain])
+            or not names.groups.issuperset([data["group"] for data in datas if "group" in data])
+            or not names.authors.issuperset([data["author"] for data in datas if "author" in data])
+            or not arrival.plain_from <= min(times) <= max(times) <= arrival.received_at
+            or max(map(len, items)) > arrival.max_event
+            # A name that stands twice means its last value. Each has `data` at least once, so that the sum tells.
+            or body.count(b'"data"') != len(items)
+        ):
+            return None
+    except _DOUBTS:
         return None
+    tail = arrival.tail + b"}"
+    if True in ["text" in data for data in datas]:
+        texts = [rewritten(raw) if "text" in data else bytes(raw) for raw, data in zip(items, datas, strict=True)]
+        values = [text[:-1] + tail for text in texts]
+    else:
+        values = [bytes(raw)[:-1] + tail for raw in items]
+    return Checked([item.id for item in plain], list(map(_record, zip(keys, values, strict=True))))
+
+
+_DOUBTS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, KeyError, TypeError)
+"""Not of the usual form, nobody did it (KeyError), or a name is a list (TypeError)."""
+
+
+def _plainly(raw: Raw, arrival: Arrival, names: Names) -> Accepted | None:
+    """One item when it is plain and known."""
+    try:
+        item = _plain(raw)
+        data = item.data
+        key = names.keys.get(data["actor"])  # type: ignore[arg-type]  # what is no string is not among the keys
+        text = bytes(raw)
+        if (
+            key is None
+            or item.source not in names.sources
+            or item.type not in names.types
+            or ("group" in data and data["group"] not in names.groups)
+            or ("author" in data and data["author"] not in names.authors)
+            or not arrival.plain_from <= item.time <= arrival.received_at
+            or len(raw) > arrival.max_event
+            or named_twice(text)
+        ):
+            return None
+    except _DOUBTS:
+        return None
+    if "text" in data:
+        text = rewritten(raw)
+    return Accepted(item.id, Record(key, text[:-1] + arrival.tail + b"}"))
 
 
 def _one(raw: Raw, arrival: Arrival, out: Checked) -> None:
