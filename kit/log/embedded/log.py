@@ -12,7 +12,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar, overload
+from typing import Any, TypeVar
 
 from kit.clock import Clock, system_clock
 from kit.log import LogUnavailable, Partition, Position, Record, Topic, TopicMismatch, check_sizes
@@ -21,6 +21,7 @@ from kit.log.compaction import compact_step
 from kit.log.embedded.subscription import EmbeddedSubscription
 from kit.log.embedded.writer import Place, Writer
 from kit.log.partitioner import partition_of
+from kit.log.positions import Positions
 
 T = TypeVar("T")
 
@@ -166,7 +167,8 @@ class EmbeddedLog:
             return []
         if partitions == 1:
             [base] = await self._open_writer().append([((id, 0), records)])
-            return _Following(base, len(records))
+            following = range(base, base + len(records))
+            return Positions(len(records), lambda: [Position(0, offset) for offset in following])
         return await self._append_spread(id, records, partitions)
 
     async def _append_spread(self, topic: int, records: Sequence[Record], partitions: int) -> list[Position]:
@@ -289,25 +291,6 @@ class EmbeddedLog:
             below = await self._do(partial(_compact_from, topic, partition, seen, below))
             if below is None:
                 return
-
-
-class _Following(Sequence[Position]):
-    """Positions one after the other in partition 0; made when somebody looks, and the door does not."""
-
-    def __init__(self, base: int, length: int) -> None:
-        self._offsets = range(base, base + length)
-
-    def __len__(self) -> int:
-        return len(self._offsets)
-
-    @overload
-    def __getitem__(self, index: int) -> Position: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[Position]: ...
-    def __getitem__(self, index: int | slice) -> Position | list[Position]:
-        if isinstance(index, slice):
-            return [Position(0, offset) for offset in self._offsets[index]]
-        return Position(0, self._offsets[index])
 
 
 def _insert_row(statement: str, row: tuple[Any, ...], writer: sqlite3.Connection) -> int:

@@ -43,8 +43,9 @@ from kit.log.kafka.bounds import (
     stopped,
 )
 from kit.log.kafka.consuming import KafkaSubscription
-from kit.log.kafka.producing import Call, Item, Lane
+from kit.log.kafka.producing import Call, Chunk, Lane
 from kit.log.partitioner import partition_of
+from kit.log.positions import Positions
 
 logger = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -230,15 +231,20 @@ class KafkaLog:
             return []
         if self._producer is None or self._closing:
             raise LogUnavailable("the log is not open")
-        call = Call([None] * len(records), len(records), asyncio.get_running_loop().create_future())
+        call = Call(len(records), asyncio.get_running_loop().create_future())
         count = self._counts[topic]
-        by_partition: dict[int, list[Item]] = {}
+        chunks: dict[int, Chunk] = {}
         for index, record in enumerate(records):
-            by_partition.setdefault(partition_of(record.key, count), []).append((record, call, index))
-        for number, items in by_partition.items():
-            self._lane(topic, number).put(items)
+            number = partition_of(record.key, count)
+            chunk = chunks.get(number)
+            if chunk is None:
+                chunk = chunks[number] = Chunk(call)
+            chunk.records.append(record)
+            chunk.indexes.append(index)
+        for number, chunk in chunks.items():
+            self._lane(topic, number).put(chunk)
         await call.done
-        return [position for position in call.positions if position is not None]
+        return Positions(len(records), call.positions)
 
     def _lane(self, topic: str, number: int) -> Lane:
         lane = self._lanes.get((topic, number))

@@ -2,8 +2,9 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from aiokafka import AIOKafkaProducer
@@ -16,11 +17,12 @@ CLOSING = LogUnavailable("the log is closing")
 
 @dataclass(slots=True)
 class Call:
-    """One `append`: where each of its records went, and how many are still on their way."""
+    """One `append`: how many of its records are still on their way, and where the others went."""
 
-    positions: list[Position | None]
     left: int
     done: asyncio.Future[None]
+    runs: list[tuple[Sequence[int], int, int]] = field(default_factory=list)
+    """(indexes in the caller's input, partition, offset of the first) of records that went together."""
 
     def settle(self, error: Exception | None) -> None:
         if self.done.done():
@@ -30,9 +32,28 @@ class Call:
         elif self.left == 0:
             self.done.set_result(None)
 
+    def positions(self) -> list[Position]:
+        """In input order, once all went."""
+        found = {
+            index: Position(partition, base + shift)
+            for indexes, partition, base in self.runs
+            for shift, index in enumerate(indexes)
+        }
+        return [found[index] for index in range(len(found))]
 
-Item = tuple[Record, Call, int]
-"""A record, the call it belongs to, and its index there."""
+
+@dataclass(slots=True)
+class Chunk:
+    """The records of one call that go to one partition, and their indexes there; `taken` are in a batch already."""
+
+    call: Call
+    records: list[Record] = field(default_factory=list)
+    indexes: list[int] = field(default_factory=list)
+    taken: int = 0
+
+
+Taken = tuple[Chunk, int, int]
+"""The records from the first to before the second number of a chunk."""
 
 
 class Lane:
@@ -49,11 +70,11 @@ class Lane:
         self._partition = partition
         self._producer = producer
         self._replace = replace
-        self._waiting: deque[Item] = deque()
+        self._waiting: deque[Chunk] = deque()
         self._task: asyncio.Task[None] | None = None
 
-    def put(self, items: list[Item]) -> None:
-        self._waiting.extend(items)
+    def put(self, chunk: Chunk) -> None:
+        self._waiting.append(chunk)
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"kafka-append-{self._topic}-{self._partition}")
 
@@ -66,18 +87,13 @@ class Lane:
             self._fail([], CLOSING)
 
     async def _send_next(self) -> None:
-        sent: list[Item] = []
         try:
             producer = self._producer()
         except LogUnavailable as error:
-            self._fail(sent, error)
+            self._fail([], error)
             return
         batch = producer.create_batch()
-        while self._waiting:
-            record = self._waiting[0][0]
-            if batch.append(timestamp=None, key=record.key, value=record.value) is None:
-                break
-            sent.append(self._waiting.popleft())
+        sent = self._fill(batch)
         try:
             base = await bounded(self._send(producer, batch), APPEND_SECONDS, "Kafka did not take the records")
         except asyncio.CancelledError:
@@ -90,20 +106,39 @@ class Lane:
             self._fail(sent, unavailable)
             self._replace(producer)
             return
-        for shift, (_, call, index) in enumerate(sent):
-            call.positions[index] = Position(self._partition, base + shift)
-            call.left -= 1
+        for chunk, start, stop in sent:
+            call = chunk.call
+            call.runs.append((chunk.indexes[start:stop], self._partition, base))
+            base += stop - start
+            call.left -= stop - start
             call.settle(None)
+
+    def _fill(self, batch: Any) -> list[Taken]:
+        """Put into the batch what waits, as much as it takes."""
+        append, sent = batch.append, []
+        while self._waiting:
+            chunk = self._waiting[0]
+            start = chunk.taken
+            for key, value in islice(chunk.records, start, None):
+                if append(timestamp=None, key=key, value=value) is None:
+                    break
+                chunk.taken += 1
+            if chunk.taken > start:
+                sent.append((chunk, start, chunk.taken))
+            if chunk.taken < len(chunk.records):
+                break
+            self._waiting.popleft()
+        return sent
 
     async def _send(self, producer: AIOKafkaProducer, batch: Any) -> int:
         future = await producer.send_batch(batch, self._topic, partition=self._partition)
         return int((await future).offset)
 
-    def _fail(self, sent: list[Item], error: LogUnavailable) -> None:
+    def _fail(self, sent: list[Taken], error: LogUnavailable) -> None:
         """Those in the batch, and those that came meanwhile: they would wait as long again for the same answer."""
         waiting, self._waiting = self._waiting, deque()
-        for _, call, _ in (*sent, *waiting):
-            call.settle(error)
+        for chunk in (*(chunk for chunk, _, _ in sent), *waiting):
+            chunk.call.settle(error)
 
     async def close(self, seconds: float) -> None:
         """Send what waits, for at most so long; what is left then fails."""
