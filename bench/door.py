@@ -1,7 +1,7 @@
 """The product's application with nothing behind it: requests are answered, no consumer, relay or loop runs.
 
-For measuring what a request costs by itself. `python -m bench.door --data-dir D [--database-url URL]` on an
-installation that was prepared before; prints its address as JSON.
+For measuring what a request costs by itself. `python -m bench.door --data-dir D [--database-url URL [--kafka BROKERS
+--kafka-prefix P]]` on an installation that was prepared before; prints its address as JSON.
 """
 
 import json
@@ -36,9 +36,14 @@ async def serve(settings: Settings) -> None:
         listener.close()
 
 
-def main(data_dir: Annotated[Path, typer.Option()], database_url: Annotated[str, typer.Option()] = "") -> None:
+def main(
+    data_dir: Annotated[Path, typer.Option()],
+    database_url: Annotated[str, typer.Option()] = "",
+    kafka: Annotated[str, typer.Option()] = "",
+    kafka_prefix: Annotated[str, typer.Option()] = "",
+) -> None:
     log_setup.configure("warning", "json")
-    uvloop.run(serve(settings_of(data_dir, database_url)))
+    uvloop.run(serve(settings_of(data_dir, database_url, kafka, kafka_prefix)))
 
 
 if __name__ == "__main__":

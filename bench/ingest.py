@@ -15,6 +15,7 @@ from bench.sizes import Size
 from bench.wrk import Load
 from kit.clock import system_clock
 from kit.contracts import ACTIVITY_TOPIC
+from kit.runtime import topics
 from kit.settings import Settings
 from services.compose import BY_NAME, compose, open_log
 from services.events.tables import activities
@@ -73,7 +74,7 @@ def run(size: Size) -> None:
             stored = uvloop.run(_drained(settings_of(directory / "up")))
             check_counts("the product", stored, accepted, product)
             at_door = counter(child.url, INGESTED)
-        check_counts("its door alone", uvloop.run(_on_log(made.settings)), at_door, door)
+        check_counts("its door alone", uvloop.run(on_log(made.settings)), at_door, door)
 
 
 def _compare(size: Size, bare: Counted, door: Counted, product: Counted) -> None:
@@ -135,9 +136,11 @@ async def _drained(settings: Settings) -> int:
         await runtime.stop()
 
 
-async def _on_log(settings: Settings) -> int:
+async def on_log(settings: Settings) -> int:
+    """Activities on the log of an installation."""
     log = open_log(settings)
     await log.start()
+    await log.ensure(topics(settings))
     try:
         return sum((await log.lag("nobody", [ACTIVITY_TOPIC])).values())
     finally:

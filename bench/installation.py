@@ -35,10 +35,11 @@ class Made:
     api_key: str
 
 
-def settings_of(directory: Path, database_url: str = "") -> Settings:
-    """The databases on SQLite or PostgreSQL; the log is the embedded one in both, so that they differ in one thing."""
-    values = {"data_dir": directory, "database_url": database_url, "secret_key": SECRET, "port": 0}
-    return Settings.model_validate(values)
+def settings_of(directory: Path, database_url: str = "", kafka: str = "", kafka_prefix: str = "") -> Settings:
+    """The databases on SQLite or PostgreSQL; the log is the embedded one in both, so that they differ in one thing,
+    unless brokers are named."""
+    engines = {"database_url": database_url, "kafka": kafka, "kafka_prefix": kafka_prefix}
+    return Settings.model_validate({"data_dir": directory, "secret_key": SECRET, "port": 0, **engines})
 
 
 async def prepare(settings: Settings) -> Made:

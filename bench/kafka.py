@@ -1,5 +1,5 @@
-"""The door on Kafka and PostgreSQL: only the events service serves, against the application that only decodes and
-against Kafka's own producer test on the same broker."""
+"""The door on Kafka and PostgreSQL, alone and in the events service that stores meanwhile, against the application that
+only decodes and against Kafka's own producer test on the same broker."""
 
 import asyncio
 import json
@@ -16,8 +16,8 @@ from sqlalchemy.engine import make_url
 
 from bench import producer, report
 from bench.activities import ACTOR, ID, accepted, actor, door_event
-from bench.ingest import COLUMNS, INGESTED, Counted, check_counts, line
-from bench.installation import Child, counter, running
+from bench.ingest import COLUMNS, INGESTED, Counted, check_counts, line, on_log
+from bench.installation import Child, counter, running, settings_of
 from bench.sizes import Size
 from demo.replay import STORING
 from deploy.local.split import Installation, engines, environment, wait_until_known
@@ -76,7 +76,7 @@ def _events_service(directory: Path, database_url: str, bootstrap: str) -> tuple
 
 
 def run(size: Size) -> None:
-    report.heading("Ingest, Kafka and PostgreSQL, the events service alone")
+    report.heading("Ingest, Kafka and PostgreSQL")
     with tempfile.TemporaryDirectory(prefix="guildhall-bench-") as name, ExitStack() as stack:
         directory = Path(name)
         producer.jars()
@@ -86,8 +86,9 @@ def run(size: Size) -> None:
         stack.callback(installation.stop)
         bare = Counted(stack.enter_context(running("bench.bare", directory=directory)), "", directory)
         service = Child(installation.processes["events"], {"url": installation.urls["events"]})
+        best = _door(size, directory, (database_url, bootstrap), bare, key)
         ours = Counted(service, key, directory)
-        best = _compare(size, bare, ours)
+        _compare(size, bare, ours, "the events service, storing")
         kept = counter(service.url, INGESTED)
         _drain(service.url)
         check_counts("the events service", uvloop.run(_stored(database_url)), kept, ours)
@@ -96,11 +97,25 @@ def run(size: Size) -> None:
             (f"Kafka's own producer, compression {kind}", report.whole(rate), report.ratio(best / rate))
             for kind, rate in own.items()
         ]
-        report.table((f"our best in batches: {best:,.0f} events/s", "records/s", "we reach"), rows)
+        report.table((f"our door's best in batches: {best:,.0f} events/s", "records/s", "we reach"), rows)
 
 
-def _compare(size: Size, bare: Counted, ours: Counted) -> float:
-    """Tables of both; our most events a second in batches. The service goes on storing what came in before."""
+def _door(size: Size, directory: Path, where: tuple[str, str], bare: Counted, key: str) -> float:
+    """The door alone, on topics of its own that nobody reads; its most events a second in batches."""
+    database_url, bootstrap = where
+    arguments = ("--data-dir", str(directory), "--database-url", database_url, "--kafka", bootstrap)
+    prefix = "door."
+    with running("bench.door", *arguments, "--kafka-prefix", prefix, directory=directory) as child:
+        door = Counted(child, key, directory)
+        best = _compare(size, bare, door, "the door alone")
+        accepted = counter(child.url, INGESTED)
+        stored = uvloop.run(on_log(settings_of(directory, database_url, bootstrap, prefix)))
+        check_counts("the door alone", stored, accepted, door)
+    return best
+
+
+def _compare(size: Size, bare: Counted, ours: Counted, name: str) -> float:
+    """Tables of both; our most events a second in batches. A service goes on storing what came in before."""
     best = 0.0
     for batch in (1, 100):
         bare.load(batch, 8, 1)
@@ -110,7 +125,7 @@ def _compare(size: Size, bare: Counted, ours: Counted) -> float:
             ceiling = bare.load(batch, connections, size.seconds)
             done = ours.load(batch, connections, size.seconds)
             rows.append(line(f"bare FastAPI, {connections} connections", ceiling, batch, ceiling))
-            rows.append(line(f"the events service, {connections}", done, batch, ceiling))
+            rows.append(line(f"{name}, {connections}", done, batch, ceiling))
             best = max(best, done.rate * batch)
         report.say(f"{batch} a request:\n")
         report.table(COLUMNS, rows)
