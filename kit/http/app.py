@@ -113,7 +113,15 @@ class Application(FastAPI):
 
 def build_app(runtime: Runtime) -> FastAPI:
     """The FastAPI application over a runtime. Its lifespan is the caller's: start the runtime first, stop it after."""
-    app = Application(title="Guildhall", version="1", docs_url=None, redoc_url=None, openapi_url="/openapi.json")
+    app = Application(
+        title="Guildhall",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/openapi.json",
+        # Metrics and request ids are the edge's; asked on every request whether it should trace, the framework says no.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
+    )
     app.state.runtime = runtime
     routers = [router, dead_letters.router, *(r for one in runtime.services.values() for r in one.service.routers)]
     app.router.routes.insert(0, BySegments(route for part in routers for route in part.routes))

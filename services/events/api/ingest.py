@@ -152,6 +152,8 @@ async def ingest(request: Request) -> Response:
 
 
 def _atomic(request: Request) -> bool:
+    if not request.scope["query_string"]:
+        return False
     text = request.query_params.get("atomic", "false")
     if text not in ("true", "false", "1", "0"):
         wrong = FieldError("/query/atomic", "boolean_expected", "true or false")
