@@ -116,6 +116,7 @@ class Runtime:
         open_db: Callable[[Service, frozenset[type]], Database],
     ) -> None:
         check_wiring(services, everyone)
+        self.everyone = tuple(everyone)
         self.settings = settings
         self.clock = clock
         self.log = log

@@ -6,4 +6,5 @@ pytest_plugins = [
     "tests.support.kafka",
     "tests.support.databases",
     "tests.support.platform",
+    "tests.support.gateway",
 ]

@@ -127,18 +127,20 @@ def build_app(runtime: Runtime) -> FastAPI:
     app.router.routes.insert(0, BySegments(route for part in routers for route in part.routes))
     for cls, renderer in RENDERERS.items():
         app.add_exception_handler(cls, renderer)
-    app.openapi = lambda: _openapi(app)  # type: ignore[method-assign]  # FastAPI's own way to extend the document
+    app.openapi = lambda: _openapi(app, runtime)  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
 
 
-def _openapi(app: FastAPI) -> dict[str, Any]:
-    """One document for all services, with the problem schema and the ways to authenticate."""
+def _openapi(app: FastAPI, runtime: Runtime) -> dict[str, Any]:
+    """One document for all services, with the problem schema and the ways to authenticate. It describes the product:
+    a process that runs one service tells of the others too, so that nobody has to merge what four of them say."""
     if app.openapi_schema is None:
+        routers = [router, dead_letters.router, *(r for service in runtime.everyone for r in service.routers)]
         document = get_openapi(
             title=app.title,
             version=app.version,
             summary="Communities in chat groups: activity in, points and messages out.",
-            routes=list(every_route(app.routes)),
+            routes=[route for part in routers for route in every_route(part.routes)],
         )
         components = document.setdefault("components", {})
         schema = Problem.model_json_schema(ref_template="#/components/schemas/{model}")

@@ -134,7 +134,7 @@ def split(directory: Path, database_url: str, kafka: str, *, prefix: str) -> Ins
         "log_level": "warning",
     }
     environment = clean_environment(**settings)
-    _command(environment, "migrate")
+    command(environment, "migrate")
     processes = {name: Process(name, ("serve", name), environment, directory / f"{name}.log") for name in SERVICES}
     installation = Installation(processes, settings)
     try:
@@ -142,7 +142,7 @@ def split(directory: Path, database_url: str, kafka: str, *, prefix: str) -> Ins
             process.spawn()
         for process in processes.values():
             process.wait_ready()
-        made = json.loads(_command(environment, "bootstrap"))
+        made = json.loads(command(environment, "bootstrap"))
         installation.community, installation.key = made["community"], made["api_key"]
         wait_until_known({name: process.url for name, process in processes.items()}, installation.key)
     except BaseException:
@@ -151,7 +151,7 @@ def split(directory: Path, database_url: str, kafka: str, *, prefix: str) -> Ins
     return installation
 
 
-def _command(environment: Mapping[str, str], *arguments: str) -> str:
+def command(environment: Mapping[str, str], *arguments: str) -> str:
     command = [sys.executable, "-m", "services", *arguments]
     done = subprocess.run(command, env=dict(environment), capture_output=True, text=True, timeout=120, check=False)
     if done.returncode:
