@@ -1,4 +1,4 @@
-"""The command line: `guildhall up | serve | up-split | demo | migrate | import | sign-in-link | dead-letters`."""
+"""The command line: `guildhall up | serve | up-split | demo | migrate | import | sign-in-link | dead-letters | …`."""
 
 import asyncio
 import json
@@ -12,12 +12,13 @@ import typer
 import uvloop
 from rich.console import Console
 
+from deploy.gateway.config import GatewayError
 from kit import logging as log_setup
 from kit.log import LogUnavailable, TopicMismatch
 from kit.migrations import migrate as migrate_schema
 from kit.runtime import WiringError
 from kit.settings import Settings, SettingsError, load_settings
-from services.commands import dead_letters, demo, importing, starting
+from services.commands import dead_letters, demo, gateway, importing, starting
 from services.compose import BY_NAME, SERVICES, compose
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
@@ -117,6 +118,35 @@ def sign_in_link(
 ) -> None:
     """Print a fresh one-time sign-in link of a running installation."""
     typer.echo(asyncio.run(starting.sign_in_link(url, key)))
+
+
+@cli.command("gateway-config")
+def gateway_config(
+    replica: Annotated[
+        list[str] | None, typer.Option(help="service=host:port, once per replica; a name stands for all its addresses.")
+    ] = None,
+    bind: Annotated[str, typer.Option(help="host:port to listen on.")] = ":8443",
+    certificate: Annotated[
+        str, typer.Option(help="PEM file with certificate, chain and key; empty: no TLS, on the loopback only.")
+    ] = "/etc/guildhall/tls/gateway.pem",
+    metrics_bind: Annotated[str, typer.Option(help="host:port for the gateway's own metrics.")] = "127.0.0.1:8404",
+    connections_per_address: Annotated[int, typer.Option(min=1, help="Most connections of one client address.")] = 500,
+) -> None:
+    """Print the gateway's configuration (HAProxy): every service's routes, limits as these settings have them."""
+    settings = settings_from()
+    try:
+        text = gateway.config(
+            settings,
+            replicas=replica or (),
+            bind=bind,
+            certificate=certificate,
+            metrics_bind=metrics_bind,
+            connections_per_address=connections_per_address,
+        )
+    except GatewayError as error:
+        fail(str(error))
+        raise
+    typer.echo(text, nl=False)
 
 
 @cli.command("demo")

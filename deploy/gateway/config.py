@@ -1,6 +1,6 @@
 """The gateway's configuration, for HAProxy: made from what the services declare, so that no prefix is forgotten.
 
-`render` gives the files of one directory; `guildhall gateway-config DIRECTORY` writes them.
+`guildhall gateway-config` prints what `render` makes; haproxy.cfg beside is that for services under their own names.
 """
 
 import json
@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from ipaddress import ip_address
-from pathlib import Path
+from itertools import chain
 
 from jinja2 import Environment, StrictUndefined
 
@@ -20,13 +20,15 @@ REQUESTS_PER_REPLICA = 128
 HEADER_BYTES = 16 * 1024
 TARGET_BYTES = 8 * 1024
 BUFFER_BYTES = 32 * 1024
-PACKED_BYTES = 64 * 1024
-"""How much larger than the product's limit a body may be: gzip makes what cannot be packed a little larger, and the
-services count it unpacked."""
+HOPELESS = 16
+"""So many times the product's limit is refused unseen. What is less far over the service refuses itself: it counts what
+gzip packed and what comes without a length, and reads on, while the gateway hangs up on a client that is still sending
+and may so never hear why."""
 REPLICAS_OF_A_NAME = 12
-"""Addresses a name may stand for: no topic has more partitions by default, so more replicas would have nothing to do."""
+"""Addresses a name may stand for: more replicas than partitions of a topic (12 by default) have nothing to do."""
 RETRY_SECONDS = 2
 STOP_SECONDS = 30
+
 REQUEST_ID = "%[var(txn.id)]"
 
 TITLES = {
@@ -42,9 +44,6 @@ TITLES = {
     504: "Gateway Timeout",
 }
 """Written out: the interpreter's own names differ from version to version, the generated file must not."""
-
-PORT = 8000
-"""Where a service listens when a target has no port."""
 
 
 class GatewayError(Exception):
@@ -67,7 +66,8 @@ class Gateway:
 
 
 def routes(prefixes: Mapping[str, Iterable[str]]) -> tuple[dict[str, list[str]], list[tuple[str, str]]]:
-    """(first segments by service, (pattern, service) of sub-resources, those with more segments later: the last wins)."""
+    """(first segments by service, (pattern, service) of sub-resources, those with more segments later: the last
+    wins)."""
     segments = {service: [p for p in those if "/" not in p] for service, those in prefixes.items()}
     deep = [(prefix, service) for service, those in prefixes.items() for prefix in those if "/" in prefix]
     deep.sort(key=lambda found: (found[0].count("/"), found[0]))
@@ -75,9 +75,9 @@ def routes(prefixes: Mapping[str, Iterable[str]]) -> tuple[dict[str, list[str]],
     return segments, patterns
 
 
-def render(prefixes: Mapping[str, Iterable[str]], gateway: Gateway) -> dict[str, str]:
-    """Files by their path in the gateway's directory. GatewayError when there is nothing to send requests to, or they
-    would travel in the clear."""
+def render(prefixes: Mapping[str, Iterable[str]], gateway: Gateway) -> str:
+    """The whole configuration. GatewayError when there is nothing to send requests to, or they would travel in the
+    clear."""
     _check(prefixes, gateway)
     segments, sub_resources = routes(prefixes)
     named = any(not _is_address(_host(t)) for targets in gateway.targets.values() for t in targets)
@@ -85,7 +85,7 @@ def render(prefixes: Mapping[str, Iterable[str]], gateway: Gateway) -> dict[str,
     first, *others = servers.values()
     settings = Environment(undefined=StrictUndefined, trim_blocks=True, keep_trailing_newline=True, autoescape=False)
     template = settings.from_string((files("deploy.gateway") / "haproxy.cfg.j2").read_text())
-    config = template.render(
+    return template.render(
         bind=gateway.bind,
         certificate=gateway.certificate,
         metrics_bind=gateway.metrics_bind,
@@ -105,23 +105,18 @@ def render(prefixes: Mapping[str, Iterable[str]], gateway: Gateway) -> dict[str,
         servers_of=servers,
         any_servers=[*first, *(f"{line} backup" for lines in others for line in lines)],
     )
-    return {"haproxy.cfg": config, "errors/400.http": _raw(400, *UNREADABLE), "errors/408.http": _raw(408, *SLOW)}
-
-
-def write(directory: Path, rendered: Mapping[str, str]) -> Path:
-    """Put the files into `directory`; the path of the configuration."""
-    for name, text in rendered.items():
-        path = directory / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-    return directory / "haproxy.cfg"
 
 
 def _check(prefixes: Mapping[str, Iterable[str]], gateway: Gateway) -> None:
     for service in prefixes:
         if not gateway.targets.get(service):
             raise GatewayError(f"no replica of {service} is named")
-    for value in (gateway.bind, gateway.certificate, gateway.metrics_bind, *sum(map(list, gateway.targets.values()), [])):
+    for value in (
+        gateway.bind,
+        gateway.certificate,
+        gateway.metrics_bind,
+        *chain.from_iterable(gateway.targets.values()),
+    ):
         if re.search(r"[\s'\"\\#]", value):
             raise GatewayError(f"{value!r} cannot stand in the configuration")
     if not gateway.certificate and not gateway.bind.startswith("fd@") and not _is_loopback(_host(gateway.bind)):
@@ -154,38 +149,22 @@ def _servers(service: str, targets: Sequence[str]) -> list[str]:
     return lines
 
 
-UNREADABLE = "request_unreadable", "this is no HTTP request as it should be, or its headers are too large"
-SLOW = "request_timeout", "the request did not come in time; send it again"
-
-
 def _problem(status: int, code: str, detail: str, **more: object) -> str:
     """A problem document as the services write it, in the gateway's format language."""
     body: dict[str, object] = {"type": f"/problems/{code}", "title": TITLES[status], "status": status}
     return json.dumps({**body, "code": code, "detail": detail, "request_id": REQUEST_ID, **more})
 
 
-def _raw(status: int, code: str, detail: str) -> str:
-    """A whole answer, for what fails before there is a request to speak of: it has no id."""
-    body = json.loads(_problem(status, code, detail))
-    text = json.dumps({**body, "request_id": ""})
-    lines = (
-        f"HTTP/1.1 {status} {TITLES[status]}",
-        "Content-Type: application/problem+json",
-        f"Content-Length: {len(text)}",
-        "Cache-Control: no-cache",
-        "Connection: close",
-    )
-    return "".join(f"{line}\r\n" for line in (*lines, "")) + text
-
-
 def _own_errors() -> list[dict[str, object]]:
     """What the gateway answers when a service does not."""
     again = f" hdr Retry-After {RETRY_SECONDS}"
     found = (
+        (400, "request_unreadable", "this is no HTTP request as it should be", ""),
+        (408, "request_timeout", "the request did not come in time; send it again", ""),
         (500, "internal", "an error on our side; quote the request id when you report it", ""),
-        (502, "bad_gateway", "the service behind this path broke off; whether it did the work is not known", again),
+        (502, "bad_gateway", "the service broke off; whether it did the work is not known", again),
         (503, "unavailable", "the service behind this path is away or has too much to do; send it again", again),
-        (504, "gateway_timeout", "the service behind this path did not answer in time; whether it will do the work is not known", again),
+        (504, "gateway_timeout", "the service did not answer in time; whether it will do the work is not known", again),
     )
     return [{"status": s, "body": _problem(s, code, detail), "headers": headers} for s, code, detail, headers in found]
 
@@ -207,6 +186,6 @@ def _limits(max_body: int) -> list[dict[str, object]]:
         {
             "status": 413,
             "body": _problem(413, "body_too_large", too_large, limit=max_body),
-            "condition": f"req.hdr_val(content-length) gt {max_body + PACKED_BYTES}",
+            "condition": f"req.hdr_val(content-length) gt {max_body * HOPELESS}",
         },
     ]

@@ -1,4 +1,4 @@
-"""One address before four local processes, for `make up-split` and the tests. Not a gateway for production.
+"""One address before four local processes, for `make up-split` where no gateway is installed. Not for production.
 
 Routes come from `Service.prefixes`, the same table the real gateways are generated from. Bodies and replies are
 streamed, so event streams pass; a service that is away answers 502 as a problem document.

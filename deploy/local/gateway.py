@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deploy.gateway.config import Gateway, render, write
+from deploy.gateway.config import Gateway, render
 
 PROGRAM = "haproxy"
 START_SECONDS = 20.0
@@ -43,7 +43,9 @@ class GatewayProcess:
         self.url, self.metrics_url = (
             f"{s}://127.0.0.1:{one.getsockname()[1]}" for s, one in zip((scheme, "http"), self._listeners, strict=True)
         )
-        config = write(self.directory, render(prefixes, handed))
+        self.directory.mkdir(parents=True, exist_ok=True)
+        config = self.directory / "haproxy.cfg"
+        config.write_text(render(prefixes, handed))
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
                 [program, "-db", "-f", str(config)], stdout=log, stderr=log, pass_fds=numbers, start_new_session=True

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +18,9 @@ import httpx2
 import typer
 from rich.console import Console
 
+from deploy.gateway.config import Gateway
 from deploy.local.front import make_front
+from deploy.local.gateway import GatewayMissing, GatewayProcess, targets_of
 from deploy.local.kafka import KafkaBroker, KafkaMissing
 from deploy.local.postgres import PostgresServer
 
@@ -144,7 +146,11 @@ def main(*, as_json: bool) -> None:
                         installation.start(service.name)
                     made = json.loads(installation.guildhall("bootstrap"))
                     wait_until_known(installation.urls, made["api_key"])
-                    asyncio.run(_front(installation, made, announce, as_json=as_json))
+
+                    def announced(url: str, made: dict[str, str] = made) -> None:
+                        announce({**made, "url": url, "sign_in_url": url + made["sign_in_url"]}, as_json=as_json)
+
+                    asyncio.run(_behind_one_address(installation, announced, out))
                 finally:
                     installation.stop()
         except (StartFailed, KafkaMissing, TimeoutError) as error:
@@ -152,20 +158,44 @@ def main(*, as_json: bool) -> None:
             raise typer.Exit(1) from error
 
 
-async def _front(installation: Installation, made: dict[str, str], announce: object, *, as_json: bool) -> None:
-    from services import server
+async def _behind_one_address(installation: Installation, announce: Callable[[str], None], out: Console) -> None:
+    """The real gateway where it is installed, else our stand-in; until SIGINT or SIGTERM."""
+    from kit.settings import load_settings
     from services.compose import SERVICES
 
-    listener = server.bind("127.0.0.1", 0)
-    url = server.url_of(listener)
     prefixes = {service.name: service.prefixes for service in SERVICES}
-    web = server.make_server(make_front(prefixes, installation.urls, "members"), 5)
-    loop = asyncio.get_running_loop()
+    max_body = load_settings(installation.environment).max_body_bytes
+    stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, lambda: setattr(web, "should_exit", True))
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    gateway = GatewayProcess(installation.directory / "gateway")
+    try:
+        gateway.start(prefixes, Gateway(targets_of(installation.urls), max_body))
+    except GatewayMissing as missing:
+        out.print(f"no gateway ({missing}): a simple stand-in answers in its place")
+        await _stand_in(prefixes, installation, announce, stopped)
+        return
+    try:
+        announce(gateway.url)
+        await stopped.wait()
+    finally:
+        gateway.stop()
+
+
+async def _stand_in(
+    prefixes: Mapping[str, Iterable[str]],
+    installation: Installation,
+    announce: Callable[[str], None],
+    stopped: asyncio.Event,
+) -> None:
+    from services import server
+
+    listener = server.bind("127.0.0.1", 0)
+    web = server.make_server(make_front(prefixes, installation.urls, "members"), 5)
     serving = asyncio.create_task(web.serve(sockets=[listener]))
     while not web.started:
         await asyncio.sleep(0.01)
-    assert callable(announce)
-    announce({**made, "url": url, "sign_in_url": url + made["sign_in_url"]}, as_json=as_json)
+    announce(server.url_of(listener))
+    await stopped.wait()
+    web.should_exit = True
     await serving

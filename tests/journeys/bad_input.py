@@ -76,9 +76,12 @@ def refused(*items: tuple[str | None, str, str, str]) -> tuple[int, Any]:
 
 @dataclass
 class World:
+    """`url` is where it is asked: the application itself, or what stands before it."""
+
     app: App
     ids: dict[str, str]
     credentials: dict[str, str]
+    url: str
 
     async def answer(self, ask: Ask) -> tuple[int, Any]:
         """Status and body, without what differs from run to run."""
@@ -91,7 +94,7 @@ class World:
         if secret:
             headers.setdefault("Authorization", f"Bearer {secret}")
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
-        async with httpx2.AsyncClient(base_url=self.app.url, timeout=60) as client:
+        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as client:
             reply = await client.request(ask.method, self._filled(ask.path), content=content, headers=encoded)
         return reply.status_code, self._told(reply)
 
@@ -181,4 +184,4 @@ async def _peopled(app: App, clock: ManualClock) -> World:
         "forged token": token["token"][:-4] + "AAAA",
         "noise": "noise",
     }
-    return World(app, ids, credentials)
+    return World(app, ids, credentials, app.url)

@@ -1,7 +1,8 @@
-"""The real gateway in front of four real processes on PostgreSQL and Kafka, and a community of its own for each test."""
+"""The real gateway before four real processes on PostgreSQL and Kafka, and a community of its own for each test."""
 
 import json
 import secrets
+import subprocess
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -40,6 +41,16 @@ def gateway_before(directory: Path, targets: dict[str, Any], **options: Any) -> 
         yield process
     finally:
         process.stop()
+
+
+def make_certificate(directory: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1: (itself, to be trusted; with its key in one file, as the gateway wants it)."""
+    key, made, both = directory / "key.pem", directory / "made.pem", directory / "both.pem"
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+    names = ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(made)]
+    subprocess.run([*command, *names], check=True, capture_output=True)
+    both.write_bytes(made.read_bytes() + key.read_bytes())
+    return made, both
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +126,7 @@ async def community_through(grown: Grown) -> AsyncIterator[Through]:
         key = await browser.post("/v1/keys", json=scopes, headers=there)
         assert key.status_code in (200, 201), key.text
     secret = key.json()["secret"]
-    wait_until_known({name: url for name in PREFIXES}, secret)
+    wait_until_known(dict.fromkeys(PREFIXES, url), secret)
     headers = {"Authorization": f"Bearer {secret}"}
     async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
         yield Through(grown, url, UUID(community), secret, client)
