@@ -60,7 +60,7 @@ def _producers(bootstrap: str, size: Size, directory: Path) -> dict[str, float]:
     }
 
 
-def _events_service(directory: Path, database_url: str, bootstrap: str) -> tuple[Installation, str]:
+def events_service(directory: Path, database_url: str, bootstrap: str) -> tuple[Installation, str]:
     """The events service, alone, on an installation whose first community it knows; with that community's key."""
     installation = Installation(directory, environment(database_url, bootstrap, directory))
     installation.guildhall("migrate")
@@ -82,7 +82,7 @@ def run(size: Size) -> None:
         producer.jars()
         database_url, bootstrap = stack.enter_context(engines(directory))
         own = _producers(bootstrap, size, directory)
-        installation, key = _events_service(directory, database_url, bootstrap)
+        installation, key = events_service(directory, database_url, bootstrap)
         stack.callback(installation.stop)
         bare = Counted(stack.enter_context(running("bench.bare", directory=directory)), "", directory)
         service = Child(installation.processes["events"], {"url": installation.urls["events"]})

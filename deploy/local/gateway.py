@@ -57,6 +57,11 @@ class GatewayProcess:
         """What it wrote: a line of JSON for each request, among what it says about itself."""
         return self.directory / "gateway.log"
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def _wait(self) -> None:
         assert self._process is not None
         deadline = time.monotonic() + START_SECONDS
