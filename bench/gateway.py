@@ -174,7 +174,7 @@ def _turns(
                 costs[way.name].append((cpu_seconds(way.pid) - before) / done.requests)
             rates[way.name].append(done.rate)
             last[way.name].append(done.p99)
-    rows = []
+    rows: list[tuple[str, ...]] = []
     for way in ways:
         ratios = [rate / direct for rate, direct in zip(rates[way.name], rates[ways[0].name], strict=True)]
         cost = report.us(median(costs[way.name])) if way.pid else ""
