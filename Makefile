@@ -55,7 +55,7 @@ format: setup-dev ## rewrite the code the way `make check` wants it
 
 docs: setup-dev ## generate what is checked in: event schemas, the gateway's configuration
 	@$(BIN)/python -m kit.schemas docs/event-schemas
-	@$(BIN)/python -m services gateway-config > deploy/gateway/haproxy.cfg
+	@$(BIN)/python -m services gateway-config --metrics-bind :8404 > deploy/gateway/haproxy.cfg
 
 requirements: setup-dev ## compile the pinned requirements from pyproject.toml
 	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-options --no-header --annotation-style=line -o requirements.txt pyproject.toml

@@ -85,7 +85,7 @@ def make_server(app: ASGIApp, stop_seconds: float) -> Server:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=max(1, int(stop_seconds)),
-        # Longer than a gateway keeps a connection it does not use: else both ends decide at once, and a request is lost.
+        # Longer than a gateway keeps a connection it does not use: else we may close it as a request is sent over it.
         timeout_keep_alive=75,
         backlog=2048,
     )

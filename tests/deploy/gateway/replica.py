@@ -53,9 +53,9 @@ class Replica:
 
 
 @asynccontextmanager
-async def served(replica: Replica) -> AsyncIterator[Replica]:
+async def served(replica: Replica, port: int = 0) -> AsyncIterator[Replica]:
     """Behind a real HTTP server. What breaks is closed without a word, as a process that dies would."""
-    listener = server.bind("127.0.0.1", 0)
+    listener = server.bind("127.0.0.1", port)
     replica.url = server.url_of(listener)
     web = server.make_server(_Silent(replica), 1)
     serving = asyncio.create_task(web.serve(sockets=[listener]))

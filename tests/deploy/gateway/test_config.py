@@ -1,5 +1,6 @@
 """The generated configuration: what is checked in is what would be generated, and what would not be safe is not."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -24,7 +25,7 @@ def command(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def test_what_is_checked_in_is_what_the_command_prints() -> None:
-    done = command()
+    done = command("--metrics-bind", ":8404")
     assert done.returncode == 0, done.stderr
     assert done.stdout == CHECKED_IN.read_text(), "run: make docs"
 
@@ -100,3 +101,10 @@ def test_replicas_are_named_one_by_one_or_by_a_name_that_stands_for_all() -> Non
 
 def test_the_product_s_own_limit_is_the_gateway_s() -> None:
     assert f"limit of {MAX_BODY} bytes" in render(PREFIXES, Gateway(LOCAL, MAX_BODY))
+
+
+def test_every_answer_of_its_own_is_documented() -> None:
+    page = (CHECKED_IN.parents[2] / "docs" / "gateway.md").read_text()
+    answers = set(re.findall(r'"status": (\d+), "code": "(\w+)"', CHECKED_IN.read_text()))
+    assert len(answers) > 8
+    assert {(status, code) for code, status in re.findall(r"^\| `(\w+)` \| (\d+) \|", page, re.M)} == answers

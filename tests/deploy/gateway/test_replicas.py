@@ -159,6 +159,33 @@ async def test_a_batch_of_the_largest_size_passes_whole(
         assert (reply.status_code, reply.json()["bytes"]) == (200, 1048576)
 
 
+async def test_a_replica_that_is_stopped_and_started_again_costs_nobody_an_answer(tmp_path: Path) -> None:
+    one, other = Replica("one"), Replica("other")
+    going = asyncio.Event()
+    statuses: list[int] = []
+
+    async def client(url: str) -> None:
+        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as asking:
+            while going.is_set():
+                statuses.append((await asking.post("/v1/events", json={})).status_code)
+
+    async with served(one), AsyncExitStack() as first:
+        await first.enter_async_context(served(other))
+        targets = [replica.url.removeprefix("http://") for replica in (one, other)]
+        with gateway_before(tmp_path, dict.fromkeys(PREFIXES, targets)) as gateway:
+            going.set()
+            asking = [asyncio.create_task(client(gateway.url)) for _ in range(8)]
+            await until(lambda: len(other.heard) > 20)
+            await first.aclose()
+            await until_up(gateway, "events", 1)
+            heard = len(other.heard)
+            async with served(other, int(other.url.rpartition(":")[2])):
+                await until(lambda: len(other.heard) > heard + 20)
+                going.clear()
+                await asyncio.gather(*asking)
+    assert set(statuses) == {200}
+
+
 async def test_draining_ends_what_is_in_hand_and_takes_nothing_new(
     two: tuple[Replica, Replica], gateway: GatewayProcess
 ) -> None:
