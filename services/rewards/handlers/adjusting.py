@@ -200,6 +200,7 @@ def _adjusted(posting: Posting) -> PointsAdjusted:
         unit=posting.unit,
         amount=posting.amount,
         reason=posting.reason,
+        cause_id=posting.source_event_id,
     )
 
 
