@@ -60,15 +60,20 @@ class Day:
                 return cls(tuple(events.values())[:at_least])
             members = members * 5 // 4 + 1
 
-    def items(self, number: int) -> Iterator[bytes]:
+    def items(self, number: int, people: int | None = None) -> Iterator[bytes]:
         """The events as JSON. Every number is a community's worth of people nobody has seen before, so that what a
-        day costs does not fall because its members are known already."""
-        platform = f'"day{number}:'.encode()
+        day costs does not fall because its members are known already; unless it is said whose day `people` it is."""
+        platform = f'"day{number if people is None else people}:'.encode()
         for event in self.events:
             changed = {**event, "source": f"/bench/{number}"}
             if "subject" in event:
                 changed["subject"] = f"{number}-{event['subject']}"
             yield msgspec.json.encode(changed).replace(b'"demo:', platform)
+
+    @property
+    def people(self) -> int:
+        """How many different ones did something."""
+        return len({event["data"]["actor"] for event in self.events})
 
     def records(self, number: int, community: UUID, now: datetime) -> list[Record]:
         """The events as the door puts them on the log."""

@@ -20,14 +20,16 @@ from demo.replay import replay
 from kit.clock import system_clock
 
 MEMBERS, DAYS = 200, 60
+MANY_MEMBERS = 10_000
 PATIENCE = 600.0
 CALM_SECONDS = 1.0
 
 
 def days(events: int) -> Iterator[dict[str, Any]]:
-    """So many events: the same day of other people each time."""
+    """So many events: the same day again and again, of as many groups of people as make up K60's members."""
     day = Day.of(10_000, system_clock())
-    every = (msgspec.json.decode(item) for number in count(1) for item in day.items(number))
+    groups = -(-MANY_MEMBERS // day.people)
+    every = (msgspec.json.decode(item) for number in count() for item in day.items(number, number % groups))
     return islice(every, events)
 
 

@@ -21,6 +21,7 @@ CONSUMER_RETRIES = Counter(
 CONSUMER_STOPPED = Gauge("guildhall_consumer_stopped", "1 when dead letters in a row stopped it.", ["service", "topic"])
 DEAD_LETTERS = Gauge("guildhall_dead_letters", "Dead letters that wait for somebody.", ["service"])
 DEAD_LETTERS_WRITTEN = Counter("guildhall_dead_letters_written_total", "Dead letters ever written.", ["service"])
+PURGED = Counter("guildhall_purged_rows_total", "Rows deleted because their time was over.", ["service", "table"])
 HTTP_REQUESTS = Counter("guildhall_http_requests_total", "Requests answered.", ["method", "route", "status"])
 HTTP_REQUEST_SECONDS = Histogram("guildhall_http_request_duration_seconds", "Time to answer.", ["method", "route"])
 MEMBERS = Gauge("guildhall_members", "Members of all communities, by state.", ["state"])

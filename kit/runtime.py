@@ -28,7 +28,7 @@ from kit.dead_letters import count_dead
 from kit.log import Log, LogUnavailable, Topic
 from kit.metrics import CONSUMER_LAG, DEAD_LETTERS
 from kit.migrations import at_head, migrate
-from kit.rebuilding import rebuild_copies
+from kit.rebuilding import rebuild
 from kit.service import Handler, Loop, Service, ServiceRuntime
 from kit.settings import Settings, load_settings
 
@@ -146,7 +146,7 @@ class Runtime:
                 raise WiringError(f"the schema of {one.service.name} is not at head: run `guildhall migrate`")
         await self.log.ensure(topics(self.settings))
         for one in self.services.values():
-            await rebuild_copies(one.db, self.log)
+            await rebuild(one)
         for consumer in self.consumers:
             self._spawn(consumer.group, partial(consumer.run, self.stopping))
         for one in self.services.values():

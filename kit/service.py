@@ -65,7 +65,8 @@ class Loop:
 @dataclass(frozen=True, slots=True)
 class Service:
     """`prefixes` are the first path segments after `/v1/` that are this service's; `events/*/decisions` names a
-    sub-resource under another service's segment. `publishes` are the contract classes it may announce."""
+    sub-resource under another service's segment. `publishes` are the contract classes it may announce. Handlers of
+    state events (`kit.copies`) meet them again whenever the service rebuilds: what is there they leave as it is."""
 
     name: str
     routers: tuple[APIRouter, ...]

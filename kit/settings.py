@@ -53,6 +53,16 @@ class Settings(BaseSettings):
     max_events_per_request: int = Field(500, ge=1, le=5000, description="Most events in one request.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long a reply is kept for its Idempotency-Key.")
     inbox_days: int = Field(30, ge=1, le=400, description="How long a consumed event id is remembered.")
+    counter_days: int = Field(
+        30,
+        ge=30,
+        le=4000,
+        description="How long caps and cooldowns remember, after no late event can ask any more.",
+    )
+    decision_days: int = Field(400, ge=30, le=4000, description="How long what rules decided is kept, and explained.")
+    message_days: int = Field(
+        180, ge=1, le=4000, description="How long a message is kept after it was read, ended or left unread."
+    )
     log_retention_days: int = Field(
         7, ge=1, le=3650, description="How long topics that are not compacted keep records."
     )

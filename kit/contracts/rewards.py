@@ -83,7 +83,10 @@ class BoardLed:
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:
-    """An operator or an API client posted or reversed an entry on a member's account (never the rules)."""
+    """An operator or an API client posted or reversed an entry on a member's account (never the rules).
+
+    `cause_id` is the activity that the reversed entry came from; None for everything else.
+    """
 
     community_id: UUID
     member_id: UUID
@@ -91,3 +94,4 @@ class PointsAdjusted:
     unit: str
     amount: int
     reason: str
+    cause_id: UUID | None = None

@@ -272,6 +272,9 @@ def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
         pool_size=1 if writer else 4,
         max_overflow=0,
         pool_timeout=30,
+        # Each connection has a page cache and statements of its own: whoever reads alone keeps to one of the readers
+        # instead of filling the caches of all in turns.
+        pool_use_lifo=True,
     )
     pragmas = ["busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "mmap_size=0"]
     pragmas += (

@@ -6,6 +6,7 @@ from kit.contracts.notify import MessageDue, MessageStateChanged
 from kit.service import Service
 from services.notify.api import ROUTERS
 from services.notify.handlers import SUBSCRIPTIONS
+from services.notify.loops import LOOPS
 from services.notify.tables import metadata
 
 SERVICE = Service(
@@ -19,4 +20,5 @@ SERVICE = Service(
         "messages", "inbox", "announcements", "reminders", "digests", "campaigns", "templates", "preferences",
         "channels", "webhooks", "suppressions", "preview",
     ),
+    loops=LOOPS,
 )  # fmt: skip

@@ -1,15 +1,19 @@
-"""What the rewards service does by itself: look whether the books are at zero, clear boards that are gone."""
+"""What the rewards service does by itself: look whether the books are at zero, clear boards that are gone, forget."""
 
 import asyncio
+from datetime import timedelta
 
 from kit.metrics import LEDGER_IMBALANCE
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
+from services.rewards.handlers.purging import purge
 from services.rewards.store import boards as boards_store
 from services.rewards.store import entries as entries_store
 
 SUM_SECONDS = 60.0
 PURGE_SECONDS = 30.0
+FORGET_SECONDS = 6 * 3600.0
+SETTLE_IN_SECONDS = 600.0
 
 
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -30,4 +34,17 @@ async def clear_boards(one: ServiceRuntime, stopping: asyncio.Event) -> None:
             await pause(stopping, PURGE_SECONDS)
 
 
-LOOPS = (Loop("ledger-sum", watch_sum), Loop("cleared-boards", clear_boards))
+async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Counters, moments and decisions whose time is over; not at the start, when there is enough to catch up with."""
+    await pause(stopping, SETTLE_IN_SECONDS)
+    while not stopping.is_set():
+        await purge(
+            one.db,
+            counters=timedelta(days=one.settings.counter_days),
+            decisions=timedelta(days=one.settings.decision_days),
+            stopping=stopping,
+        )
+        await pause(stopping, FORGET_SECONDS)
+
+
+LOOPS = (Loop("ledger-sum", watch_sum), Loop("cleared-boards", clear_boards), Loop("forgetting", forget))

@@ -43,6 +43,29 @@ async def test_a_check_in_can_be_followed_from_the_door_to_the_message(platform:
     assert sorted(m["template"] for m in trace["messages"]) == ["board.first", "points.granted"]
 
 
+async def test_the_trace_tells_levels_boards_and_what_was_taken_back_too(platform: App) -> None:
+    give = [{"to": "actor", "unit": "xp", "amount": 120}]
+    rules = [{"id": "big", "on": ["checkin.submitted"], "give": give, "notify": True}]
+    assert (await platform.client.post("/v1/rules", json={"rules": rules, "note": "big"})).status_code == 201
+    await post(platform, CHECK_IN)
+    await platform.settle()
+    url = f"/v1/events/{activity_event_id(platform.community, '/bots/one', 'first')}/trace"
+    trace = (await platform.client.get(url)).json()
+    assert [level["level"] for level in trace["levels"]] == [2]
+    assert [(board["board_id"], board["period_kind"]) for board in trace["boards"]] == [("xp", "week")]
+    (entry,) = trace["entries"]
+    reversal = await platform.client.post(f"/v1/entries/{entry['transaction_id']}/reversals", json={"reason": "a test"})
+    assert reversal.status_code == 201, reversal.text
+    await platform.settle()
+    trace = (await platform.client.get(url)).json()
+    assert [(e["amount"], e.get("rule_id", e["reason"])) for e in trace["entries"]] == [(120, "big"), (-120, "a test")]
+    told = ["board.first", "level.reached", "points.adjusted", "points.granted"]
+    assert sorted(m["template"] for m in trace["messages"]) == told
+    kinds = [step["kind"] for step in trace["steps"]]
+    assert sorted(kinds) == ["adjusted", "board", "level", *["message"] * 4, "scored"]
+    assert kinds[0] != "message", "what is told of comes before the telling"
+
+
 async def test_the_live_tail_tells_the_activity_and_then_what_it_was_worth(platform: App) -> None:
     async def frames(count: int, after: str = "") -> list[tuple[str, str, Any]]:
         found: list[tuple[str, str, Any]] = []

@@ -137,6 +137,42 @@ CASES = {
         send("/v1/tokens", {"member_id": "{eve}"}),
         problem(404, "member_unknown", "no such member"),
     ),
+    "another community's member's account": (
+        get("/v1/accounts/{eve}"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member's entries": (
+        get("/v1/accounts/{eve}/entries"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member among entries": (
+        get("/v1/entries?member={eve}"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member's level": (
+        get("/v1/levels/members/{eve}"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member's points, explained": (
+        get("/v1/members/{eve}/points/explain"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member's inbox": (
+        get("/v1/inbox?member={eve}"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member's unread messages": (
+        get("/v1/inbox/unread?member={eve}"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "another community's member's inbox, live": (
+        get("/v1/inbox/stream?member={eve}"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "marking another community's member's inbox read": (
+        send("/v1/inbox/read-all?member={eve}", {}),
+        problem(404, "member_unknown", "no such member"),
+    ),
     "another community's key": (
         send("/v1/keys/{their_key}", method="DELETE"),
         problem(404, "key_unknown", "no such key"),

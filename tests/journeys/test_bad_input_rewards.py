@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.journeys.bad_input import NOBODY, Ask, problem, send, world
+from tests.journeys.bad_input import NOBODY, Ask, get, problem, send, world
 from tests.support.clock import ManualClock
 
 RULE = {"id": "r", "name": "R", "on": ["poke"], "give": [{"to": "actor", "unit": "points", "amount": 1}]}
@@ -99,6 +99,23 @@ CASES = {
             "in_the_future",
             "an entry cannot count for a day to come",
             ("/effective_at", "in_the_future", "an entry cannot count for a day to come"),
+        ),
+    ),
+    "the account of nobody": (
+        get("/v1/accounts/" + NOBODY),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "the level of nobody": (
+        get("/v1/levels/members/" + NOBODY),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "a reversal beyond counting": (
+        send("/v1/entries/" + NOBODY + "/reversals", {"reason": "x", "amount": 2**70}),
+        problem(
+            400,
+            "amount_out_of_range",
+            "an amount lies between -4611686018427387903 and 4611686018427387903",
+            ("/amount", "amount_out_of_range", "at most 4611686018427387903"),
         ),
     ),
     "a reversal of nothing": (

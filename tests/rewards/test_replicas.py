@@ -12,7 +12,7 @@ from uuid import UUID, uuid4
 
 import msgspec
 import pytest
-from sqlalchemy import select
+from sqlalchemy import select, text
 
 from kit import codec
 from kit.contracts import ACTIVITY_TOPIC, MEMBERS_TOPIC, REWARDS_TOPIC
@@ -22,19 +22,20 @@ from kit.database import Database, open_database
 from kit.log import Log, Record
 from kit.log.embedded import EmbeddedLog
 from kit.log.kafka import KafkaLog
-from kit.migrations import migrate
 from kit.runtime import Runtime
 from kit.settings import Settings, load_settings
 from services.compose import SERVICES
 from services.rewards.service import SERVICE
-from services.rewards.tables.boards import board_scores
-from services.rewards.tables.ledger import accounts, entries, transactions
+from services.rewards.tables.boards import board_scores, boards
+from services.rewards.tables.ledger import accounts, entries, transactions, units
+from services.rewards.tables.levels import level_versions
+from services.rewards.tables.rules import rule_sets
 from tests.rewards.guild import MORNING, Guild
 from tests.rewards.ledger.support import check_books, community_changed
 from tests.support.clock import ManualClock
 
 _numbers = count(1)
-Replica = Callable[[], Awaitable[Runtime]]
+Start = Callable[[], Awaitable[Runtime]]
 
 
 def settings(directory: Path) -> Settings:
@@ -54,9 +55,7 @@ def runtime(log: Log, db: Database, clock: ManualClock, directory: Path) -> Runt
 
 
 @pytest.fixture
-async def start(
-    request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path
-) -> AsyncIterator[Callable[[], Awaitable[Runtime]]]:
+async def start(request: pytest.FixtureRequest, clock: ManualClock, tmp_path: Path) -> AsyncIterator[Start]:
     """`await start()`: another replica, with connections of its own to the same database and broker."""
     url = request.getfixturevalue("postgres_server").create_database(f"rewards_replicas_{next(_numbers)}")
     broker, prefix = request.getfixturevalue("kafka_broker").bootstrap, f"replicas{uuid4().hex[:8]}."
@@ -64,10 +63,8 @@ async def start(
 
     async def one() -> Runtime:
         db = open_database("rewards", clock, metadata=SERVICE.metadata, publishes=SERVICE.publishes, url=url, pool=10)
-        if not running:
-            await migrate(db, SERVICE.migrations)
         made = runtime(KafkaLog(broker, partitions=4, prefix=prefix), db, clock, tmp_path)
-        await made.start(migrating=False)
+        await made.start(migrating=True)
         running.append(made)
         return made
 
@@ -171,7 +168,7 @@ async def announced(log: Log, wanted: int) -> set[UUID]:
 
 
 async def test_two_replicas_pay_what_one_would_while_they_join_and_leave(
-    start: Replica, clock: ManualClock, tmp_path: Path
+    start: Start, clock: ManualClock, tmp_path: Path
 ) -> None:
     first = await start()
     db = first.services["rewards"].db
@@ -199,7 +196,7 @@ async def test_two_replicas_pay_what_one_would_while_they_join_and_leave(
 
 
 async def test_two_replicas_that_start_together_on_a_full_log_pay_what_one_would(
-    start: Replica, clock: ManualClock, tmp_path: Path
+    start: Start, clock: ManualClock, tmp_path: Path
 ) -> None:
     first = await start()
     guild = Guild(first.services["rewards"].db, uuid4(), [])
@@ -211,4 +208,45 @@ async def test_two_replicas_that_start_together_on_a_full_log_pay_what_one_would
     await tell(log, guild, acts)
     await second.settle(120)
     assert await books(second.services["rewards"].db) == expected
+    await check_books(second.services["rewards"].db)
+
+
+async def defaults(db: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """What every community begins with; without what is drawn or timed anew."""
+    wanted = {
+        "rule sets": select(rule_sets.c.community_id, rule_sets.c.version, rule_sets.c.actor),
+        "units": select(units.c.community_id, units.c.id, units.c.version),
+        "levels": select(level_versions.c.community_id, level_versions.c.version),
+        "boards": select(boards.c.community_id, boards.c.id),
+        "accounts": select(accounts.c.community_id, accounts.c.name, accounts.c.unit, accounts.c.followers).where(
+            accounts.c.system == 1
+        ),
+    }
+    async with db.read() as tx:
+        return {name: sorted(tuple(row) for row in await tx.all(query)) for name, query in wanted.items()}
+
+
+async def test_two_replicas_that_start_together_with_a_lost_database_make_the_defaults_of_each_community_once(
+    start: Start,
+) -> None:
+    first = await start()
+    db = first.services["rewards"].db
+    guilds = [Guild(db, uuid4(), []) for _ in range(20)]
+    for guild in guilds:
+        await found(first.log, guild)
+    await first.settle(60)
+    before = await defaults(db)
+    assert len(before["rule sets"]) == len(guilds)
+    await first.stop()
+    async with db.engine.begin() as connection:
+        await connection.execute(text("DROP SCHEMA rewards CASCADE"))
+    await db.close()
+    second, third = await asyncio.gather(start(), start())
+    assert await defaults(second.services["rewards"].db) == before
+    guild = Guild(second.services["rewards"].db, guilds[7].id, [])
+    acts = story(guild, seed=3, length=100)
+    await tell(third.log, guild, acts)
+    await second.settle(60)
+    assert {(await guild.verdicts(act))[0][1] for act in acts if act.type == "checkin.submitted"} >= {"granted"}
+    assert await defaults(second.services["rewards"].db) == before
     await check_books(second.services["rewards"].db)

@@ -72,23 +72,27 @@ async def app(tmp_path: Path, sqlite_templates: Path) -> AsyncIterator[App]:
 
 
 @pytest.fixture(params=["embedded", "split"])
-async def platform(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[App]:
-    """The platform on the embedded engines, and again on PostgreSQL and Kafka."""
+def platform_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
+    """Of an installation that is not there yet: on the embedded engines, and again on PostgreSQL and Kafka."""
     if request.param == "embedded":
         settings = load_settings({}, data_dir=tmp_path / "data")
         settings.data_dir.mkdir()
-    else:
-        postgres = request.getfixturevalue("postgres_server")
-        broker = request.getfixturevalue("kafka_broker")
-        url = postgres.create_database(f"platform_{next(_numbers)}")
-        settings = load_settings(
-            {},
-            data_dir=tmp_path,
-            database_url=url,
-            kafka=broker.bootstrap,
-            kafka_prefix=f"t{next(_numbers)}.",
-            kafka_partitions=3,
-            secret_key="s" * 32,
-        )
-    async with running(settings) as one:
+        return settings
+    postgres = request.getfixturevalue("postgres_server")
+    broker = request.getfixturevalue("kafka_broker")
+    return load_settings(
+        {},
+        data_dir=tmp_path,
+        database_url=postgres.create_database(f"platform_{next(_numbers)}"),
+        kafka=broker.bootstrap,
+        kafka_prefix=f"t{next(_numbers)}.",
+        kafka_partitions=3,
+        secret_key="s" * 32,
+    )
+
+
+@pytest.fixture
+async def platform(platform_settings: Settings) -> AsyncIterator[App]:
+    """The platform on the embedded engines, and again on PostgreSQL and Kafka."""
+    async with running(platform_settings) as one:
         yield one

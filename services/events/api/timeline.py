@@ -20,7 +20,7 @@ from kit.http.sse import Item
 from kit.service import ServiceRuntime
 from services.events.api.common import Db, One, Reader, Text
 from services.events.handlers.storing import STREAM
-from services.events.handlers.tracing import MESSAGE, SCORED
+from services.events.handlers.tracing import ADJUSTED, BOARD, LEVEL, MESSAGE, SCORED
 from services.events.store import activities as store
 from services.events.store.activities import Filter, Place
 
@@ -54,7 +54,7 @@ class ActivityOut(BaseModel):
 
 
 class Step(BaseModel):
-    """A consequence: `kind` is scored or message; `body` the event that told of it."""
+    """A consequence: `kind` is scored, level, board, adjusted or message; `body` the event that told of it."""
 
     kind: str
     at: datetime
@@ -66,8 +66,10 @@ class TraceOut(BaseModel):
 
     stored: ActivityOut
     decisions: list[dict[str, Any]]
-    entries: list[dict[str, Any]]
-    messages: list[dict[str, Any]]
+    entries: list[dict[str, Any]] = Field(description="Decisions that paid, then what was taken back of them.")
+    levels: list[dict[str, Any]] = Field(description="Levels that were reached by it.")
+    boards: list[dict[str, Any]] = Field(description="Periods of boards that somebody came to lead by it.")
+    messages: list[dict[str, Any]] = Field(description="Every state a message about it came into.")
     steps: list[Step]
 
 
@@ -238,11 +240,16 @@ async def trace(db: Db, caller: Reader, id: UUID) -> TraceOut:
     stored = await _one(db, caller.community_id, id)
     async with db.read() as tx:
         rows = await store.consequences_of(tx, community_id=caller.community_id, event_id=id)
-    decisions = [d for row in rows if row.kind == SCORED for d in row.body["decisions"]]
+    told: dict[str, list[dict[str, Any]]] = {kind: [] for kind in (SCORED, LEVEL, BOARD, ADJUSTED, MESSAGE)}
+    for row in rows:
+        told[row.kind].append(row.body)
+    decisions = [d for body in told[SCORED] for d in body["decisions"]]
     return TraceOut(
         stored=stored,
         decisions=decisions,
-        entries=[d for d in decisions if d.get("transaction_id")],
-        messages=[row.body for row in rows if row.kind == MESSAGE],
+        entries=[d for d in decisions if d.get("transaction_id")] + told[ADJUSTED],
+        levels=told[LEVEL],
+        boards=told[BOARD],
+        messages=told[MESSAGE],
         steps=[Step(kind=row.kind, at=row.at, body=row.body) for row in rows],
     )

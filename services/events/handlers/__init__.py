@@ -2,14 +2,23 @@
 
 from kit.contracts.events import Activity, ImportItemsRejected
 from kit.contracts.notify import MessageStateChanged
-from kit.contracts.rewards import ActivityScored
+from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Handler
 from services.events.handlers.storing import note_rejections, store_activities
-from services.events.handlers.tracing import keep_decisions, keep_messages
+from services.events.handlers.tracing import (
+    keep_adjustments,
+    keep_boards,
+    keep_decisions,
+    keep_levels,
+    keep_messages,
+)
 
 SUBSCRIPTIONS: dict[type, Handler] = {
     Activity: store_activities,
     ImportItemsRejected: note_rejections,
     ActivityScored: keep_decisions,
+    LevelReached: keep_levels,
+    BoardLed: keep_boards,
+    PointsAdjusted: keep_adjustments,
     MessageStateChanged: keep_messages,
 }

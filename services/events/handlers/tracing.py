@@ -1,4 +1,4 @@
-"""What became of an activity: decisions, levels, messages, kept from the other services' events (E4)."""
+"""What became of an activity: decisions, levels, places, reversals, messages, from the other services' events (E4)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,13 +7,16 @@ import msgspec
 
 from kit.contracts import Envelope
 from kit.contracts.notify import MessageStateChanged
-from kit.contracts.rewards import ActivityScored
+from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.database import Tx
 from services.events.handlers.storing import _following
 from services.events.store import activities as store
 
 SCORED = "scored"
 MESSAGE = "message"
+LEVEL = "level"
+BOARD = "board"
+ADJUSTED = "adjusted"
 
 
 def _rows(batch: Sequence[Envelope[Any]], kind: str) -> list[dict[str, Any]]:
@@ -39,5 +42,22 @@ async def keep_decisions(tx: Tx, batch: list[Envelope[ActivityScored]]) -> None:
 
 
 async def keep_messages(tx: Tx, batch: list[Envelope[MessageStateChanged]]) -> None:
-    """Messages that name the activity as their cause; others are no consequence of one."""
-    await store.add_consequences(tx, rows=_rows([e for e in batch if e.event.cause_id is not None], MESSAGE))
+    await _keep_caused(tx, batch, MESSAGE)
+
+
+async def keep_levels(tx: Tx, batch: list[Envelope[LevelReached]]) -> None:
+    await _keep_caused(tx, batch, LEVEL)
+
+
+async def keep_boards(tx: Tx, batch: list[Envelope[BoardLed]]) -> None:
+    await _keep_caused(tx, batch, BOARD)
+
+
+async def keep_adjustments(tx: Tx, batch: list[Envelope[PointsAdjusted]]) -> None:
+    """What was taken back of entries that the activity led to."""
+    await _keep_caused(tx, batch, ADJUSTED)
+
+
+async def _keep_caused(tx: Tx, batch: Sequence[Envelope[Any]], kind: str) -> None:
+    """Those that name an activity as their cause; others are no consequence of one."""
+    await store.add_consequences(tx, rows=_rows([e for e in batch if e.event.cause_id is not None], kind))

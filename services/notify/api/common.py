@@ -9,11 +9,13 @@ from fastapi import Depends
 from pydantic import AfterValidator, BaseModel, Field
 
 from kit.auth import Principal, requires
-from kit.database import Database
-from kit.errors import BadRequest, Forbidden
+from kit.copies import known_members
+from kit.database import Database, Tx
+from kit.errors import BadRequest, Forbidden, NotFound
 from kit.http import Page, database_of, encode_cursor, runtime_of
 from kit.service import ServiceRuntime
 from services.notify.domain import unstorable
+from services.notify.store import inboxes
 from services.notify.store.messages import Place
 
 SERVICE = "notify"
@@ -81,14 +83,21 @@ def message_out(row: Any) -> MessageOut:
     return MessageOut(**{name: {**_UNSET, **values}[name] for name in MessageOut.model_fields})
 
 
-def whose(caller: Principal, member: UUID | None) -> UUID:
-    """The member an inbox route is about: the token's own, or the one a key or operator names."""
+async def whose(tx: Tx, caller: Principal, member: UUID | None) -> UUID:
+    """The member an inbox route is about: the token's own, or the one a key or operator names.
+
+    NotFound for an id that is no member's of the community; who has an inbox is somebody, though the news of them is
+    still on its way.
+    """
     if caller.member_id is not None:
         if member is not None and member != caller.member_id:
             raise Forbidden("a member token sees its own inbox only", code="not_yours")
         return caller.member_id
     if member is None:
         raise BadRequest("name the member: ?member=…, or come with a member token", code="member_required")
+    there = await inboxes.one(tx, community_id=caller.community_id, member_id=member)
+    if not there.changes and not await known_members(tx, caller.community_id, [member]):
+        raise NotFound("no such member", code="member_unknown")
     return member
 
 

@@ -53,7 +53,7 @@ class ReadAllOut(BaseModel):
     unread: int = Field(description="How many still are.")
 
 
-@router.get("/v1/inbox", summary="Messages of an inbox, newest first", responses=problems(400, 422))
+@router.get("/v1/inbox", summary="Messages of an inbox, newest first", responses=problems(400, 404, 422))
 async def inbox(
     db: Db,
     caller: ReaderOrMember,
@@ -61,8 +61,9 @@ async def inbox(
     member: Member = None,
     unread: Annotated[bool, Query(description="Only those not read yet.")] = False,
 ) -> Page[MessageOut]:
-    member_id, at = whose(caller, member), place(paging.cursor, int)
+    at = place(paging.cursor, int)
     async with db.read() as tx:
+        member_id = await whose(tx, caller, member)
         rows = await store.inbox(
             tx,
             community_id=caller.community_id,
@@ -74,18 +75,19 @@ async def inbox(
     return page_out(rows, paging.limit, at, "position")
 
 
-@router.get("/v1/inbox/unread", summary="How many are not read yet", responses=problems(400, 422))
+@router.get("/v1/inbox/unread", summary="How many are not read yet", responses=problems(400, 404, 422))
 async def unread_count(db: Db, caller: ReaderOrMember, member: Member = None) -> Unread:
     async with db.read() as tx:
-        found = await inboxes.one(tx, community_id=caller.community_id, member_id=whose(caller, member))
+        member_id = await whose(tx, caller, member)
+        found = await inboxes.one(tx, community_id=caller.community_id, member_id=member_id)
     return Unread(unread=found.unread)
 
 
 @router.post("/v1/inbox/read-all", summary="Mark everything read", responses=problems(400, 404, 422))
 async def read_all(db: Db, caller: WriterOrMember, body: ReadAllIn, member: Member = None) -> ReadAllOut:
     """With `up_to` only what is as old or older: a message that came meanwhile stays unread."""
-    member_id = whose(caller, member)
     async with db.begin() as tx:
+        member_id = await whose(tx, caller, member)
         read, left = await reading.read_all(tx, community_id=caller.community_id, member_id=member_id, up_to=body.up_to)
     return ReadAllOut(read=read, unread=left)
 
@@ -94,17 +96,16 @@ async def read_all(db: Db, caller: WriterOrMember, body: ReadAllIn, member: Memb
     "/v1/inbox/stream",
     summary="What comes in, live (server-sent events)",
     response_class=StreamingResponse,
-    responses={**problems(400, 422), 200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+    responses={**problems(400, 404, 422), 200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
 async def stream(request: Request, one: One, caller: ReaderOrMember, member: Member = None) -> StreamingResponse:
     """`message` for each that arrives, `unread` with the count whenever it changes. `Last-Event-ID` resumes."""
-    member_id = whose(caller, member)
     after = _last_seen(request.headers.get("last-event-id", ""))
-    if after is None:
-        # Before the answer begins: who has seen its first byte misses nothing that arrives from then on.
-        async with one.db.read() as tx:
-            found = await inboxes.one(tx, community_id=caller.community_id, member_id=member_id)
-        after = found.last
+    # Before the answer begins: who has seen its first byte misses nothing that arrives from then on.
+    async with one.db.read() as tx:
+        member_id = await whose(tx, caller, member)
+        found = await inboxes.one(tx, community_id=caller.community_id, member_id=member_id)
+    after = found.last if after is None else after
     return sse(_arrivals(one, request, caller.community_id, member_id, after), one.stopping)
 
 

@@ -99,7 +99,7 @@ async def tell_adjusted(tx: Tx, batch: list[Envelope[PointsAdjusted]]) -> None:
                 template="points.adjusted",
                 variables={"amount": e.event.amount, "unit": e.event.unit, "reason": e.event.reason[:500]},
                 actor=ACTOR,
-                cause_id=e.id,
+                cause_id=e.event.cause_id or e.id,
                 dedupe=f"points.adjusted:{e.event.transaction_id}:{e.event.member_id}:{e.event.unit}",
             )
             for e in batch

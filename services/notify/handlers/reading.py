@@ -21,7 +21,9 @@ async def engage(tx: Tx, *, community_id: UUID, member_id: UUID | None, message_
     # The inbox before the message, as delivery does it: two who hold one each would wait for ever.
     await inboxes.lock(tx, community_id=community_id, member_id=found.member_id)
     row = await store.lock(tx, community_id=community_id, message_id=message_id)
-    assert row is not None
+    if row is None:
+        # Its time was over in the moment between.
+        raise NotFound("no such message in this inbox", code="message_unknown")
     new = await store.engage(tx, row=row, marks=ENGAGEMENT[mark], at=tx.now)
     if "read_at" in new:
         await inboxes.count_read(tx, read={(community_id, found.member_id): 1})

@@ -1,12 +1,12 @@
 """One row an inbox: the last position, the number of unread messages, a count of changes."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
 from sqlalchemy import select
 
-from kit.database import Tx, add_up, insert_new
+from kit.database import Tx, add_up, insert_new, select_among
 from services.notify.tables import inboxes as t
 
 KEY = ("community_id", "member_id")
@@ -49,6 +49,11 @@ async def count_read(tx: Tx, *, read: Mapping[Owner, int]) -> None:
         {"community_id": c, "member_id": m, "last": 0, "unread": -n, "changes": 1} for (c, m), n in read.items() if n
     ]
     await add_up(tx, t, rows, key=KEY, add=("unread", "changes"))
+
+
+async def hold(tx: Tx, *, owners: Iterable[Owner]) -> None:
+    """The inboxes, those there are, held until the transaction ends."""
+    await select_among(tx, [t.c.last], (t.c.community_id, t.c.member_id), list(owners), lock=True)
 
 
 async def lock(tx: Tx, *, community_id: UUID, member_id: UUID) -> Inbox:

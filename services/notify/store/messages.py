@@ -6,10 +6,10 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import select, update
+from sqlalchemy import ColumnElement, func, select, update
 
 from kit.database import Tx, insert_new, select_among
-from services.notify.domain import HELD
+from services.notify.domain import HELD, LEGAL
 from services.notify.tables import messages as t
 
 
@@ -97,6 +97,22 @@ async def lock(tx: Tx, *, community_id: UUID, message_id: UUID) -> Any | None:
     """The message, its row held until the transaction ends."""
     stmt = select(t).where(t.c.id == message_id, t.c.community_id == community_id)
     return await tx.first(stmt.with_for_update())
+
+
+# After their time
+
+TABLE = t
+
+
+def over(before: datetime) -> ColumnElement[bool]:
+    """Nothing can become of them any more, and nobody did anything with them since then."""
+    return t.c.state.not_in(sorted(LEGAL)) & (func.coalesce(t.c.read_at, t.c.state_at) < before)
+
+
+async def owners(tx: Tx, *, ids: Iterable[UUID]) -> list[tuple[UUID, UUID]]:
+    """(community, member) of each of the messages."""
+    rows = await select_among(tx, (t.c.community_id, t.c.member_id), t.c.id, list(ids))
+    return [(row.community_id, row.member_id) for row in rows]
 
 
 # The inbox of one member

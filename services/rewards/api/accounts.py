@@ -7,7 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from kit.http import Instant, Page, PageOf, problems
-from services.rewards.api.common import Db, ReaderOrMember, check_own
+from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
 from services.rewards.api.entry_models import EntryOut, entry_page
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
@@ -32,6 +32,7 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
     """Every unit of the community, with 0 where nothing was posted yet."""
     check_own(caller, member_id)
     async with db.read() as tx:
+        await check_known(tx, caller, member_id)
         units = await store.units_of(tx, caller.community_id)
         rows = await reading.accounts_of(tx, caller.community_id, member_id)
     balances = {row.unit: row.balance for row in rows}
@@ -57,4 +58,5 @@ async def get_account_entries(
 ) -> Page[EntryOut]:
     check_own(caller, member_id)
     async with db.read() as tx:
+        await check_known(tx, caller, member_id)
         return await entry_page(tx, caller.community_id, member_id, paging, unit, since, until)

@@ -8,10 +8,12 @@ from fastapi import Depends, Path
 from pydantic import AfterValidator, Field
 
 from kit.auth import Principal, requires
-from kit.database import Database
-from kit.errors import BadRequest, Forbidden
+from kit.copies import known_members
+from kit.database import Database, Tx
+from kit.errors import BadRequest, Forbidden, NotFound
 from kit.http import database_of
 from kit.http.instants import in_range
+from services.rewards.store.entries import accounts_of
 
 SERVICE = "rewards"
 SOME_ID = "01939e2c-7000-7000-8000-000000000000"
@@ -39,6 +41,17 @@ def check_own(principal: Principal, member_id: UUID) -> None:
     """Forbidden for a member token that asks about somebody else."""
     if principal.member_id is not None and principal.member_id != member_id:
         raise Forbidden("a member token sees its own member only", code="not_yours")
+
+
+async def check_known(tx: Tx, principal: Principal, member_id: UUID) -> None:
+    """NotFound for an id that is no member's of the community.
+
+    Who has an account is somebody, though the news of them is still on its way; a member token speaks for itself.
+    """
+    if principal.member_id == member_id or await known_members(tx, principal.community_id, [member_id]):
+        return
+    if not await accounts_of(tx, principal.community_id, member_id):
+        raise NotFound("no such member", code="member_unknown")
 
 
 def position(cursor: list[Any] | None, *kinds: type) -> tuple[str, list[Any]] | None:

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from kit import copies
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
-from services.rewards.api.common import Db, Reader, ReaderOrMember, check_own, position
+from services.rewards.api.common import Db, Reader, ReaderOrMember, check_known, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store
@@ -58,7 +58,8 @@ def _out(row: Any) -> DecisionOut:
     "/v1/events/{id}/decisions", summary="What the rules decided on an event", responses=problems(400, 404, 422)
 )
 async def of_event(db: Db, caller: Reader, id: UUID) -> DecisionsOut:
-    """Rules that listen to the event and did not match are not listed."""
+    """Rules that listen to the event and did not match are not listed; of an event that nobody has sent there is
+    nothing to list either (`GET /v1/events/{id}` tells whether there is one)."""
     async with db.read() as tx:
         rows = await store.of_event(tx, community_id=caller.community_id, event_id=id)
     return DecisionsOut(items=[_out(row) for row in rows])
@@ -95,6 +96,8 @@ async def explain(
             limit=paging.limit + 1,
             before=before,
         )
+        if not rows:
+            await check_known(tx, caller, id)
     shown = rows[: paging.limit]
     zone = ZoneInfo(community.zone if community else "UTC")
     language = language_of(request.headers.get("accept-language", ""))

@@ -14,7 +14,7 @@ from kit.database import Tx
 from kit.errors import FieldError, NotFound, Unprocessable
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, position
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, position
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
 from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
 from services.rewards.domain.ledger import system_account_id
@@ -203,6 +203,8 @@ async def list_entries(
     """Every grant has a line on `mint`, every adjustment on `adjust`, every spend on `burn`."""
     owner = member if member is not None else system_account_id(caller.community_id, account)
     async with db.read() as tx:
+        if member is not None:
+            await check_known(tx, caller, member)
         return await entry_page(tx, caller.community_id, owner, paging, unit, since, until)
 
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 from kit.database import Tx
 from kit.http import check_if_match, etag, problems
 from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, ReaderOrMember, Text, UnitId, Writer, check_own
+from services.rewards.api.common import Db, ReaderOrMember, Text, UnitId, Writer, check_known, check_own
 from services.rewards.domain import levels as domain
 from services.rewards.handlers import levels as handlers
 
@@ -110,6 +110,7 @@ async def put_levels(request: Request, body: LevelsIn, db: Db, caller: Writer) -
 async def get_member_level(member_id: UUID, db: Db, caller: ReaderOrMember) -> MemberLevelOut:
     check_own(caller, member_id)
     async with db.read() as tx:
+        await check_known(tx, caller, member_id)
         found = await handlers.member_level(tx, caller.community_id, member_id)
     return MemberLevelOut(
         **_level(found.level).model_dump(),

@@ -48,6 +48,8 @@ class Limit:
     skip: bool
     budget: bool
     seconds: int | None
+    needed: timedelta | None
+    """For how long after the time of an event others may come that ask for it; None: for ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,10 +88,16 @@ class Moments:
 
 @dataclass(slots=True)
 class State:
-    """Counters and moments as read (and locked); `decide` moves them on."""
+    """Counters and moments as read (and locked); `decide` moves them on. `kept` says until when somebody may ask for
+    each (None: for ever), the counters of slots included."""
 
     counters: dict[UUID, int]
     moments: dict[UUID, Moments]
+    kept: Mapping[UUID, datetime | None] = field(default_factory=dict)
+
+
+# No less than what is left of a window after any moment of it, changes of the clock included.
+_LENGTHS = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
 
 
 def _name(want: Want, what: str, who: str, window: str) -> UUID:
@@ -118,10 +126,12 @@ def _who(want: Want, scope: str) -> str | None:
     raise ValueError(f"unknown scope {scope}")
 
 
-def _limit(want: Want, name: str, who: str, cap: Cap) -> Limit:
+def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Limit:
     window = f"rolling{cap.seconds}" if cap.seconds is not None else want.windows[cap.per]
     id = _name(want, f"{name}:{cap.scope}:{cap.per}:{cap.of}", who, window)
-    return Limit(id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds)
+    length = timedelta(seconds=cap.seconds) if cap.seconds is not None else _LENGTHS.get(cap.per)
+    needed = None if length is None else length + timedelta(hours=lateness_hours)
+    return Limit(id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds, needed)
 
 
 def limits_of(want: Want) -> list[Limit]:
@@ -130,11 +140,13 @@ def limits_of(want: Want) -> list[Limit]:
     for cap in want.rule.caps:
         who = _who(want, cap.scope)
         if who is not None:
-            out.append(_limit(want, f"rule:{want.rule.id}", who, cap))
+            out.append(_limit(want, f"rule:{want.rule.id}", who, cap, want.rule.lateness_hours))
     for unit_cap in want.rule_set.unit_caps:
         if unit_cap.unit == want.unit:
             cap = Cap(per=unit_cap.per, limit=unit_cap.limit, seconds=unit_cap.seconds)
-            out.append(_limit(want, "unit", f"{want.member_id}", cap))
+            # The window of a unit is asked for by every rule, and so for as long as the most patient one waits.
+            lateness = max(rule.lateness_hours for rule in (want.rule, *want.rule_set.rules))
+            out.append(_limit(want, "unit", f"{want.member_id}", cap, lateness))
     return out
 
 
@@ -143,13 +155,20 @@ def cooldown_slot(want: Want) -> UUID:
     return uuid5(want.community_id, f"cooldown\n{want.rule.id}\n{want.member_id}")
 
 
-def reads(wants: Sequence[Want]) -> tuple[set[UUID], dict[UUID, tuple[datetime, datetime]]]:
-    """What deciding these wants reads: ids of counters, and slots of moments with the times they are read between.
+def reads(
+    wants: Sequence[Want], now: datetime
+) -> tuple[dict[UUID, datetime | None], dict[UUID, tuple[datetime, datetime]]]:
+    """What deciding these wants reads: ids of counters with the time until which somebody may ask for them again (None:
+    for ever), and slots of moments with the times they are read between.
 
     Every slot is among the counters too: its counter row is what concurrent batches lock.
     """
-    counters: set[UUID] = set()
+    counters: dict[UUID, datetime | None] = {}
     slots: dict[UUID, tuple[datetime, datetime]] = {}
+
+    def keep(id: UUID, at: datetime, needed: timedelta | None) -> None:
+        # From now on, if that is later: of history that arrives in pieces the next piece may fall into the same window.
+        counters[id] = later(counters.get(id), None if needed is None else max(at, now) + needed)
 
     def span(slot: UUID, at: datetime, seconds: int) -> None:
         low, high = at - timedelta(seconds=seconds), at + timedelta(seconds=seconds)
@@ -160,14 +179,19 @@ def reads(wants: Sequence[Want]) -> tuple[set[UUID], dict[UUID, tuple[datetime, 
         if want.refusal is not None:
             continue
         for limit in limits_of(want):
-            counters.add(limit.id)
+            keep(limit.id, want.at, limit.needed)
             if limit.seconds is not None:
                 span(limit.id, want.at, limit.seconds)
         if want.rule.cooldown_seconds:
             slot = cooldown_slot(want)
-            counters.add(slot)
+            keep(slot, want.at, timedelta(seconds=want.rule.cooldown_seconds, hours=want.rule.lateness_hours))
             span(slot, want.at, want.rule.cooldown_seconds)
     return counters, slots
+
+
+def later(known: datetime | None, new: datetime | None) -> datetime | None:
+    """Until when to keep what was to be kept until `known` (None: not said yet) and is asked for now."""
+    return new if new is None or known is None else max(known, new)
 
 
 def decide(wants: Sequence[Want], state: State) -> list[Verdict]:

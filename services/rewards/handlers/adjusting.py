@@ -24,6 +24,7 @@ from services.rewards.domain.ledger import (
     Posting,
     Unit,
     amount_to_reverse,
+    check_amount,
     check_balance,
     digest,
     needs_approval,
@@ -199,6 +200,7 @@ def _adjusted(posting: Posting) -> PointsAdjusted:
         unit=posting.unit,
         amount=posting.amount,
         reason=posting.reason,
+        cause_id=posting.source_event_id,
     )
 
 
@@ -295,6 +297,8 @@ async def reverse(
     It counts on the boards of the original's day. A second full reversal is a Conflict (`already_reversed`), more
     than is left Unprocessable. Where the unit's clawback is `refuse`, so is what the member no longer has.
     """
+    if amount is not None:
+        check_amount(amount)
     original = await _lock(tx, community_id, transaction_id)
     part = amount_to_reverse(original.kind, original.amount, original.reversed, amount)
     units = await store.units_of(tx, community_id)

@@ -5,8 +5,8 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -26,6 +26,7 @@ from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw, gran
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.ledger import Grant, post_grants
+from services.rewards.handlers.purging import closed_days, day_of
 from services.rewards.store import counters, decisions
 
 
@@ -41,6 +42,8 @@ class _Scene:
     decided: set[tuple[UUID, str]]
     """(event, rule) of what was decided before. Not the receiver: after a link the same actor is another member, and
     an event read again must not be paid to them too."""
+    closed: set[tuple[UUID, date]]
+    """(community, day) of which decisions are no longer kept."""
     secret: bytes
 
 
@@ -54,9 +57,10 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     state = await _state(tx, wants)
     verdicts = engine.decide(wants, state)
     posted = await _post(tx, verdicts, {a.event_id: a.import_name is not None for a in found})
+    verdicts = [_paid_before(v) if _is_repeat(v, posted) else v for v in verdicts]
     await _save(tx, state)
     types = {a.event_id: a.type for a in found}
-    await decisions.add(tx, rows=[_row(v, posted, types) for v in _first(verdicts)])
+    await decisions.add(tx, rows=[_row(v, posted, types) | {"decided_at": tx.now} for v in _first(verdicts)])
     _announce(tx, found, verdicts, posted)
 
 
@@ -78,8 +82,9 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     ids = await copies.resolve_members(tx, pairs)
     members = await copies.known_members_of(tx, [(c, member) for (c, _), member in ids.items()])
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
+    closed = await closed_days(tx, found)
     secret = sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
-    return _Scene(communities, rules, by_type, ids, members, decided, secret)
+    return _Scene(communities, rules, by_type, ids, members, decided, closed, secret)
 
 
 def _wants(a: Activity, scene: _Scene) -> list[Want]:
@@ -200,6 +205,8 @@ def _refusal(
         return INELIGIBLE, f"the member is {known.state}"
     if a.import_name is None and a.received_at - a.occurred_at > timedelta(hours=rule.lateness_hours):
         return LATE, f"arrived more than {rule.lateness_hours} h after it happened"
+    if a.import_name is not None and day_of(a) in scene.closed:
+        return LATE, "what was decided on that day is no longer kept"
     return None, ""
 
 
@@ -216,16 +223,21 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Contex
 
 
 async def _state(tx: Tx, wants: Sequence[Want]) -> State:
-    ids, slots = engine.reads(wants)
-    values = await counters.lock(tx, ids=ids)
+    wanted, slots = engine.reads(wants, tx.now)
+    locked = await counters.lock(tx, kept=wanted)
     moments = await counters.moments_of(tx, slots=slots)
-    return State(dict(values), {slot: Moments(items) for slot, items in moments.items()})
+    return State(
+        {id: counter.value for id, counter in locked.items()},
+        {slot: Moments(items) for slot, items in moments.items()},
+        {id: engine.later(locked[id].kept_until, until) for id, until in wanted.items()},
+    )
 
 
 async def _save(tx: Tx, state: State) -> None:
-    await counters.save(tx, values=state.counters)
+    values = {id: counters.Counter(value, state.kept[id]) for id, value in state.counters.items()}
+    await counters.save(tx, values=values)
     rows = [
-        {"slot": slot, "at": at, "event_id": event_id, "amount": amount}
+        {"slot": slot, "at": at, "event_id": event_id, "amount": amount, "kept_until": state.kept[slot]}
         for slot, moments in state.moments.items()
         for (at, event_id), amount in _summed(moments).items()
     ]
@@ -259,6 +271,15 @@ async def _post(tx: Tx, verdicts: Sequence[Verdict], history: Mapping[UUID, bool
                 )
             )
     return await post_grants(tx, grants, history=history)
+
+
+def _is_repeat(verdict: Verdict, posted: Mapping[bytes, UUID]) -> bool:
+    """The ledger had it already, though the decision is no longer kept."""
+    return verdict.amount != 0 and _transaction(verdict, posted) is None
+
+
+def _paid_before(verdict: Verdict) -> Verdict:
+    return replace(verdict, verdict=DUPLICATE, amount=0, reason="paid before")
 
 
 def _first(verdicts: Sequence[Verdict]) -> list[Verdict]:

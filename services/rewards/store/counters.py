@@ -1,24 +1,36 @@
 """What caps and cooldowns were used by. Counter rows are the locks: taken in the order of their ids."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from kit.database import Tx, insert_many, insert_new, select_among, upsert
 from services.rewards.tables.rules import counters, moments
 
 
-async def lock(tx: Tx, *, ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Make the rows that are missing, lock all until the transaction ends; id → value."""
-    wanted = sorted(set(ids))
-    await insert_new(tx, counters, [{"id": id, "value": 0} for id in wanted], key=["id"])
-    return {r.id: r.value for r in await select_among(tx, counters, counters.c.id, wanted, lock=True)}
+class Counter(NamedTuple):
+    """`kept_until` None: for ever, or (of a row older than the column) until it is used again."""
+
+    value: int
+    kept_until: datetime | None
 
 
-async def save(tx: Tx, *, values: Mapping[UUID, int]) -> None:
-    """Write values of rows this transaction has locked."""
-    await upsert(tx, counters, [{"id": id, "value": n} for id, n in values.items()], key=["id"], update=["value"])
+async def lock(tx: Tx, *, kept: Mapping[UUID, datetime | None]) -> dict[UUID, Counter]:
+    """Make the rows that are missing, lock all until the transaction ends; by id."""
+    missing = [{"id": id, "value": 0, "kept_until": until} for id, until in kept.items()]
+    while True:
+        await insert_new(tx, counters, missing, key=["id"])
+        rows = await select_among(tx, counters, counters.c.id, sorted(kept), lock=True)
+        # A row that was there may be purged before it is locked; without the lock two batches would both count from 0.
+        if len(rows) == len(kept):
+            return {r.id: Counter(r.value, r.kept_until) for r in rows}
+
+
+async def save(tx: Tx, *, values: Mapping[UUID, Counter]) -> None:
+    """Write rows this transaction has locked."""
+    rows = [{"id": id, "value": c.value, "kept_until": c.kept_until} for id, c in values.items()]
+    await upsert(tx, counters, rows, key=["id"], update=["value", "kept_until"])
 
 
 async def moments_of(

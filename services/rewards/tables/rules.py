@@ -1,6 +1,6 @@
 """Rule sets, the counters that caps read, and what was decided."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, Uuid
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -17,11 +17,13 @@ rule_sets = Table(
 )
 
 # `id` is computed from rule, unit, scope and window: one row a cap and window, which concurrent batches lock.
+# `kept_until`, here and below, is the time until which somebody may ask for it; null: for ever (lifetime).
 counters = Table(
     "counters",
     metadata,
     Column("id", Uuid, primary_key=True),
     Column("value", BigInteger, nullable=False),
+    Column("kept_until", UtcDateTime),
 )
 
 # What rolling windows and cooldowns were used by. `slot` is the id of the counter that is locked for it.
@@ -32,6 +34,7 @@ moments = Table(
     Column("at", UtcDateTime, primary_key=True),
     Column("event_id", Uuid, primary_key=True),
     Column("amount", BigInteger, nullable=False),
+    Column("kept_until", UtcDateTime),
 )
 
 # `receiver` is the member's id as text, or "-" for nobody: part of the key, and keys have no NULLs.
@@ -53,5 +56,14 @@ decisions = Table(
     Column("transaction_id", Uuid),
     Column("notify", Boolean, nullable=False),
     Column("effective_at", UtcDateTime, nullable=False),
+    Column("decided_at", UtcDateTime, nullable=False),
     Index("ix_decisions_member", "community_id", "member_id", "effective_at", "event_id"),
+)
+
+# Days (in UTC) on which some decision was, of an event of that day, that is not kept any more.
+forgotten_days = Table(
+    "forgotten_days",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
 )

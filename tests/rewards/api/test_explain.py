@@ -110,6 +110,7 @@ async def test_what_is_explained_sums_to_the_ledger_on_pages_of_any_size(
     rewards.client = await rewards.key("rewards:read")
     try:
         for name in ("ann", "bob"):
+            await guild.know(name)
             told: Counter[str] = Counter()
             for line in await explained(rewards, name, limit=limit):
                 told.update(line["amounts"])

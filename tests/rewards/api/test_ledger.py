@@ -224,7 +224,22 @@ async def test_another_communitys_entries_cannot_be_seen_or_touched(rewards: Rew
     stranger = await rewards.key("rewards:read", "rewards:write", guild=await make_guild(rewards.guild.db))
     assert (await stranger.get(f"/v1/entries/{entry}")).status_code == 404
     assert (await stranger.post(f"/v1/entries/{entry}/reversals", json={"reason": "x"})).status_code == 404
-    listed = await stranger.get("/v1/entries", params={"member": str(rewards.guild.member("ann"))})
-    assert listed.json()["items"] == []
-    account = await stranger.get(f"/v1/accounts/{rewards.guild.member('ann')}")
-    assert {a["balance"] for a in account.json()["items"]} == {0}
+    ann = rewards.guild.member("ann")
+    for path in (f"/v1/entries?member={ann}", f"/v1/accounts/{ann}", f"/v1/accounts/{ann}/entries"):
+        reply = await stranger.get(path)
+        assert (reply.status_code, reply.json()["code"]) == (404, "member_unknown"), path
+
+
+async def test_whoever_has_points_has_an_account_before_the_news_of_them_is_here_and_a_known_member_has_zeros(
+    rewards: Rewards,
+) -> None:
+    guild, everything = rewards.guild, rewards.client
+    await guild.score(guild.act("checkin.submitted", "early"))
+    await guild.know("quiet")
+    for name, balance in (("early", 10), ("quiet", 0)):
+        reply = await everything.get(f"/v1/accounts/{guild.member(name)}")
+        assert (reply.status_code, {a["unit"]: a["balance"] for a in reply.json()["items"]}["xp"]) == (200, balance)
+        level = await everything.get(f"/v1/levels/members/{guild.member(name)}")
+        assert (level.status_code, level.json()["balance"]) == (200, balance)
+    nobody = await everything.get(f"/v1/accounts/{guild.member('nobody')}")
+    assert (nobody.status_code, nobody.json()["code"]) == (404, "member_unknown")

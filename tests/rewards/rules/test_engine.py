@@ -41,7 +41,7 @@ def of(*caps: Cap, **fields: Any) -> Rule:
 
 
 def run(wants: list[Want], state: State | None = None) -> list[Verdict]:
-    ids, slots = reads(wants)
+    ids, slots = reads(wants, MORNING)
     fresh = state or State(dict.fromkeys(ids, 0), {slot: Moments() for slot in slots})
     return decide(wants, fresh)
 
@@ -134,7 +134,7 @@ def test_a_cooldown_looks_both_ways_and_ends_to_the_second() -> None:
 def test_what_was_capped_to_nothing_does_not_start_a_cooldown() -> None:
     rule = of(Cap(limit=0), cooldown_seconds=60)
     state = State({}, {})
-    ids, slots = reads([want(1, rule=rule)])
+    ids, slots = reads([want(1, rule=rule)], MORNING)
     state = State(dict.fromkeys(ids, 0), {slot: Moments() for slot in slots})
     decide([want(1, rule=rule)], state)
     assert all(m.items == [] for m in state.moments.values())
@@ -193,7 +193,7 @@ def test_a_batch_decides_the_same_as_its_parts_one_after_the_other(amounts_: lis
     rule = of(Cap(limit=limit), Cap(per="rolling", seconds=30, limit=max(limit // 2, 1)), cooldown_seconds=2)
     wants = [want(n, a, rule=rule, seconds=n) for n, a in enumerate(amounts_)]
     whole = amounts(run(wants))
-    ids, slots = reads(wants)
+    ids, slots = reads(wants, MORNING)
     state = State(dict.fromkeys(ids, 0), {slot: Moments() for slot in slots})
     assert amounts(decide(wants[:split], state)) + amounts(decide(wants[split:], state)) == whole
     assert sum(n for n in whole if n > 0) <= limit

@@ -1,0 +1,38 @@
+"""What is over among counters, moments and decisions, and the days of which decisions are gone."""
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ColumnElement
+
+from kit.database import Tx, insert_new, select_among
+from services.rewards.tables.rules import counters, decisions, forgotten_days, moments
+
+CountedDay = tuple[UUID, date]
+"""(community, day in UTC)."""
+
+COUNTERS, MOMENTS, DECISIONS = counters, moments, decisions
+
+
+def unasked(table: Any, before: datetime) -> ColumnElement[bool]:
+    """Counters or moments that nobody asks for since before then; those that are kept for ever are not among them."""
+    over: ColumnElement[bool] = table.c.kept_until < before
+    return over
+
+
+def decided_before(before: datetime) -> ColumnElement[bool]:
+    return decisions.c.decided_at < before
+
+
+async def forget(tx: Tx, *, days: Iterable[CountedDay]) -> None:
+    rows = [{"community_id": community_id, "day": day} for community_id, day in days]
+    await insert_new(tx, forgotten_days, rows, key=["community_id", "day"])
+
+
+async def forgotten(tx: Tx, *, days: Iterable[CountedDay]) -> set[CountedDay]:
+    """Those of the days of which some decision is gone."""
+    t = forgotten_days
+    rows = await select_among(tx, t, (t.c.community_id, t.c.day), list(days))
+    return {(row.community_id, row.day) for row in rows}
