@@ -21,6 +21,7 @@ from kit.errors import BadMessage, Unavailable
 from kit.log import LogUnavailable, Partition, Revoked, Stored, Subscription
 from kit.metrics import CONSUMED, CONSUMER_BATCH_SECONDS, CONSUMER_RETRIES, CONSUMER_STOPPED
 from kit.service import Handler, ServiceRuntime
+from kit.turns import in_turns
 
 logger = structlog.get_logger(__name__)
 
@@ -131,7 +132,9 @@ class Consumer:
     async def _apply(self, records: Sequence[Stored]) -> None:
         """The whole batch in one transaction; raises at the first message that is bad."""
         async with self._runtime.db.begin() as tx:
-            envelopes = [e for e in map(codec.decode, records) if e is not None and type(e.event) in self._handlers]
+            envelopes: list[Envelope[Any]] = []
+            async for part in in_turns(records):
+                envelopes += [e for e in map(codec.decode, part) if e is not None and type(e.event) in self._handlers]
             await self._run_handlers(tx, await inbox.keep_new(tx, envelopes))
 
     async def _run_handlers(self, tx: Tx, envelopes: Sequence[Envelope[Any]]) -> None:

@@ -1,6 +1,7 @@
 """One database per service: SQLite file or PostgreSQL schema, behind the same transaction and the same functions.
 
-The few statements that differ between the two live here (`bulk`, `lookups`) and nowhere else; stores never ask which it is.
+The few statements that differ between the two live here (`bulk`, `lookups`) and nowhere else; stores never ask which
+it is.
 """
 
 from kit.database.bulk import (
@@ -8,6 +9,7 @@ from kit.database.bulk import (
     expect_many_rows,
     insert_many,
     insert_new,
+    insert_to_lock,
     try_lock,
     upsert,
 )
@@ -27,6 +29,7 @@ __all__ = [
     "expect_many_rows",
     "insert_many",
     "insert_new",
+    "insert_to_lock",
     "is_infrastructure",
     "metadata_for",
     "open_database",

@@ -145,6 +145,15 @@ async def insert_new(
     return {tuple([rows[position[tuple(row)]][name] for name in key]) for row in returned}
 
 
+async def insert_to_lock(tx: Tx, table: Table, rows: Sequence[dict[str, Any]], *, key: Sequence[str]) -> None:
+    """Insert the rows whose `key` is not there yet, so that `select_among(lock=True)` finds something to lock.
+
+    SQLite's writer is alone and needs no row for that: nothing is inserted there.
+    """
+    if tx.dialect == "postgresql":
+        await insert_new(tx, table, rows, key=key)
+
+
 async def upsert(
     tx: Tx,
     table: Table,

@@ -5,15 +5,16 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from kit.database import Tx, insert_many, insert_new, select_among, upsert
+from kit.database import Tx, insert_many, insert_to_lock, select_among, upsert
 from services.rewards.tables.rules import counters, moments
 
 
 async def lock(tx: Tx, *, ids: Iterable[UUID]) -> dict[UUID, int]:
-    """Make the rows that are missing, lock all until the transaction ends; id → value."""
+    """Hold these counters until the transaction ends; id → value, 0 for one that nobody has used."""
     wanted = sorted(set(ids))
-    await insert_new(tx, counters, [{"id": id, "value": 0} for id in wanted], key=["id"])
-    return {r.id: r.value for r in await select_among(tx, counters, counters.c.id, wanted, lock=True)}
+    await insert_to_lock(tx, counters, [{"id": id, "value": 0} for id in wanted], key=["id"])
+    found = {r.id: r.value for r in await select_among(tx, counters, counters.c.id, wanted, lock=True)}
+    return {id: found.get(id, 0) for id in wanted}
 
 
 async def save(tx: Tx, *, values: Mapping[UUID, int]) -> None:
