@@ -5,7 +5,7 @@ from pathlib import Path
 from kit.contracts.notify import MessageDue, MessageStateChanged
 from kit.service import Service
 from services.notify.api import ROUTERS
-from services.notify.handlers import SUBSCRIPTIONS
+from services.notify.handlers import CONCERNED, SUBSCRIPTIONS
 from services.notify.tables import metadata
 
 SERVICE = Service(
@@ -19,4 +19,5 @@ SERVICE = Service(
         "messages", "inbox", "announcements", "reminders", "digests", "campaigns", "templates", "preferences",
         "channels", "webhooks", "suppressions", "preview",
     ),
+    concerned=CONCERNED,
 )  # fmt: skip
