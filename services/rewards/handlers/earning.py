@@ -7,6 +7,7 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw, grant_key
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import Grant, post_grants
 from services.rewards.store import counters, decisions
 
@@ -53,6 +55,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
         return
     state = await _state(tx, wants)
     verdicts = engine.decide(wants, state)
+    tx.after_commit.append(partial(count_decisions, verdicts))
     posted = await _post(tx, verdicts, {a.event_id: a.import_name is not None for a in found})
     await _save(tx, state)
     types = {a.event_id: a.type for a in found}
