@@ -5,6 +5,7 @@ Nothing else in the project may ask the operating system for the time: the clock
 """
 
 import os
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
@@ -33,15 +34,17 @@ def uuid7(now: datetime) -> UUID:
 
 
 _pool = bytearray()
+_taking = threading.Lock()
 
 
 def _random(length: int) -> bytes:
     """Bytes from the operating system, fetched many at a time: each call lets go of the interpreter, and under load
     getting it back takes longer than all else about an id."""
-    if len(_pool) < length:
-        _pool.extend(os.urandom(4096))
-    out = bytes(_pool[-length:])
-    del _pool[-length:]
+    with _taking:
+        if len(_pool) < length:
+            _pool.extend(os.urandom(4096))
+        out = bytes(_pool[-length:])
+        del _pool[-length:]
     return out
 
 

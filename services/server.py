@@ -23,6 +23,9 @@ class Server(uvicorn.Server):
         yield
 
 
+HELD_BYTES = 64 * 1024
+
+
 class OneWrite:
     """A connection's transport that sends what is written in one turn of the event loop at once.
 
@@ -34,6 +37,7 @@ class OneWrite:
         self._transport = transport
         self._loop = loop
         self._held: list[bytes] = []
+        self._bytes = 0
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._transport, name)
@@ -42,9 +46,13 @@ class OneWrite:
         if not self._held:
             self._loop.call_soon(self._flush)
         self._held.append(data)
+        self._bytes += len(data)
+        if self._bytes >= HELD_BYTES:
+            # Only the transport says when its reader is slow: a long answer must not pile up here.
+            self._flush()
 
     def _flush(self) -> None:
-        held, self._held = self._held, []
+        held, self._held, self._bytes = self._held, [], 0
         if held:
             self._transport.write(b"".join(held))
 

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 from kit import codec
 from kit.contracts import ACTIVITY_TOPIC
-from kit.log import Stored
+from kit.log import Record, Stored
 from services.events import domain, wire
+from services.events.api.ingest import _plain_reply, _reply
 from services.events.wire import Accepted, Arrival, Rejected
 
 COMMUNITY = UUID("01939e2c-7000-7000-8000-000000000001")
@@ -184,3 +185,11 @@ def test_a_refusal_never_repeats_what_was_written() -> None:
         result = wire.check(HEAD + tail, ARRIVAL)
         assert isinstance(result, Rejected)
         assert "words" not in result.wrong.message
+
+
+@given(st.lists(st.text(max_size=8) | st.sampled_from(['","', '"', "\\", '\\","', "打卡"]), max_size=6))
+def test_the_answer_to_accepted_items_is_the_same_whichever_way_it_is_written(ids: list[str]) -> None:
+    checked = wire.Checked(list(ids), [Record(b"k", b"v") for _ in ids])
+    quick, plain = (json.loads(body) for body in (_plain_reply(ARRIVAL, checked), _reply(ARRIVAL, checked, False)))
+    assert [quick.pop("batch_id")[:8]] == [plain.pop("batch_id")[:8]]
+    assert quick == plain

@@ -10,6 +10,7 @@ import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -104,17 +105,25 @@ class Writer:
         """Commit what was asked for until now, then close the connection."""
         # First of all nothing more is taken: what came behind the last word would never be answered.
         self._closed = True
-        while self._busy:
+        while self._busy and self._thread.is_alive():
             await asyncio.sleep(0.001)
         self._queue.put(None)
         await asyncio.to_thread(self._thread.join)
 
     def _hand_over(self) -> None:
         jobs, self._waiting = self._waiting, []
-        if jobs:
-            self._queue.put(self._commit_of(jobs))
-        else:
+        if not jobs:
             self._busy = False
+            return
+        try:
+            commit = self._commit_of(jobs)
+        except Exception as error:
+            # What cannot be packed must not leave its caller, or whoever asks later, waiting for ever.
+            commit = _Commit(answers=[(job.done, None) for job in jobs])
+            commit.failure = LogUnavailable(f"the log could not take it: {error!r}")
+            self._loop.call_soon(self._committed, commit)
+            return
+        self._queue.put(commit)
 
     def _commit_of(self, jobs: list[_Append | _Work]) -> _Commit:
         """Offsets given out and batches packed; nothing of it counts before the commit."""
@@ -167,8 +176,9 @@ class Writer:
             except Exception as error:
                 # Whatever it was (disk full, I/O), nothing of this commit is durable and every caller must hear it.
                 commit.failure = LogUnavailable(f"the log could not be written: {error}")
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
+                with suppress(sqlite3.Error):  # then the next BEGIN fails and says so to its callers
+                    if self._connection.in_transaction:
+                        self._connection.execute("ROLLBACK")
             if not self._loop.is_closed():
                 self._loop.call_soon_threadsafe(self._committed, commit)
         self._connection.close()

@@ -10,6 +10,7 @@ import hashlib
 import re
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from itertools import count
 from operator import attrgetter
 from typing import Annotated, Any, NamedTuple
 from uuid import UUID
@@ -113,7 +114,7 @@ class Rejected(NamedTuple):
 class Names:
     """What stood in accepted items of one community before and is in order: asked again, it need not be checked again.
 
-    Bounded: emptied when full. Sources and types are few; actors are as many as are active at a time.
+    Those of all communities together are bounded by `NAMES_MOST`; then everything is forgotten and learnt anew.
     """
 
     keys: dict[str, bytes] = field(default_factory=dict)
@@ -123,35 +124,33 @@ class Names:
     authors: set[str] = field(default_factory=set)
     groups: set[str] = field(default_factory=set)
 
-    def note(self, source: str, type: str) -> None:
-        _add(self.sources, source)
-        _add(self.types, type)
-
     def key_of(self, community_id: UUID, actor: str) -> bytes:
         key = self.keys.get(actor)
         if key is None:
-            if len(self.keys) >= NAMES_MOST:
-                self.keys.clear()
+            _make_room()
             key = self.keys[actor] = f"{community_id}:{identity_member_id(community_id, actor)}".encode()
         return key
 
 
-NAMES_MOST = 16_384
-_COMMUNITIES_MOST = 1_000
+NAMES_MOST = 65_536
 _names: dict[UUID, Names] = {}
+_noted = count(1)
+
+
+def _make_room() -> None:
+    if next(_noted) % NAMES_MOST == 0:
+        _names.clear()
 
 
 def _add(known: set[str], name: str) -> None:
-    if len(known) >= NAMES_MOST:
-        known.clear()
-    known.add(name)
+    if name not in known:
+        _make_room()
+        known.add(name)
 
 
 def names_of(community_id: UUID) -> Names:
     names = _names.get(community_id)
     if names is None:
-        if len(_names) >= _COMMUNITIES_MOST:
-            _names.clear()
         names = _names[community_id] = Names()
     return names
 
@@ -184,7 +183,8 @@ def check(raw: msgspec.Raw | bytes, arrival: Arrival) -> Accepted | Rejected:
 
 
 def _remember(names: Names, item: _Item) -> None:
-    names.note(item.source, item.type)
+    _add(names.sources, item.source)
+    _add(names.types, item.type)
     for known, name in ((names.authors, "author"), (names.groups, "group")):
         value = item.data.get(name) if item.data is not None else None
         if value is not None:

@@ -8,6 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -147,6 +148,18 @@ async def test_a_full_disk_is_told_to_every_caller_and_leaves_no_gap(tmp_path: P
     positions = await log.append(things, records(5, start=10))
     assert [p.offset for p in positions] == list(range(10, 15))
     assert values(await everything(log, things, 15)) == list(range(15))
+    await log.stop()
+
+
+async def test_a_record_that_cannot_be_packed_is_refused_and_the_log_goes_on(tmp_path: Path) -> None:
+    log = EmbeddedLog(tmp_path / "log.sqlite")
+    await log.start()
+    things = await topic(log)
+    no_bytes: Any = {object()}
+    with pytest.raises(LogUnavailable, match="could not take it"):
+        await log.append(things, [Record(b"k", no_bytes)])
+    assert [p.offset for p in await log.append(things, records(3))] == [0, 1, 2]
+    assert values(await everything(log, things, 3)) == [0, 1, 2]
     await log.stop()
 
 
