@@ -94,7 +94,7 @@ class Consumer:
             return
         try:
             with CONSUMER_BATCH_SECONDS.labels(self._runtime.service.name, self._topic).time():
-                await self._apply(records)
+                handled = await self._apply(records)
         except Exception as error:
             # A handler may raise anything; what does not pass by itself is one message's fault, and which is found out.
             if is_infrastructure(error):
@@ -103,7 +103,8 @@ class Consumer:
             await self._isolate(subscription, records)
             return
         await subscription.commit(_next_to_read(records))
-        self._dead_run = 0
+        if handled:
+            self._dead_run = 0
         self._done(records)
         if len(records) < self._runtime.settings.consumer_batch // 10:
             # A transaction costs much the same for one record as for fifty: let the next few come together.
@@ -128,11 +129,14 @@ class Consumer:
         CONSUMED.labels(self._runtime.service.name, self._topic).inc(len(records))
         self._runtime.wake.fire()
 
-    async def _apply(self, records: Sequence[Stored]) -> None:
-        """The whole batch in one transaction; raises at the first message that is bad."""
+    async def _apply(self, records: Sequence[Stored]) -> bool:
+        """The whole batch in one transaction; raises at the first message that is bad. False when none of it was new
+        and this service's business."""
         async with self._runtime.db.begin() as tx:
             envelopes = [e for e in map(codec.decode, records) if e is not None and type(e.event) in self._handlers]
-            await self._run_handlers(tx, await inbox.keep_new(tx, envelopes))
+            fresh = await inbox.keep_new(tx, envelopes)
+            await self._run_handlers(tx, fresh)
+        return bool(fresh)
 
     async def _run_handlers(self, tx: Tx, envelopes: Sequence[Envelope[Any]]) -> None:
         for cls, handlers in self._handlers.items():
@@ -151,16 +155,17 @@ class Consumer:
         for start in range(0, len(records), limit):
             part = records[start : start + limit]
             async with self._runtime.db.begin() as tx:
-                good = await self._isolate_part(tx, part)
+                went_well = await self._isolate_part(tx, part)
             await subscription.commit(_next_to_read(part))
             self._done(part)
-            self._count_dead(part, good)
+            self._count_dead(part, went_well)
             if self.stopped_by is not None:
                 return
 
-    async def _isolate_part(self, tx: Tx, part: Sequence[Stored]) -> set[tuple[int, int]]:
-        """Handle one small part; returns (partition, offset) of the records that were not given up."""
-        good: set[tuple[int, int]] = set()
+    async def _isolate_part(self, tx: Tx, part: Sequence[Stored]) -> dict[tuple[int, int], bool]:
+        """Handle one small part; returns (partition, offset) → whether it went well. What was seen before, or is not
+        this service's business, says nothing about the code and is not in there."""
+        went_well: dict[tuple[int, int], bool] = {}
         envelopes = []
         by_position = {(r.partition, r.offset): r for r in part}
         for record in part:
@@ -168,15 +173,17 @@ class Consumer:
                 envelope = codec.decode(record)
             except BadMessage as bad:
                 await dead_letters.give_up(tx, self.group, record, None, bad)
+                went_well[record.partition, record.offset] = False
                 continue
-            good.add((record.partition, record.offset))
             if envelope is not None and type(envelope.event) in self._handlers:
                 envelopes.append(envelope)
-        for envelope, error in await self._halve(tx, await inbox.keep_new(tx, envelopes)):
+        fresh = await inbox.keep_new(tx, envelopes)
+        went_well.update({(e.origin.partition, e.origin.offset): True for e in fresh})
+        for envelope, error in await self._halve(tx, fresh):
             position = (envelope.origin.partition, envelope.origin.offset)
-            good.discard(position)
+            went_well[position] = False
             await dead_letters.give_up(tx, self.group, by_position[position], envelope, error)
-        return good
+        return went_well
 
     async def _halve(self, tx: Tx, envelopes: list[Envelope[Any]]) -> list[tuple[Envelope[Any], Exception]]:
         """Handle what can be handled, each attempt in a savepoint; returns what cannot, with its error."""
@@ -196,9 +203,11 @@ class Consumer:
             return await self._halve(tx, envelopes[:middle]) + await self._halve(tx, envelopes[middle:])
         return []
 
-    def _count_dead(self, part: Sequence[Stored], good: set[tuple[int, int]]) -> None:
+    def _count_dead(self, part: Sequence[Stored], went_well: Mapping[tuple[int, int], bool]) -> None:
         for record in part:
-            self._dead_run = 0 if (record.partition, record.offset) in good else self._dead_run + 1
+            if (record.partition, record.offset) not in went_well:
+                continue
+            self._dead_run = 0 if went_well[record.partition, record.offset] else self._dead_run + 1
             if self._dead_run >= self._runtime.settings.dead_letters_in_a_row:
                 self.stopped_by = f"{self._dead_run} dead letters in a row on {self._topic}"
                 CONSUMER_STOPPED.labels(self._runtime.service.name, self._topic).set(1)

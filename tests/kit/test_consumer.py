@@ -27,6 +27,10 @@ EFFECTS = Table("effects", METADATA, Column("key_id", Uuid, primary_key=True), C
 
 MakeScratch = Callable[[object], Awaitable[Database]]
 POISON = UUID(int=666)
+LATER_VERSION = (
+    b'{"specversion":"1.0","id":"01939e2c-0000-7000-8000-000000000000","source":"/x",'
+    b'"type":"guildhall.members.x","time":"2026-01-01T00:00:00Z","data":{}}'
+)
 
 
 class Stage:
@@ -135,11 +139,7 @@ async def test_bytes_that_are_no_event_become_a_dead_letter(stage: Stage) -> Non
 
 
 async def test_a_tombstone_and_a_type_of_a_later_version_are_passed_over(stage: Stage) -> None:
-    later = (
-        b'{"specversion":"1.0","id":"01939e2c-0000-7000-8000-000000000000","source":"/x",'
-        b'"type":"guildhall.members.x","time":"2026-01-01T00:00:00Z","data":{}}'
-    )
-    await stage.log.append(MEMBERS_TOPIC, [Record(b"k", None), Record(b"k", later)])
+    await stage.log.append(MEMBERS_TOPIC, [Record(b"k", None), Record(b"k", LATER_VERSION)])
     await stage.drain()
     assert await stage.dead() == []
 
@@ -161,6 +161,22 @@ async def test_ten_dead_letters_in_a_row_stop_the_consumer_and_leave_the_rest_un
     assert await stage.effects() == dict.fromkeys(healthy, 1)
     assert 10 <= len(await stage.dead()) < 20
     assert sum((await stage.log.lag(consumer.group, [MEMBERS_TOPIC])).values()) >= 50
+
+
+async def test_what_is_nobodys_business_in_between_does_not_begin_the_row_anew(stage: Stage) -> None:
+    """Most topics carry events of several kinds: a service whose every message fails must stop all the same."""
+    ignored = Record(b"k", LATER_VERSION)
+    [seen] = await stage.append([uuid4()])
+    consumer = await stage.drain()
+    for number in range(30):
+        await stage.append([UUID(int=POISON.int + 1000 * number)])
+        await stage.log.append(MEMBERS_TOPIC, [ignored])
+        await stage.append([uuid4()], [seen])
+        # One by one, so that what is passed over is a batch of its own now and then.
+        await stage.drain(consumer)
+        if consumer.stopped_by is not None:
+            break
+    assert len(await stage.dead()) == 10
 
 
 async def test_two_copies_of_a_consumer_have_each_effect_once(stage: Stage) -> None:
