@@ -6,10 +6,10 @@ commands that talk to a running installation: all are let through.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 PREFIX = "GUILDHALL_"
@@ -35,6 +35,17 @@ class Settings(BaseSettings):
     kafka_prefix: str = Field(
         "", max_length=60, pattern=r"^[A-Za-z0-9._-]*$", description="Put before topic and group names on Kafka."
     )
+    kafka_tls: bool = Field(False, description="Talk to Kafka over TLS and check the brokers' certificates.")
+    kafka_tls_ca: str = Field(
+        "", description="PEM file of the authorities that sign the brokers; empty: those the system trusts."
+    )
+    kafka_sasl: str = Field(
+        "",
+        pattern="^(|SCRAM-SHA-256|SCRAM-SHA-512)$",
+        description="Sign in to Kafka with `SCRAM-SHA-256` or `SCRAM-SHA-512`; empty: do not sign in.",
+    )
+    kafka_username: str = Field("", description="Who signs in to Kafka.")
+    kafka_password: SecretStr = Field(SecretStr(""), description="The password of `GUILDHALL_KAFKA_USERNAME`.")
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
     public_url: str = Field("", description="Address people and bots use, when it is not the one listened on.")
@@ -93,10 +104,20 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
     except ValidationError as error:
         lines = [f"{PREFIX}{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
         raise SettingsError("\n".join(lines)) from error
-    if bool(settings.database_url) != bool(settings.kafka):
-        raise SettingsError(
-            "GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA go together: both for PostgreSQL and Kafka, none for embedded"
-        )
-    if settings.secret_key and len(settings.secret_key) < 32:
-        raise SettingsError("GUILDHALL_SECRET_KEY: at least 32 characters")
+    wrong = list(_contradictions(settings))
+    if wrong:
+        raise SettingsError("\n".join(wrong))
     return settings
+
+
+def _contradictions(settings: Settings) -> Iterator[str]:
+    """What no setting is by itself, but two are together."""
+    if bool(settings.database_url) != bool(settings.kafka):
+        yield "GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA go together: both for PostgreSQL and Kafka, none for embedded"
+    if settings.secret_key and len(settings.secret_key) < 32:
+        yield "GUILDHALL_SECRET_KEY: at least 32 characters"
+    signs_in = [bool(settings.kafka_sasl), bool(settings.kafka_username), bool(settings.kafka_password)]
+    if any(signs_in) and not all(signs_in):
+        yield "GUILDHALL_KAFKA_SASL, GUILDHALL_KAFKA_USERNAME and GUILDHALL_KAFKA_PASSWORD go together: all or none"
+    if (settings.kafka_sasl or settings.kafka_tls_ca) and not settings.kafka_tls:
+        yield "GUILDHALL_KAFKA_SASL and GUILDHALL_KAFKA_TLS_CA need GUILDHALL_KAFKA_TLS=true"

@@ -8,10 +8,10 @@ from kit.clock import Clock, system_clock
 from kit.database import Database, open_database
 from kit.log import Log
 from kit.log.embedded import EmbeddedLog
-from kit.log.kafka import KafkaLog
+from kit.log.kafka import KafkaLog, Security
 from kit.runtime import Runtime, with_secret
 from kit.service import Service
-from kit.settings import Settings
+from kit.settings import Settings, SettingsError
 from services.events.service import SERVICE as EVENTS
 from services.members.service import SERVICE as MEMBERS
 from services.notify.service import SERVICE as NOTIFY
@@ -26,12 +26,30 @@ def open_log(settings: Settings, clock: Clock = system_clock) -> Log:
     if settings.kafka:
         return KafkaLog(
             settings.kafka,
+            security=kafka_security(settings),
             partitions=settings.kafka_partitions,
             replication=settings.kafka_replication,
             client_id="guildhall",
             prefix=settings.kafka_prefix,
         )
     return EmbeddedLog(settings.data_dir / "log.sqlite", clock=clock)
+
+
+def kafka_security(settings: Settings) -> Security:
+    """How brokers are reached. SettingsError when the certificates of the authorities cannot be used."""
+    security = Security(
+        tls=settings.kafka_tls,
+        tls_ca=settings.kafka_tls_ca,
+        sasl=settings.kafka_sasl,
+        username=settings.kafka_username,
+        password=settings.kafka_password.get_secret_value(),
+    )
+    try:
+        _ = security.arguments
+    except OSError as error:
+        # Now, with the name of the setting: the error itself names no file.
+        raise SettingsError(f"GUILDHALL_KAFKA_TLS_CA: {settings.kafka_tls_ca}: {error}") from error
+    return security
 
 
 def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock: Clock = system_clock) -> Runtime:

@@ -10,11 +10,15 @@ import signal
 import socket
 import subprocess
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from deploy.local.certificates import Certificates, make_certificates
 
 VERSION = "4.4.0"
 START_SECONDS = 60.0
 CLUSTER = "Z3VpbGRoYWxsLWxvY2FsIQ"
+BROKER_USER = "broker"
 
 POM = """<project xmlns="http://maven.apache.org/POM/4.0.0"><modelVersion>4.0.0</modelVersion>
 <groupId>guildhall</groupId><artifactId>kafka-jars</artifactId><version>1</version>
@@ -71,17 +75,34 @@ def free_ports(count: int) -> list[int]:
             probe.close()
 
 
-class KafkaBroker:
-    """One broker that is its own controller. Killed and started again it has what it acknowledged."""
+@dataclass(frozen=True)
+class Demands:
+    """What a broker demands of whoever connects: TLS, and to be signed in as one of `users` (name → password), with
+    the mechanism given."""
 
-    def __init__(self, directory: Path) -> None:
+    users: dict[str, str] = field(repr=False)
+    mechanism: str = "SCRAM-SHA-512"
+
+
+class KafkaBroker:
+    """One broker that is its own controller. Killed and started again it has what it acknowledged.
+
+    With `demands` nobody gets in otherwise; `ca` is then the file of the authority that signed its certificate.
+    """
+
+    def __init__(self, directory: Path, *, demands: Demands | None = None) -> None:
         self.directory = directory
+        self.demands = demands
         self.port, self._controller = free_ports(2)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap(self) -> str:
         return f"127.0.0.1:{self.port}"
+
+    @property
+    def ca(self) -> Path:
+        return self.directory / "certificates" / "ca.pem"
 
     def start(self) -> None:
         """Format on the first start, and wait until it takes connections."""
@@ -90,8 +111,12 @@ class KafkaBroker:
         config = self.directory / "server.properties"
         java = ["java", "-Xms384m", "-Xmx384m", "-cp", f"{libs}/*", f"-Dlog4j2.configurationFile={self._log4j()}"]
         if not config.exists():
-            config.write_text(self._properties())
-            command = [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(config)]
+            lines = self._properties()
+            if self.demands is not None:
+                lines |= self._demanding(self.demands, make_certificates(self.ca.parent))
+            config.touch(mode=0o600)
+            config.write_text("".join(f"{name}={value}\n" for name, value in lines.items()))
+            command = [*java, "kafka.tools.StorageTool", "format", "-t", CLUSTER, "-c", str(config), *self._users()]
             done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
             if done.returncode:
                 raise RuntimeError(f"Kafka could not format: {(done.stdout + done.stderr)[-1000:]}")
@@ -105,8 +130,34 @@ class KafkaBroker:
         path.write_text(LOG4J)
         return path
 
-    def _properties(self) -> str:
-        lines = {
+    def _users(self) -> list[str]:
+        """Arguments that make the users: a broker that demands them cannot be asked to make the first."""
+        if self.demands is None:
+            return []
+        everyone = {**self.demands.users, BROKER_USER: BROKER_USER}
+        given = [f"{self.demands.mechanism}=[name={name},password={secret}]" for name, secret in everyone.items()]
+        return [argument for one in given for argument in ("--add-scram", one)]
+
+    def _demanding(self, demands: Demands, made: Certificates) -> dict[str, str]:
+        """Properties that take the place of the open listener."""
+        mechanism, login = demands.mechanism, f"listener.name.sasl_ssl.{demands.mechanism.lower()}.sasl.jaas.config"
+        module = "org.apache.kafka.common.security.scram.ScramLoginModule"
+        return {
+            "listeners": f"SASL_SSL://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
+            "advertised.listeners": f"SASL_SSL://127.0.0.1:{self.port}",
+            "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
+            "inter.broker.listener.name": "SASL_SSL",
+            "sasl.enabled.mechanisms": mechanism,
+            "sasl.mechanism.inter.broker.protocol": mechanism,
+            login: f'{module} required username="{BROKER_USER}" password="{BROKER_USER}";',
+            "ssl.keystore.type": "PEM",
+            "ssl.keystore.location": str(made.broker),
+            "ssl.truststore.type": "PEM",
+            "ssl.truststore.location": str(made.authority),
+        }
+
+    def _properties(self) -> dict[str, str]:
+        return {
             "process.roles": "broker,controller",
             "node.id": "1",
             "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
@@ -125,7 +176,6 @@ class KafkaBroker:
             "auto.create.topics.enable": "false",
             "log.cleaner.dedupe.buffer.size": "16777216",
         }
-        return "".join(f"{name}={value}\n" for name, value in lines.items())
 
     def _wait(self) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -12,16 +12,14 @@ What "durable" means is the broker's business: one broker survives its own SIGKI
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from datetime import timedelta
 from functools import partial
 from typing import Any, TypeVar
 from weakref import WeakSet
 
 import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import KafkaError
 
 from kit.log import (
     MAX_RECORD_BYTES,
@@ -44,6 +42,8 @@ from kit.log.kafka.bounds import (
 )
 from kit.log.kafka.consuming import KafkaSubscription
 from kit.log.kafka.producing import Call, Chunk, Lane
+from kit.log.kafka.security import Security
+from kit.log.kafka.topics import CLEANUP, Topics
 from kit.log.partitioner import partition_of
 from kit.log.positions import Positions
 
@@ -53,26 +53,31 @@ T = TypeVar("T")
 BATCH_BYTES = 256 * 1024
 # The broker counts the whole batch: a record of the greatest size and what surrounds it must pass.
 REQUEST_BYTES = MAX_RECORD_BYTES + 16 * 1024
+# Back-pressure needs no pausing: the client asks for no more of a partition while it holds some of it, so a member
+# whose batch takes long keeps at most so much of each partition in memory; an answer brings at most the other figure.
+PARTITION_FETCH_BYTES, FETCH_BYTES = 1024 * 1024, 8 * 1024 * 1024
 HEARTBEAT_MS, SESSION_MS, MAX_POLL_MS = 1000, 10_000, 30 * 60_000
 
 
 class KafkaLog:
-    """`prefix` is put before the names of topics and groups, for installations that share a broker."""
+    """`prefix` is put before the names of topics and groups, for installations that share a broker. `topics` compares
+    and mends them."""
 
     def __init__(
         self,
         bootstrap: str,
         *,
+        security: Security | None = None,
         partitions: int = 12,
         replication: int = 1,
         client_id: str = "guildhall",
         prefix: str = "",
     ) -> None:
         self._bootstrap = bootstrap
-        self._partitions = partitions
-        self._replication = replication
+        self._security = security or Security()
         self._client_id = client_id
         self._prefix = prefix
+        self.topics = Topics(self._ask, self.name, partitions, replication)
         self._counts: dict[str, int] = {}
         self._lanes: dict[tuple[str, int], Lane] = {}
         self._replacing: asyncio.Task[None] | None = None
@@ -85,6 +90,10 @@ class KafkaLog:
 
     def name(self, topic_or_group: str) -> str:
         return self._prefix + topic_or_group
+
+    def _reached(self) -> dict[str, Any]:
+        """What every client of this log is made with."""
+        return {"bootstrap_servers": self._bootstrap, **self._security.arguments}
 
     def _open_producer(self) -> AIOKafkaProducer:
         if self._producer is None:
@@ -105,14 +114,14 @@ class KafkaLog:
                     raise
                 logger.warning("kafka.waiting", bootstrap=self._bootstrap)
                 await asyncio.sleep(1)
-        self._admin = AIOKafkaAdminClient(bootstrap_servers=self._bootstrap, client_id=self._client_id)
+        self._admin = AIOKafkaAdminClient(**self._reached(), client_id=self._client_id)
         await bounded(self._admin.start(), CALL_SECONDS, "Kafka cannot be reached")
-        self._reader = AIOKafkaConsumer(bootstrap_servers=self._bootstrap, client_id=f"{self._client_id}-offsets")
+        self._reader = AIOKafkaConsumer(**self._reached(), client_id=f"{self._client_id}-offsets")
         await bounded(self._reader.start(), CALL_SECONDS, "Kafka cannot be reached")
 
     async def _make_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._bootstrap,
+            **self._reached(),
             client_id=self._client_id,
             acks="all",
             enable_idempotence=True,
@@ -123,7 +132,9 @@ class KafkaLog:
             request_timeout_ms=int(APPEND_SECONDS * 1000),
         )
         try:
-            await bounded(producer.start(), CALL_SECONDS, f"Kafka at {self._bootstrap} cannot be reached")
+            await bounded(
+                producer.start(), CALL_SECONDS, f"Kafka at {self._bootstrap} cannot be reached, or refuses us"
+            )
         except LogUnavailable:
             await stopped(producer)
             raise
@@ -161,53 +172,25 @@ class KafkaLog:
     # Topics
 
     async def ensure(self, topics: Sequence[Topic]) -> None:
-        await self._create(topics)
-        described = await self._call(lambda: self._open_admin().describe_topics([self.name(t.name) for t in topics]))
-        counts = {d["topic"]: len(d["partitions"]) for d in described}
+        await self.topics.create(topics)
+        found = await self.topics.find(topics)
         for topic in topics:
-            self._counts[topic.name] = counts[self.name(topic.name)]
-            if self._counts[topic.name] == 0:
+            if found[topic.name].partitions == 0:
                 raise LogUnavailable(f"the topic {topic.name} is not known to the broker yet")
-        configs = await self._configs(topics)
-        for topic in topics:
-            present = configs[topic.name].get("cleanup.policy", "")
-            if ("compact" in present) != topic.compacted:
-                wanted = "compact" if topic.compacted else "delete"
-                raise TopicMismatch(
-                    f"{self.name(topic.name)} has cleanup.policy={present}, it must be {wanted}: "
-                    f"kafka-configs --alter --entity-type topics --entity-name {self.name(topic.name)} "
-                    f"--add-config cleanup.policy={wanted}"
-                )
-
-    async def _create(self, topics: Sequence[Topic]) -> None:
-        """Create what is missing, and wait until every broker tells of it."""
-        new = [
-            NewTopic(self.name(t.name), self._partitions, self._replication, topic_configs=_config(t)) for t in topics
-        ]
-        answer = await self._call(lambda: self._open_admin().create_topics(new, timeout_ms=int(CALL_SECONDS * 1000)))
-        for name, code, *message in answer.topic_errors:
-            error = for_code(code)
-            if code and error is not TopicAlreadyExistsError:
-                raise LogUnavailable(f"the topic {name} could not be created: {error.__name__} {message}")
-        for _ in range(50):
-            described = await self._call(lambda: self._open_admin().describe_topics([n.name for n in new]))
-            led = [p["leader"] >= 0 for d in described for p in d["partitions"]]
-            if all(d["partitions"] for d in described) and all(led):
-                return
-            await asyncio.sleep(0.1)
-
-    async def _configs(self, topics: Sequence[Topic]) -> dict[str, dict[str, str]]:
-        resources = [ConfigResource(ConfigResourceType.TOPIC, self.name(t.name)) for t in topics]
-        out: dict[str, dict[str, str]] = {t.name: {} for t in topics}
-        for response in await self._call(lambda: self._open_admin().describe_configs(resources)):
-            for _, _, _, name, entries in response.resources:
-                out[name.removeprefix(self._prefix)].update({e[0]: e[1] for e in entries})
-        return out
+            self._counts[topic.name] = found[topic.name].partitions
+        differences = self.topics.differences(topics, found)
+        for difference in differences:
+            if difference.what == CLEANUP:
+                raise TopicMismatch(f"{difference}; `guildhall topics repair` changes it")
+            logger.warning("kafka.topic_differs", difference=str(difference), repair="guildhall topics repair")
 
     def _open_admin(self) -> AIOKafkaAdminClient:
         if self._admin is None:
             raise LogUnavailable("the log is not open")
         return self._admin
+
+    async def _ask(self, make: Callable[[AIOKafkaAdminClient], Awaitable[T]]) -> T:
+        return await self._call(lambda: make(self._open_admin()))
 
     async def _call(self, make: Callable[[], Awaitable[T]]) -> T:
         """The answer to a question that may be asked again: a broker that just started knows no coordinator yet."""
@@ -262,7 +245,7 @@ class KafkaLog:
 
     def _make_consumer(self, group: str) -> AIOKafkaConsumer:
         return AIOKafkaConsumer(
-            bootstrap_servers=self._bootstrap,
+            **self._reached(),
             client_id=self._client_id,
             group_id=self.name(group),
             enable_auto_commit=False,
@@ -271,6 +254,8 @@ class KafkaLog:
             session_timeout_ms=SESSION_MS,
             max_poll_interval_ms=MAX_POLL_MS,
             rebalance_timeout_ms=SESSION_MS + int(FINISH_SECONDS * 1000),
+            fetch_max_bytes=FETCH_BYTES,
+            max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
         )
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
@@ -292,10 +277,3 @@ class KafkaLog:
         if self._replacing is not None:
             raise LogUnavailable("the producer is being replaced after a failure")
         await self._call(lambda: self._open_admin().describe_cluster())
-
-
-def _config(topic: Topic) -> dict[str, str]:
-    if topic.compacted:
-        return {"cleanup.policy": "compact"}
-    keep = -1 if topic.retention is None else topic.retention // timedelta(milliseconds=1)
-    return {"cleanup.policy": "delete", "retention.ms": str(keep)}

@@ -78,5 +78,11 @@ async def logs(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualCloc
 
 
 @pytest.fixture
+def prefix() -> str:
+    """Names of this test's own on the shared broker."""
+    return f"t{uuid4().hex[:12]}."
+
+
+@pytest.fixture
 async def log(logs: Logs) -> Log:
     return await logs.open()

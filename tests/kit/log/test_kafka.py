@@ -39,11 +39,6 @@ async def opened(bootstrap: str, prefix: str = "", **more: int) -> AsyncIterator
 
 
 @pytest.fixture
-def prefix() -> str:
-    return f"t{uuid4().hex[:12]}."
-
-
-@pytest.fixture
 async def mortal(kafka_broker: KafkaBroker, tmp_path: Path) -> AsyncIterator[KafkaBroker]:
     """A broker of this test's own, to be killed; asking for the shared one skips where there is none."""
     broker = KafkaBroker(tmp_path / "broker")

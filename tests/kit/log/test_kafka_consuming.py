@@ -1,0 +1,93 @@
+"""What a member of a group does about itself: reads no further ahead than it can hold, and notices its own silence."""
+
+import asyncio
+import os
+import tracemalloc
+
+import pytest
+from structlog.testing import capture_logs
+
+from deploy.local.kafka import KafkaBroker
+from kit.log import Record
+from kit.log.kafka import adapter, consuming
+from tests.kit.log.conftest import PARTITIONS
+from tests.kit.log.support import next_to_read, read, records, topic, values
+from tests.kit.log.test_kafka import opened
+
+RECORD_BYTES, RECORDS = 100_000, 400
+
+
+async def test_a_member_that_is_busy_reads_no_more_ahead_than_its_bound(kafka_broker: KafkaBroker, prefix: str) -> None:
+    """Ten times what it may hold waits on the broker; it takes one record and then works for a while."""
+    async with opened(kafka_broker.bootstrap, prefix) as log:
+        things = await topic(log)
+        for start in range(0, RECORDS, 20):
+            # Random, so that what travels is as large as what is held.
+            await log.append(things, [Record(b"k%d" % n, os.urandom(RECORD_BYTES)) for n in range(start, start + 20)])
+        bound = PARTITIONS * adapter.PARTITION_FETCH_BYTES
+        assert 8 * bound < RECORDS * RECORD_BYTES
+        tracemalloc.start()
+        try:
+            member = await log.subscribe("busy", [things])
+            while not await member.fetch(1, 1.0):
+                pass
+            held = []
+            for _ in range(15):
+                await asyncio.sleep(0.2)
+                held.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+        # Beside what was read ahead there are the records of a batch being taken apart and an answer on its way.
+        assert max(held) < 3 * bound
+        await member.close()
+
+
+async def test_a_member_that_is_assigned_and_silent_is_made_anew_and_misses_nothing(
+    kafka_broker: KafkaBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "SILENT_SECONDS", 1.0)
+    async with opened(kafka_broker.bootstrap, prefix) as log:
+        things = await topic(log)
+        await log.append(things, records(10))
+        member = await log.subscribe("g", [things])
+        await member.commit(next_to_read(await read(member, 10)))
+        # The client falls silent as it does when it loses its place: assigned as before, and nothing comes.
+        assert member._consumer is not None
+        member._consumer.pause(*member._consumer.assignment())
+        await log.append(things, records(10, start=10))
+        assert len(member.assigned()) == PARTITIONS
+        with capture_logs() as told:
+            assert sorted(values(await read(member, 10))) == list(range(10, 20))
+        assert "kafka.silent_consumer" in {line["event"] for line in told}
+        await member.close()
+
+
+async def test_a_member_with_nothing_to_read_is_left_in_its_place(
+    kafka_broker: KafkaBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consuming, "SILENT_SECONDS", 0.2)
+    async with opened(kafka_broker.bootstrap, prefix) as log:
+        things = await topic(log)
+        await log.append(things, records(10))
+        member = await log.subscribe("g", [things])
+        await member.commit(next_to_read(await read(member, 10)))
+        before = member._consumer
+        for _ in range(4):
+            assert await member.fetch(10, 0.3) == []
+        assert member._consumer is before
+        await member.close()
+
+
+async def test_a_batch_that_was_in_hand_when_the_member_was_made_anew_cannot_be_committed(
+    kafka_broker: KafkaBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with opened(kafka_broker.bootstrap, prefix) as log:
+        things = await topic(log)
+        await log.append(things, records(10))
+        member = await log.subscribe("g", [things])
+        got = await read(member, 10)
+        await member._reopen()
+        with pytest.raises(consuming.Revoked):
+            await member.commit(next_to_read(got))
+        assert sorted(values(await read(member, 10))) == list(range(10))
+        await member.close()
