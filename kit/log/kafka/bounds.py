@@ -32,8 +32,19 @@ async def bounded(call: Awaitable[T], seconds: float, what: str) -> T:
 
 
 async def stopped(client: AIOKafkaProducer | AIOKafkaConsumer) -> None:
-    """Stop within bounds: a client whose broker or group is gone may hang in its own stop."""
+    """Stop within bounds: a client whose broker or group is gone may hang in its own stop.
+
+    In a task of its own: it cancels what it has under way and may let that cancellation out, which in ours would end
+    whoever wanted a new client, without a word.
+    """
+    stopping = asyncio.ensure_future(client.stop())
     try:
-        await asyncio.wait_for(client.stop(), STOP_SECONDS)
-    except (KafkaError, OSError) as error:
-        logger.warning("kafka.stop_cut_short", error=repr(error))
+        await asyncio.wait({stopping}, timeout=STOP_SECONDS)
+        if not stopping.done():
+            logger.warning("kafka.stop_cut_short", error=f"no end within {STOP_SECONDS:g} s")
+        elif stopping.cancelled():
+            logger.warning("kafka.stop_cut_short", error="the client cancelled its own stop")
+        elif stopping.exception() is not None:
+            logger.warning("kafka.stop_cut_short", error=repr(stopping.exception()))
+    finally:
+        stopping.cancel()

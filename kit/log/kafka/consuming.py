@@ -122,6 +122,10 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # the
         theirs = {self._theirs(place): following for place, following in offsets.items()}
         try:
             await bounded(self._commit(self._consumer, theirs), CALL_SECONDS, "Kafka did not take the offsets")
+        except LogUnavailable:
+            # A client that lost its coordinator may never find it again, although records go on coming.
+            await self._reopen()
+            raise
         finally:
             self._idle.set()
 
@@ -135,8 +139,13 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # the
         self._idle.set()
         if self._consumer is None:
             return
-        for place in self._assigned:
-            await bounded(self._rewind(self._consumer, self._theirs(place)), CALL_SECONDS, "Kafka did not answer")
+        try:
+            for place in self._assigned:
+                await bounded(self._rewind(self._consumer, self._theirs(place)), CALL_SECONDS, "Kafka did not answer")
+        except LogUnavailable as error:
+            # A new one begins where the group committed, which is what was asked for.
+            logger.warning("kafka.consumer_replaced", topics=self._topics, error=str(error))
+            await self._reopen()
 
     async def _rewind(self, consumer: AIOKafkaConsumer, place: TopicPartition) -> None:
         committed = await consumer.committed(place)

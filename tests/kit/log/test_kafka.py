@@ -38,15 +38,6 @@ async def opened(bootstrap: str, prefix: str = "", **more: int) -> AsyncIterator
         await log.stop()
 
 
-@pytest.fixture
-async def mortal(kafka_broker: KafkaBroker, tmp_path: Path) -> AsyncIterator[KafkaBroker]:
-    """A broker of this test's own, to be killed; asking for the shared one skips where there is none."""
-    broker = KafkaBroker(tmp_path / "broker")
-    await asyncio.to_thread(broker.start)
-    yield broker
-    await asyncio.to_thread(broker.stop)
-
-
 async def test_a_broker_that_is_not_there_is_said_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter, "START_SECONDS", 3.0)
     [port] = free_ports(1)

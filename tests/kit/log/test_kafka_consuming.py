@@ -3,16 +3,17 @@
 import asyncio
 import os
 import tracemalloc
+from contextlib import suppress
 
 import pytest
 from structlog.testing import capture_logs
 
 from deploy.local.kafka import KafkaBroker
-from kit.log import Record
+from kit.log import LogUnavailable, Record
 from kit.log.kafka import adapter, consuming
 from tests.kit.log.conftest import PARTITIONS
-from tests.kit.log.support import next_to_read, read, records, topic, values
-from tests.kit.log.test_kafka import opened
+from tests.kit.log.support import PATIENCE, next_to_read, read, records, topic, values
+from tests.kit.log.test_kafka import opened, patiently
 
 RECORD_BYTES, RECORDS = 100_000, 400
 
@@ -90,4 +91,30 @@ async def test_a_batch_that_was_in_hand_when_the_member_was_made_anew_cannot_be_
         with pytest.raises(consuming.Revoked):
             await member.commit(next_to_read(got))
         assert sorted(values(await read(member, 10))) == list(range(10))
+        await member.close()
+
+
+async def test_a_member_whose_commit_met_a_dead_broker_commits_again_when_it_is_back(
+    mortal: KafkaBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The client may go on reading and never find its coordinator again: without a new one it would stand for ever."""
+    monkeypatch.setattr(consuming, "CALL_SECONDS", 3.0)
+    async with opened(mortal.bootstrap) as log:
+        things = await topic(log)
+        await log.append(things, records(100))
+        member = await log.subscribe("g", [things])
+        await member.commit(next_to_read(await read(member, 10, limit=10)))
+        got = await read(member, 10, limit=10)
+        await asyncio.to_thread(mortal.kill)
+        for _ in range(2):
+            with pytest.raises((LogUnavailable, consuming.Revoked)):
+                await member.commit(next_to_read(got))
+            await member.abandon()
+        await asyncio.to_thread(mortal.start)
+        async with asyncio.timeout(PATIENCE):
+            while any((await patiently(lambda: log.lag("g", [things]))).values()):
+                batch = await patiently(lambda: member.fetch(50, 0.5))
+                if batch:
+                    with suppress(LogUnavailable, consuming.Revoked):
+                        await member.commit(next_to_read(batch))
         await member.close()
