@@ -23,6 +23,7 @@ T = TypeVar("T")
 
 CLEANUP, RETENTION, IN_SYNC = "cleanup.policy", "retention.ms", "min.insync.replicas"
 PARTITIONS, REPLICATION = "partitions", "replication"
+TOLD_SECONDS = 0.05
 
 
 class Ask(Protocol):
@@ -154,9 +155,10 @@ class Topics:
         return out
 
     async def repair(self, topics: Sequence[Topic], *, grow: bool) -> list[Difference]:
-        """Mend what can be mended, create what is missing; what is returned was mended.
+        """Mend what can be mended, create what is missing; what is returned was mended, and the broker tells it so.
 
-        Partitions are added only with `grow`, and never to a compacted topic. LogUnavailable when the broker refuses.
+        Partitions are added only with `grow`, and never to a compacted topic. LogUnavailable when the broker refuses,
+        or does not tell what it took within `CALL_SECONDS`.
         """
         mended = []
         for topic in topics:
@@ -174,7 +176,21 @@ class Topics:
                 more = {self._name(topic.name): NewPartitions(self._partitions)}
                 await self._ask(lambda admin, more=more: admin.create_partitions(more))  # type: ignore[misc]  # bound now
                 mended += [d for d in differences if d.what == PARTITIONS]
+        await self._until_told(topics, mended)
         return mended
+
+    async def _until_told(self, topics: Sequence[Topic], mended: Sequence[Difference]) -> None:
+        """The controller takes a change before the brokers hear of it: whoever looked at once would see the old one."""
+        gone = {(d.topic, d.what) for d in mended}
+        deadline = asyncio.get_running_loop().time() + CALL_SECONDS
+        while gone:
+            left = self.differences(topics, await self.find(topics))
+            late = [d for d in left if (d.topic, d.what) in gone]
+            if not late:
+                return
+            if asyncio.get_running_loop().time() > deadline:
+                raise LogUnavailable(f"taken by the broker, but not told within {CALL_SECONDS:g} s: {late[0]}")
+            await asyncio.sleep(TOLD_SECONDS)
 
     async def _set(self, topic: Topic, values: dict[str, str]) -> None:
         request = SetTopicConfigs(self._name(topic.name), values)
