@@ -15,6 +15,7 @@ from sqlalchemy import event
 from sqlalchemy.engine import make_url
 
 from kit.database import Database
+from kit.database.sqlite import Rows
 
 Statement = tuple[str, tuple[Any, ...]]
 SQLITE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "temp_store=MEMORY", "cache_size=-8000")
@@ -39,7 +40,8 @@ class Tape:
     def _statement(self, conn: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
         if sql.startswith("INSERT"):
             rows = parameters if many else [parameters]
-            conn.info.setdefault("tape", []).extend((sql, tuple(row)) for row in rows)
+            sent = parameters.statements(sql) if isinstance(parameters, Rows) else [(sql, tuple(row)) for row in rows]
+            conn.info.setdefault("tape", []).extend(sent)
 
     def _commit(self, conn: Any) -> None:
         written = conn.info.pop("tape", [])

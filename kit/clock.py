@@ -10,6 +10,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from uuid import UUID
 
+from kit.ids import to_uuid
+
 Clock = Callable[[], datetime]
 
 
@@ -30,7 +32,7 @@ def uuid7(now: datetime) -> UUID:
     value |= (rest * 4096 // 1000) << 64
     value |= 0b10 << 62
     value |= int.from_bytes(_random(8), "big") & 0x3FFF_FFFF_FFFF_FFFF
-    return UUID(int=value)
+    return to_uuid(value.to_bytes(16, "big"))
 
 
 _pool = bytearray()

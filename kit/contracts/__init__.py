@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
 from typing import Any, Generic, NamedTuple, TypeVar
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from kit.ids import to_uuid, uuid5
 
 ACTIVITY_TOPIC = "guildhall.activity"
 MEMBERS_TOPIC = "guildhall.members"
@@ -100,7 +102,7 @@ def identity_member_id(community_id: UUID, identity: str) -> UUID:
     platform, separator, external = identity.partition(":")
     if not separator or not platform or not external:
         raise ValueError("an identity reads platform:external_id or member:{uuid}")
-    return UUID(external) if platform == "member" else uuid5(community_id, identity)
+    return to_uuid(UUID(external).bytes) if platform == "member" else uuid5(community_id, identity)
 
 
 # An id is asked for by each consumer while they are near each other; one that is behind computes it again.

@@ -1,19 +1,18 @@
 """One database per service: SQLite file or PostgreSQL schema, behind the same transaction and the same functions.
 
-The few statements that differ between the two live here (`bulk`) and nowhere else; stores never ask which it is.
+The few statements that differ between the two live here (`bulk`, `lookups`) and nowhere else; stores never ask which it is.
 """
 
 from kit.database.bulk import (
     add_up,
-    delete_among,
     expect_many_rows,
     insert_many,
     insert_new,
-    select_among,
     try_lock,
     upsert,
 )
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
+from kit.database.lookups import delete_among, select_among
 from kit.database.types import JsonText, UtcDateTime, metadata_for
 
 __all__ = [

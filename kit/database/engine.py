@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Executable, MetaData, Row, Table, event, text
+from sqlalchemy import Executable, MetaData, Row, Table, Uuid, event, text
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,7 +25,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from kit.clock import Clock
 from kit.database.sqlite import connect
-from kit.database.types import encode_json
+from kit.database.types import HexUuid, encode_json
 from kit.errors import Unavailable
 
 Params = dict[str, Any] | list[dict[str, Any]] | None
@@ -276,6 +276,7 @@ def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
         # instead of filling the caches of all in turns.
         pool_use_lifo=True,
     )
+    engine.sync_engine.dialect.colspecs = {**engine.sync_engine.dialect.colspecs, Uuid: HexUuid}
     pragmas = ["busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "mmap_size=0"]
     pragmas += (
         ["journal_mode=WAL", "cache_size=-8000"]

@@ -1,11 +1,11 @@
-"""The SQLite driver with one trip to its thread for each statement.
+"""The SQLite driver with one trip to its thread for each statement, or for all rows of an insert.
 
 aiosqlite makes four of one statement: a cursor, the execution, the rows, the end of the cursor. Each is a queue, two
 thread switches and a turn of the event loop, which for a look-up takes several times as long as SQLite does.
 """
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,26 @@ from typing import Any
 import aiosqlite
 
 Row = tuple[Any, ...]
+
+# SQLite keeps prepared statements, and one of many rows is large: 128 of 500 rows were 130 MB. Pieces of a few fixed
+# sizes are a handful of small statements, prepared once each. Not one row at a time: between two executions the thread
+# lets go of the interpreter's lock, and gets it back late while the event loop is busy.
+_PIECES = (128, 32, 8, 2, 1)
+
+
+class Rows(tuple[Row, ...]):
+    """The parameters of one INSERT of many rows, all inserted on one trip. Its statement says `VALUES (?, …)` once."""
+
+    def statements(self, sql: str) -> Iterator[tuple[str, Row]]:
+        """What is sent for it: the statement with several rows, and their values one after the other."""
+        head, _, rest = sql.partition("VALUES (")
+        one, _, tail = rest.partition(")")
+        start = 0
+        for size in _PIECES:
+            while len(self) - start >= size:
+                many = f"{head}VALUES {', '.join([f'({one})'] * size)}{tail}"
+                yield many, tuple(value for row in self[start : start + size] for value in row)
+                start += size
 
 
 class Cursor:
@@ -37,7 +57,8 @@ class Cursor:
         return await self._run("executemany", sql, parameters)
 
     async def _run(self, method: str, sql: str, parameters: Any) -> "Cursor":
-        done = await self._connection.trip(partial(_on_thread, self._connection.sqlite, method, sql, parameters))
+        work = _rows_on_thread if isinstance(parameters, Rows) else partial(_on_thread, method)
+        done = await self._connection.trip(partial(work, self._connection.sqlite, sql, parameters))
         self._rows, self.description, self.rowcount, self.lastrowid = done
         return self
 
@@ -64,8 +85,21 @@ class Connection(aiosqlite.Connection):
         return await self._execute(work)  # type: ignore[no-untyped-call]  # aiosqlite's own way, without types
 
 
+def _rows_on_thread(connection: sqlite3.Connection, sql: str, rows: Rows) -> tuple[list[Row], Any, int, int | None]:
+    cursor = connection.cursor()
+    try:
+        returned: list[Row] = []
+        for statement, values in rows.statements(sql):
+            cursor.execute(statement, values)
+            if cursor.description:
+                returned += cursor.fetchall()
+        return returned, cursor.description, -1, None
+    finally:
+        cursor.close()
+
+
 def _on_thread(
-    connection: sqlite3.Connection, method: str, sql: str, parameters: Any
+    method: str, connection: sqlite3.Connection, sql: str, parameters: Any
 ) -> tuple[list[Row], Any, int, int | None]:
     cursor = connection.cursor()
     try:

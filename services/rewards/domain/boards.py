@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
-from uuid import UUID, uuid5
+from uuid import UUID
+
+from kit.ids import uuid5
 
 COMPETITION, DENSE, ORDINAL = "competition", "dense", "ordinal"
 TIE_POLICIES = (COMPETITION, DENSE, ORDINAL)

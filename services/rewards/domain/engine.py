@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
-from uuid import UUID, uuid5
+from uuid import UUID
 
+from kit.ids import uuid5
 from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
-from uuid import UUID, uuid5
+from uuid import UUID
 
 from kit.errors import BadRequest, Conflict, FieldError, Unprocessable
+from kit.ids import uuid5
 
 MOST = 2**62 - 1
 """The largest amount and balance: half of int64, so that no sum of two of them can overflow a column."""
