@@ -25,6 +25,7 @@ from kit.contracts import (
 )
 from kit.contracts.events import Activity
 from kit.errors import BadMessage
+from kit.ids import to_uuid
 from kit.log import Stored
 
 
@@ -125,7 +126,7 @@ def _contract_event(stored: Stored) -> Envelope[Any] | None:
         return None
     return Envelope(
         id=UUID(wire.id),
-        time=wire.time.astimezone(UTC),
+        time=_utc(wire.time),
         community_id=wire.communityid,
         request_id=wire.requestid,
         event=_data_decoder(contract.event)(wire.data),
@@ -136,23 +137,24 @@ def _contract_event(stored: Stored) -> Envelope[Any] | None:
 def _activity(stored: Stored) -> Envelope[Activity]:
     assert stored.value is not None
     wire = _decode_activity(stored.value)
-    event_id = activity_event_id(wire.communityid, wire.source, wire.id)
+    community_id = _the_same(wire.communityid)
+    event_id = activity_event_id(community_id, wire.source, wire.id)
     data = wire.data
     actor, author, group = _text(data, "actor"), _text(data, "author"), _text(data, "group")
     activity = Activity(
         event_id=event_id,
-        community_id=wire.communityid,
+        community_id=community_id,
         source=wire.source,
         id=wire.id,
         type=wire.type,
         subject=wire.subject,
-        occurred_at=wire.time.astimezone(UTC),
-        received_at=wire.receivedtime.astimezone(UTC),
-        effective_at=(wire.effectivetime or wire.time).astimezone(UTC),
+        occurred_at=_utc(wire.time),
+        received_at=_utc(wire.receivedtime),
+        effective_at=_utc(wire.effectivetime or wire.time),
         actor=actor,
-        actor_id=identity_member_id(wire.communityid, actor) if actor else None,
+        actor_id=identity_member_id(community_id, actor) if actor else None,
         author=author,
-        author_id=identity_member_id(wire.communityid, author) if author else None,
+        author_id=identity_member_id(community_id, author) if author else None,
         group=group,
         import_name=wire.importname,
         replay_id=wire.replayid,
@@ -162,11 +164,21 @@ def _activity(stored: Stored) -> Envelope[Activity]:
     return Envelope(
         id=event_id,
         time=activity.occurred_at,
-        community_id=wire.communityid,
+        community_id=community_id,
         request_id=wire.requestid,
         event=activity,
         origin=Origin(stored.topic, stored.partition, stored.offset),
     )
+
+
+@lru_cache(maxsize=4096)
+def _the_same(community_id: UUID) -> UUID:
+    """One object for one community: what is equal is found in dictionaries without being compared."""
+    return to_uuid(community_id.bytes)
+
+
+def _utc(instant: datetime) -> datetime:
+    return instant if instant.tzinfo is UTC else instant.astimezone(UTC)
 
 
 def _text(data: dict[str, Any], name: str) -> str | None:

@@ -21,6 +21,7 @@ from kit.errors import BadMessage, Unavailable
 from kit.log import LogUnavailable, Partition, Revoked, Stored, Subscription
 from kit.metrics import CONSUMED, CONSUMER_BATCH_SECONDS, CONSUMER_RETRIES, CONSUMER_STOPPED
 from kit.service import Handler, ServiceRuntime
+from kit.turns import in_turns
 
 logger = structlog.get_logger(__name__)
 
@@ -133,7 +134,9 @@ class Consumer:
         """The whole batch in one transaction; raises at the first message that is bad. False when none of it was new
         and this service's business."""
         async with self._runtime.db.begin() as tx:
-            envelopes = [e for e in map(codec.decode, records) if e is not None and type(e.event) in self._handlers]
+            envelopes: list[Envelope[Any]] = []
+            async for part in in_turns(records):
+                envelopes += [e for e in map(codec.decode, part) if e is not None and type(e.event) in self._handlers]
             fresh = await inbox.keep_new(tx, envelopes)
             await self._run_handlers(tx, fresh)
         return bool(fresh)

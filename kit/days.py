@@ -102,6 +102,11 @@ def period_of(kind: str, instant: datetime, zone: str, day_start: int) -> Period
     return _period(kind, local_day(instant, zone, day_start), zone, day_start)
 
 
+def period_with(kind: str, day: date, zone: str, day_start: int) -> Period:
+    """The calendar period of `kind` that the community's day belongs to: `period_of` for who knows the day."""
+    return ALL_TIME if kind == "all" else _period(kind, day, zone, day_start)
+
+
 def period_named(kind: str, key: str, zone: str, day_start: int) -> Period:
     """The period written `key` (2026-11-23, 2026-W48, 2026-11, all); ValueError says how it should read."""
     try:

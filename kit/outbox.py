@@ -17,7 +17,7 @@ from sqlalchemy import Table, delete, func, or_, select, update
 from kit import codec
 from kit.clock import uuid7
 from kit.contracts import contract_of
-from kit.database import Database, DatabaseUnavailable, Leadership, Tx, insert_many
+from kit.database import Database, DatabaseUnavailable, Leadership, Tx, delete_among, insert_many
 from kit.log import MAX_RECORD_BYTES, Log, LogUnavailable, Record, RecordTooLarge
 from kit.metrics import OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, OUTBOX_SENT
 
@@ -44,12 +44,13 @@ def add(
         raise ValueError(f"{tx.database.service} does not publish {contract.type}; list it in Service.publishes")
     event_id = id or uuid7(tx.now)
     key = contract.key(event)
-    body = codec.encode(event, id=event_id, time=tx.now, request_id=_request_id())
+    if _flush not in tx.last:
+        tx.last.append(_flush)
+        tx.request_id = _request_id()
+    body = codec.encode(event, id=event_id, time=tx.now, request_id=tx.request_id)
     if len(key.encode()) + len(body) > MAX_RECORD_BYTES:
         # On the way out it would be too late: the relay could neither send it nor anything behind it.
         raise RecordTooLarge(f"{contract.type} of {len(body)} bytes is over the log's limit of {MAX_RECORD_BYTES}")
-    if _flush not in tx.last:
-        tx.last.append(_flush)
     tx.outbox.append(
         {
             "id": event_id,
@@ -130,7 +131,8 @@ async def carry(db: Database, log: Log) -> int:
     async with db.read() as tx:
         table = outbox_of(tx)
         due = or_(table.c.not_before.is_(None), table.c.not_before <= tx.now)
-        rows = await tx.all(select(table).where(due).order_by(table.c.seq).limit(RELAY_BATCH))
+        sent = table.c.seq, table.c.topic, table.c.key, table.c.body
+        rows = await tx.all(select(*sent).where(due).order_by(table.c.seq).limit(RELAY_BATCH))
     if not rows:
         return 0
     by_topic: dict[str, list[Record]] = {}
@@ -139,7 +141,7 @@ async def carry(db: Database, log: Log) -> int:
     for topic, records in by_topic.items():
         await log.append(topic, records)
     async with db.begin() as tx:
-        await tx.execute(delete(table).where(table.c.seq.in_([row.seq for row in rows])))
+        await delete_among(tx, table, [table.c.seq], [(row.seq,) for row in rows])
     OUTBOX_SENT.labels(db.service).inc(len(rows))
     return len(rows)
 

@@ -1,6 +1,7 @@
 """One database per service: SQLite file or PostgreSQL schema, behind the same transaction and the same functions.
 
-The few statements that differ between the two live here (`bulk`, `lookups`) and nowhere else; stores never ask which it is.
+The few statements that differ between the two live here (`bulk`, `lookups`) and nowhere else; stores never ask which
+it is.
 """
 
 from kit.database.bulk import (
@@ -12,7 +13,7 @@ from kit.database.bulk import (
     upsert,
 )
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
-from kit.database.lookups import delete_among, select_among
+from kit.database.lookups import delete_among, lock_rows, select_among
 from kit.database.types import JsonText, UtcDateTime, metadata_for
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "insert_many",
     "insert_new",
     "is_infrastructure",
+    "lock_rows",
     "metadata_for",
     "open_database",
     "select_among",

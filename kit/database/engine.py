@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from sqlalchemy import Executable, MetaData, Row, Table, Uuid, event, text
+from sqlalchemy import Date, Executable, MetaData, Row, Table, Uuid, event, text
 from sqlalchemy.engine import CursorResult, make_url
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,7 +25,7 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from kit.clock import Clock
 from kit.database.sqlite import connect
-from kit.database.types import HexUuid, encode_json
+from kit.database.types import HexUuid, IsoDate, encode_json
 from kit.errors import Unavailable
 
 Params = dict[str, Any] | list[dict[str, Any]] | None
@@ -56,15 +56,17 @@ class Tx:
     """The unit of work: one transaction, first argument of every handler and store function.
 
     `now` is fixed when it begins. `last` runs before the commit (outbox rows are written last), `after_commit`
-    once it is durable. Not safe for concurrent use: statements of one transaction follow one another.
+    once it is durable. `request_id` is that of the request it serves, if any, from the first announcement on.
+    Not safe for concurrent use: statements of one transaction follow one another.
     """
 
-    __slots__ = ("after_commit", "conn", "database", "last", "now", "outbox")
+    __slots__ = ("after_commit", "conn", "database", "last", "now", "outbox", "request_id")
 
     def __init__(self, database: "Database", conn: AsyncConnection, now: datetime) -> None:
         self.database = database
         self.conn = conn
         self.now = now
+        self.request_id: str | None = None
         self.outbox: list[dict[str, Any]] = []
         self.last: list[Callable[[Tx], Awaitable[None]]] = []
         self.after_commit: list[Callable[[], None]] = []
@@ -276,7 +278,7 @@ def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
         # instead of filling the caches of all in turns.
         pool_use_lifo=True,
     )
-    engine.sync_engine.dialect.colspecs = {**engine.sync_engine.dialect.colspecs, Uuid: HexUuid}
+    engine.sync_engine.dialect.colspecs = {**engine.sync_engine.dialect.colspecs, Uuid: HexUuid, Date: IsoDate}
     pragmas = ["busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "mmap_size=0"]
     pragmas += (
         ["journal_mode=WAL", "cache_size=-8000"]

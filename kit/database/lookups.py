@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
 
-from kit.database.bulk import Processor, bind_of, result_of
+from kit.database.bulk import Processor, bind_of, insert_new, result_of
 from kit.database.engine import Tx
 
 _PADDED_MOST = 2048
@@ -70,6 +70,22 @@ async def select_among(
     return await tx.all(stmt, params)
 
 
+async def lock_rows(tx: Tx, table: Table, by: Column[Any], rows: Sequence[dict[str, Any]]) -> list[Row[Any]]:
+    """Hold the rows with the keys of `rows` until the transaction ends; their columns as they are in the table.
+
+    PostgreSQL has to have a row to lock: those that are missing are inserted as given. SQLite's writer is alone:
+    nothing is inserted, and what is missing does not come back.
+    """
+    keys = sorted({row[by.name] for row in rows})
+    while True:
+        if tx.dialect == "postgresql":
+            await insert_new(tx, table, rows, key=[by.name])
+        found = await select_among(tx, table, by, keys, lock=True)
+        # A row that was there may be deleted before it is locked; without the lock two would both begin from nothing.
+        if tx.dialect != "postgresql" or len(found) == len(keys):
+            return found
+
+
 @dataclass(frozen=True, slots=True)
 class _Plan:
     """`before` and `after` stand around the values: all of the statement on PostgreSQL is `before`."""
@@ -108,7 +124,8 @@ def _plan(tx: Tx, columns: Sequence[Any], by: Sequence[Column[Any]], lock: bool)
             same = " AND ".join(f"{key} = among.column{i}" for i, key in enumerate(keys, 1))
             before = f"SELECT {chosen} FROM (VALUES "
             after = f") AS among, {table} WHERE {same}{order}"
-        metadata = SimpleResultMetaData([c.name for c in columns], _processors=[result_of(c, dialect) for c in columns])
+        results: list[Any] = [result_of(c, dialect) for c in columns]
+        metadata = SimpleResultMetaData([c.name for c in columns], _processors=results)
         plan = _plans[cache_key] = _Plan(before, after, tuple(bind_of(c, dialect) for c in by), metadata)
     return plan
 
@@ -125,11 +142,15 @@ async def _look_up(tx: Tx, plan: _Plan, keys: list[Key]) -> list[Row[Any]]:
     if tx.dialect == "postgresql":
         result = await tx.conn.exec_driver_sql(plan.before, tuple(bound))
     else:
-        rows = _padded(list(zip(*bound, strict=True)), len(bound))
-        one = "?" if len(bound) == 1 else f"({', '.join('?' * len(bound))})"
-        sql = f"{plan.before}{', '.join([one] * len(rows))}{plan.after}"
-        result = await tx.conn.exec_driver_sql(sql, tuple([value for row in rows for value in row]))
-    return list(IteratorResult(plan.rows, iter(result.all())).all())
+        asked = _padded(list(zip(*bound, strict=True)), len(bound))
+        sql = f"{plan.before}{_marks(len(asked), len(bound))}{plan.after}"
+        result = await tx.conn.exec_driver_sql(sql, tuple([value for key in asked for value in key]))
+    rows: IteratorResult[Any] = IteratorResult(plan.rows, iter(result.all()))
+    return list(rows.all())
+
+
+def _marks(many: int, width: int = 1) -> str:
+    return ", ".join(["?" if width == 1 else f"({', '.join('?' * width)})"] * many)
 
 
 def _padded(keys: list[Key], width: int) -> list[Key]:
@@ -172,6 +193,12 @@ async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: 
         same = tuple_(*by).in_(select(*(gone.c[f"k{i}"] for i in range(len(by)))))
         params = {f"among_{i}": [v[i] for v in values] for i in range(len(by))}
         await tx.execute(delete(table).where(same), params)
+    elif len(by) == 1:
+        bind = bind_of(by[0], tx.conn.dialect)
+        rows = _padded([v if bind is None else (bind(v[0]),) for v in values], 1)
+        quote = tx.conn.dialect.identifier_preparer
+        sql = f"DELETE FROM {quote.format_table(table)} WHERE {quote.format_column(by[0])} IN ({_marks(len(rows))})"
+        await tx.conn.exec_driver_sql(sql, tuple([value for (value,) in rows]))
     else:
         # One by one on a prepared statement: each is looked up, which a row of many columns among VALUES would not be.
         same_row = [col == bindparam(f"among_{i}", type_=col.type) for i, col in enumerate(by)]

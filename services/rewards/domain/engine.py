@@ -37,6 +37,11 @@ class Want:
     """Window kind → key of the calendar window the event falls into."""
     refusal: str | None = None
     reason: str = ""
+    limits: "tuple[Limit, ...]" = field(init=False, compare=False, repr=False)
+    """Every cap that applies, the rule's own first; worked out once, because reading and deciding both need it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "limits", () if self.refusal is not None else tuple(_limits_of(self)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,7 @@ def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Li
     return Limit(id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds, needed)
 
 
-def limits_of(want: Want) -> list[Limit]:
-    """Every cap that applies to a want, the rule's own first."""
+def _limits_of(want: Want) -> list[Limit]:
     out = []
     for cap in want.rule.caps:
         who = _who(want, cap.scope)
@@ -179,7 +183,7 @@ def reads(
     for want in wants:
         if want.refusal is not None:
             continue
-        for limit in limits_of(want):
+        for limit in want.limits:
             keep(limit.id, want.at, limit.needed)
             if limit.seconds is not None:
                 span(limit.id, want.at, limit.seconds)
@@ -195,23 +199,29 @@ def later(known: datetime | None, new: datetime | None) -> datetime | None:
     return new if new is None or known is None else max(known, new)
 
 
-def decide(wants: Sequence[Want], state: State) -> list[Verdict]:
-    """A verdict per want, in order; moves `state` on by what is given. Penalties (minus) are not capped."""
-    # A rule that gives two units is one occasion: its second unit must not find the first one's cooldown.
-    cooled: dict[tuple[UUID, str, UUID | None], bool] = {}
+Cooled = dict[tuple[UUID, str, UUID | None], bool]
+"""(event, rule, receiver) → whether the cooldown was over. A rule that gives two units is one occasion: its second
+unit must not find the first one's cooldown."""
+
+
+def decide(wants: Sequence[Want], state: State, cooled: Cooled | None = None) -> list[Verdict]:
+    """A verdict per want, in order; moves `state` on by what is given. Penalties (minus) are not capped.
+
+    Who decides one batch in several calls gives each of them the same `cooled`.
+    """
+    cooled = {} if cooled is None else cooled
     return [_decide_one(want, state, cooled) for want in wants]
 
 
-def _decide_one(want: Want, state: State, cooled: dict[tuple[UUID, str, UUID | None], bool]) -> Verdict:
+def _decide_one(want: Want, state: State, cooled: Cooled) -> Verdict:
     if want.refusal is not None:
         return Verdict(want, want.refusal, 0, want.reason)
     if want.amount < 0:
         return Verdict(want, GRANTED, want.amount, "")
     if want.rule.cooldown_seconds and not _cool(want, state, cooled):
         return Verdict(want, COOLDOWN, 0, f"less than {want.rule.cooldown_seconds} s since the last")
-    limits = limits_of(want)
     amount, reason, budget = want.amount, "", False
-    for limit in limits:
+    for limit in want.limits:
         used = _used(limit, want.at, state)
         left = max(0, limit.limit - used)
         room = (amount if left > 0 else 0) if limit.of == "grants" else left
@@ -221,14 +231,14 @@ def _decide_one(want: Want, state: State, cooled: dict[tuple[UUID, str, UUID | N
     if amount == 0:
         return Verdict(want, BUDGET if budget else CAPPED, 0, reason)
     # Two caps that differ in nothing but their limits read one counter, which moves once.
-    for limit in {limit.id: limit for limit in limits}.values():
+    for limit in {limit.id: limit for limit in want.limits}.values():
         _use(limit, want, amount, state)
     if want.rule.cooldown_seconds:
         state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)
     return Verdict(want, GRANTED if amount == want.amount else CAPPED, amount, reason)
 
 
-def _cool(want: Want, state: State, cooled: dict[tuple[UUID, str, UUID | None], bool]) -> bool:
+def _cool(want: Want, state: State, cooled: Cooled) -> bool:
     occasion = (want.event_id, want.rule.id, want.member_id)
     if occasion not in cooled:
         cooled[occasion] = not state.moments[cooldown_slot(want)].near(want.at, want.rule.cooldown_seconds)

@@ -5,6 +5,7 @@ A score counts the entries by their own day, so a late event changes the board o
 """
 
 from collections.abc import Sequence
+from datetime import date
 from uuid import UUID
 
 from kit import outbox
@@ -40,21 +41,24 @@ async def count(tx: Tx, contributions: Sequence[Contribution]) -> None:
         return
     boards = await store.boards_on(tx, {(c.community_id, c.unit) for c in contributions})
     slots: dict[UUID, Slot] = {}
+    counting: dict[tuple[UUID, str, date], list[Slot]] = {}
     change: dict[store.Key, int] = {}
     latest: dict[store.Key, Contribution] = {}
     taken_back: set[store.Key] = set()
     history: dict[UUID, bool] = {}
     for c in contributions:
-        for board in boards.get((c.community_id, c.unit), ()):
-            for slot in slots_of(board, c.day):
-                slots[slot.id] = slot
-                key = slot.id, c.member_id
-                change[key] = change.get(key, 0) + c.amount
-                history[slot.id] = history.get(slot.id, True) and c.history
-                if c.taken_back:
-                    taken_back.add(key)
-                elif key not in latest or latest[key].effective_at < c.effective_at:
-                    latest[key] = c
+        at = c.community_id, c.unit, c.day
+        if at not in counting:
+            counting[at] = [s for board in boards.get(at[:2], ()) for s in slots_of(board, c.day)]
+            slots.update((slot.id, slot) for slot in counting[at])
+        for slot in counting[at]:
+            key = slot.id, c.member_id
+            change[key] = change.get(key, 0) + c.amount
+            history[slot.id] = history.get(slot.id, True) and c.history
+            if c.taken_back:
+                taken_back.add(key)
+            elif key not in latest or latest[key].effective_at < c.effective_at:
+                latest[key] = c
     if not change:
         return
     await store.add_periods(tx, slots.values())

@@ -6,8 +6,10 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
+from functools import lru_cache
 from hashlib import sha256
+from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +20,8 @@ from kit.contracts.events import Activity
 from kit.contracts.rewards import ActivityScored, Decision
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
-from kit.days import period_of
+from kit.days import local_day, period_with
+from kit.turns import in_turns
 from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, Moments, State, Verdict, Want
 from services.rewards.domain.ledger import MOST
@@ -51,17 +54,24 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     """Run the rules in force over every activity; raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
     scene = await _scene(tx, found)
-    wants = [want for activity in found for want in _wants(activity, scene)]
+    wants: list[Want] = []
+    async for part in in_turns(found):
+        wants += [want for activity in part for want in _wants(activity, scene)]
     if not wants:
         return
-    state = await _state(tx, wants)
-    verdicts = engine.decide(wants, state)
-    posted = await _post(tx, verdicts, {a.event_id: a.import_name is not None for a in found})
-    verdicts = [_paid_before(v) if _is_repeat(v, posted) else v for v in verdicts]
-    await _save(tx, state)
+    before, state = await _state(tx, wants)
+    verdicts: list[Verdict] = []
+    cooled: engine.Cooled = {}
+    async for some in in_turns(wants):
+        verdicts += engine.decide(some, state, cooled)
+    settled = await _post(tx, verdicts, scene, {a.event_id: a.import_name is not None for a in found})
+    await _save(tx, state, before)
     types = {a.event_id: a.type for a in found}
-    await decisions.add(tx, rows=[_row(v, posted, types) | {"decided_at": tx.now} for v in _first(verdicts)])
-    _announce(tx, found, verdicts, posted)
+    rows: list[dict[str, Any]] = []
+    async for told in in_turns(_first(settled)):
+        rows += [_row(one, types, tx.now) for one in told]
+    await decisions.add(tx, rows=rows)
+    await _announce(tx, found, settled)
 
 
 async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
@@ -91,7 +101,7 @@ def _wants(a: Activity, scene: _Scene) -> list[Want]:
     rules = scene.by_type[a.community_id].get(a.type, ())
     if not rules:
         return []
-    context = Context(_variables(a, scene))
+    context = _Context(a, scene)
     place = scene.communities[a.community_id]
     windows = _windows(a, place)
     out = []
@@ -99,7 +109,7 @@ def _wants(a: Activity, scene: _Scene) -> list[Want]:
         refusal, reason = None, ""
         if rule.when is not None:
             try:
-                if not context.condition(rule.when):
+                if not context.made.condition(rule.when):
                     continue
             except Failed as error:
                 refusal, reason = ERROR, str(error)
@@ -108,9 +118,28 @@ def _wants(a: Activity, scene: _Scene) -> list[Want]:
     return out
 
 
-def _windows(a: Activity, place: KnownCommunity) -> dict[str, str]:
-    keys = {kind: period_of(kind, a.effective_at, place.zone, place.day_start).key for kind in ("day", "week", "month")}
-    return {**keys, "lifetime": "ever"}
+def _windows(a: Activity, place: KnownCommunity) -> Mapping[str, str]:
+    return _windows_of(local_day(a.effective_at, place.zone, place.day_start), place.zone, place.day_start)
+
+
+@lru_cache(maxsize=1024)
+def _windows_of(day: date, zone: str, day_start: int) -> Mapping[str, str]:
+    keys = {kind: period_with(kind, day, zone, day_start).key for kind in ("day", "week", "month")}
+    return MappingProxyType({**keys, "lifetime": "ever"})
+
+
+class _Context:
+    """What expressions see of an activity, made when the first of them asks: most rules have none."""
+
+    def __init__(self, a: Activity, scene: _Scene) -> None:
+        self._of = a, scene
+        self._made: Context | None = None
+
+    @property
+    def made(self) -> Context:
+        if self._made is None:
+            self._made = Context(_variables(*self._of))
+        return self._made
 
 
 def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
@@ -146,7 +175,7 @@ def _want(
     a: Activity,
     rule: Rule,
     give: Give,
-    context: Context,
+    context: _Context,
     scene: _Scene,
     windows: Mapping[str, str],
     refusal: str | None,
@@ -210,11 +239,11 @@ def _refusal(
     return None, ""
 
 
-def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Context, secret: bytes) -> int:
+def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Context, secret: bytes) -> int:
     if give.amount is not None:
         return give.amount
     if give.cel is not None:
-        amount = context.amount(give.cel)
+        amount = context.made.amount(give.cel)
         if abs(amount) > MOST:
             raise Failed("the amount is too large")
         return amount
@@ -222,20 +251,23 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Contex
     return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
 
 
-async def _state(tx: Tx, wants: Sequence[Want]) -> State:
+async def _state(tx: Tx, wants: Sequence[Want]) -> tuple[dict[UUID, counters.Counter], State]:
+    """The counters as they were found and locked, and the state that deciding moves on."""
     wanted, slots = engine.reads(wants, tx.now)
     locked = await counters.lock(tx, kept=wanted)
     moments = await counters.moments_of(tx, slots=slots)
-    return State(
+    return locked, State(
         {id: counter.value for id, counter in locked.items()},
         {slot: Moments(items) for slot, items in moments.items()},
         {id: engine.later(locked[id].kept_until, until) for id, until in wanted.items()},
     )
 
 
-async def _save(tx: Tx, state: State) -> None:
+async def _save(tx: Tx, state: State, before: Mapping[UUID, counters.Counter]) -> None:
     values = {id: counters.Counter(value, state.kept[id]) for id, value in state.counters.items()}
-    await counters.save(tx, values=values)
+    # One that counts nothing is there to be locked, and may be forgotten at any time.
+    changed = {id: c for id, c in values.items() if c != before[id] and (c.value or before[id].value)}
+    await counters.save(tx, values=changed)
     rows = [
         {"slot": slot, "at": at, "event_id": event_id, "amount": amount, "kept_until": state.kept[slot]}
         for slot, moments in state.moments.items()
@@ -251,43 +283,58 @@ def _summed(moments: Moments) -> dict[tuple[Any, UUID], int]:
     return out
 
 
-async def _post(tx: Tx, verdicts: Sequence[Verdict], history: Mapping[UUID, bool]) -> dict[bytes, UUID]:
+@dataclass(frozen=True, slots=True)
+class _Settled:
+    """A verdict and the transaction that paid it; None: it gives nothing, or was paid before."""
+
+    verdict: Verdict
+    transaction_id: UUID | None
+
+
+async def _post(tx: Tx, verdicts: Sequence[Verdict], scene: _Scene, history: Mapping[UUID, bool]) -> list[_Settled]:
+    keys: list[bytes | None] = []
     grants = []
-    for verdict in verdicts:
-        want = verdict.want
-        if verdict.amount != 0 and want.member_id is not None:
-            grants.append(
-                Grant(
-                    community_id=want.community_id,
-                    member_id=want.member_id,
-                    unit=want.unit,
-                    amount=verdict.amount,
-                    rule_id=want.rule.id,
-                    rule_version=want.rule_version,
-                    source_event_id=want.event_id,
-                    effective_at=want.at,
-                    idem_key=grant_key(want.rule.id, want.event_id, want.member_id, want.unit),
-                    reason=want.rule.name or want.rule.id,
-                )
-            )
-    return await post_grants(tx, grants, history=history)
+    async for part in in_turns(verdicts):
+        for verdict in part:
+            grant = _grant(verdict)
+            keys.append(None if grant is None else grant.idem_key)
+            if grant is not None:
+                grants.append(grant)
+    posted = await post_grants(tx, grants, history=history, places=scene.communities)
+    return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)]
 
 
-def _is_repeat(verdict: Verdict, posted: Mapping[bytes, UUID]) -> bool:
-    """The ledger had it already, though the decision is no longer kept."""
-    return verdict.amount != 0 and _transaction(verdict, posted) is None
+def _settled(verdict: Verdict, transaction_id: UUID | None) -> _Settled:
+    if verdict.amount != 0 and transaction_id is None:
+        # The ledger had it already, though the decision is no longer kept.
+        verdict = replace(verdict, verdict=DUPLICATE, amount=0, reason="paid before")
+    return _Settled(verdict, transaction_id)
 
 
-def _paid_before(verdict: Verdict) -> Verdict:
-    return replace(verdict, verdict=DUPLICATE, amount=0, reason="paid before")
+def _grant(verdict: Verdict) -> Grant | None:
+    want = verdict.want
+    if verdict.amount == 0 or want.member_id is None:
+        return None
+    return Grant(
+        community_id=want.community_id,
+        member_id=want.member_id,
+        unit=want.unit,
+        amount=verdict.amount,
+        rule_id=want.rule.id,
+        rule_version=want.rule_version,
+        source_event_id=want.event_id,
+        effective_at=want.at,
+        idem_key=grant_key(want.rule.id, want.event_id, want.member_id, want.unit),
+        reason=want.rule.name or want.rule.id,
+    )
 
 
-def _first(verdicts: Sequence[Verdict]) -> list[Verdict]:
+def _first(settled: Sequence[_Settled]) -> list[_Settled]:
     """One verdict per key of the decisions table; what was decided before is not written again."""
-    out: dict[decisions.Key, Verdict] = {}
-    for verdict in verdicts:
-        if verdict.verdict != DUPLICATE:
-            out.setdefault(_key(verdict.want), verdict)
+    out: dict[decisions.Key, _Settled] = {}
+    for one in settled:
+        if one.verdict.verdict != DUPLICATE:
+            out.setdefault(_key(one.verdict.want), one)
     return list(out.values())
 
 
@@ -296,15 +343,8 @@ def _key(want: Want) -> decisions.Key:
     return want.event_id, want.rule.id, receiver, want.unit
 
 
-def _transaction(verdict: Verdict, posted: Mapping[bytes, UUID]) -> UUID | None:
-    want = verdict.want
-    if verdict.amount == 0 or want.member_id is None:
-        return None
-    return posted.get(grant_key(want.rule.id, want.event_id, want.member_id, want.unit))
-
-
-def _row(verdict: Verdict, posted: Mapping[bytes, UUID], types: Mapping[UUID, str]) -> dict[str, Any]:
-    want = verdict.want
+def _row(settled: _Settled, types: Mapping[UUID, str], now: datetime) -> dict[str, Any]:
+    verdict, want = settled.verdict, settled.verdict.want
     event_id, rule_id, receiver, unit = _key(want)
     return {
         "event_id": event_id,
@@ -319,37 +359,39 @@ def _row(verdict: Verdict, posted: Mapping[bytes, UUID], types: Mapping[UUID, st
         "wanted": want.amount,
         "amount": verdict.amount,
         "reason": verdict.reason,
-        "transaction_id": _transaction(verdict, posted),
+        "transaction_id": settled.transaction_id,
         "notify": want.rule.notify,
         "effective_at": want.at,
+        "decided_at": now,
     }
 
 
-def _announce(tx: Tx, found: Sequence[Activity], verdicts: Sequence[Verdict], posted: Mapping[bytes, UUID]) -> None:
+async def _announce(tx: Tx, found: Sequence[Activity], settled: Sequence[_Settled]) -> None:
     """One event per activity on which a rule had something to say; nothing for pure repeats."""
-    by_event: dict[UUID, list[Verdict]] = {}
-    for verdict in verdicts:
-        by_event.setdefault(verdict.want.event_id, []).append(verdict)
-    for a in found:
-        told = by_event.get(a.event_id)
-        if not told or all(v.verdict == DUPLICATE for v in told):
-            continue
-        outbox.add(
-            tx,
-            ActivityScored(
-                community_id=a.community_id,
-                event_id=a.event_id,
-                event_type=a.type,
-                actor_id=told[0].want.actor_id,
-                effective_at=a.effective_at,
-                history=a.import_name is not None,
-                decisions=tuple(_decision(v, posted) for v in told),
-            ),
-        )
+    by_event: dict[UUID, list[_Settled]] = {}
+    for one in settled:
+        by_event.setdefault(one.verdict.want.event_id, []).append(one)
+    async for part in in_turns(found):
+        for a in part:
+            told = by_event.get(a.event_id)
+            if told and any(one.verdict.verdict != DUPLICATE for one in told):
+                outbox.add(tx, _scored(a, told))
 
 
-def _decision(verdict: Verdict, posted: Mapping[bytes, UUID]) -> Decision:
-    want = verdict.want
+def _scored(a: Activity, told: Sequence[_Settled]) -> ActivityScored:
+    return ActivityScored(
+        community_id=a.community_id,
+        event_id=a.event_id,
+        event_type=a.type,
+        actor_id=told[0].verdict.want.actor_id,
+        effective_at=a.effective_at,
+        history=a.import_name is not None,
+        decisions=tuple([_decision(one) for one in told]),
+    )
+
+
+def _decision(settled: _Settled) -> Decision:
+    verdict, want = settled.verdict, settled.verdict.want
     return Decision(
         rule_id=want.rule.id,
         rule_version=want.rule_version,
@@ -359,6 +401,6 @@ def _decision(verdict: Verdict, posted: Mapping[bytes, UUID]) -> Decision:
         wanted=want.amount,
         amount=verdict.amount,
         reason=verdict.reason,
-        transaction_id=_transaction(verdict, posted),
+        transaction_id=settled.transaction_id,
         notify=want.rule.notify,
     )

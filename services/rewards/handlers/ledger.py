@@ -11,10 +11,11 @@ from datetime import date, datetime
 from uuid import UUID
 
 from kit.clock import uuid7
-from kit.copies import known_communities
+from kit.copies import KnownCommunity, known_communities
 from kit.database import Tx
 from kit.days import local_day
 from kit.errors import Unavailable
+from kit.turns import in_turns
 from services.rewards.domain.boards import Contribution
 from services.rewards.domain.ledger import (
     DEFAULT_UNITS,
@@ -56,28 +57,39 @@ class Recorded:
     balances: dict[tuple[UUID, UUID, str], int]
 
 
-async def post_grants(tx: Tx, grants: Sequence[Grant], *, history: Mapping[UUID, bool]) -> dict[bytes, UUID]:
+async def post_grants(
+    tx: Tx,
+    grants: Sequence[Grant],
+    *,
+    history: Mapping[UUID, bool],
+    places: Mapping[UUID, KnownCommunity] | None = None,
+) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
 
     `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
-    unit's minimum. Raises Unavailable for a community this service has not heard of yet: try again in a moment.
+    unit's minimum. `places` are the communities, where the caller has read them. Raises Unavailable for a community
+    this service has not heard of yet: try again in a moment.
     """
     if not grants:
         return {}
-    places = await known_communities(tx, {g.community_id for g in grants})
-    postings = []
-    for grant in grants:
-        check_amount(grant.amount)
-        place = places.get(grant.community_id)
-        if place is None:
-            raise Unavailable(f"community {grant.community_id} is not known here yet", code="community_unknown")
-        day = local_day(grant.effective_at, place.zone, place.day_start)
-        postings.append(_posting(tx, grant, day))
+    if places is None:
+        places = await known_communities(tx, {g.community_id for g in grants})
+    postings: list[Posting] = []
+    async for part in in_turns(grants):
+        postings += [_posting(tx, grant, _day(grant, places)) for grant in part]
     done = await record(tx, postings, history=history)
     return {p.idem_key: p.id for p in done.fresh}
 
 
+def _day(grant: Grant, places: Mapping[UUID, KnownCommunity]) -> date:
+    place = places.get(grant.community_id)
+    if place is None:
+        raise Unavailable(f"community {grant.community_id} is not known here yet", code="community_unknown")
+    return local_day(grant.effective_at, place.zone, place.day_start)
+
+
 def _posting(tx: Tx, grant: Grant, day: date) -> Posting:
+    check_amount(grant.amount)
     return Posting(
         id=uuid7(tx.now),
         community_id=grant.community_id,

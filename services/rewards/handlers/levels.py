@@ -52,12 +52,13 @@ async def announce(
             amount, history = changes.get((c.community_id, c.member_id), (0, True))
             changes[c.community_id, c.member_id] = amount + c.amount, history and c.history
             causes[c.community_id, c.member_id] = c.event_id
+    schemes = {community_id: domain.read(version.scheme) for community_id, version in versions.items()}
     passed = []
     for (community_id, member_id), (change, _) in changes.items():
         version = versions[community_id]
         after = balances[community_id, member_id, version.unit]
-        scheme = domain.read(version.scheme)
-        passed += [(community_id, member_id, level) for level in domain.reached(scheme, after - change, after)]
+        reached = domain.reached(schemes[community_id], after - change, after)
+        passed += [(community_id, member_id, level) for level in reached]
     new = await store.announce(tx, passed)
     for community_id, member_id, level in passed:
         if (community_id, member_id, level.level) in new:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from kit.database import Tx, insert_many, insert_new, select_among, upsert
+from kit.database import Tx, insert_many, lock_rows, select_among, upsert
 from services.rewards.tables.rules import counters, moments
 
 
@@ -17,14 +17,10 @@ class Counter(NamedTuple):
 
 
 async def lock(tx: Tx, *, kept: Mapping[UUID, datetime | None]) -> dict[UUID, Counter]:
-    """Make the rows that are missing, lock all until the transaction ends; by id."""
+    """Hold these counters until the transaction ends; by id, 0 for one that nobody has used."""
     missing = [{"id": id, "value": 0, "kept_until": until} for id, until in kept.items()]
-    while True:
-        await insert_new(tx, counters, missing, key=["id"])
-        rows = await select_among(tx, counters, counters.c.id, sorted(kept), lock=True)
-        # A row that was there may be purged before it is locked; without the lock two batches would both count from 0.
-        if len(rows) == len(kept):
-            return {r.id: Counter(r.value, r.kept_until) for r in rows}
+    found = {r.id: Counter(r.value, r.kept_until) for r in await lock_rows(tx, counters, counters.c.id, missing)}
+    return {id: found.get(id, Counter(0, None)) for id in kept}
 
 
 async def save(tx: Tx, *, values: Mapping[UUID, Counter]) -> None:
