@@ -18,7 +18,14 @@ from kit.database import Database
 from kit.database.sqlite import Rows
 
 Statement = tuple[str, tuple[Any, ...]]
-SQLITE = ("journal_mode=WAL", "synchronous=FULL", "busy_timeout=10000", "temp_store=MEMORY", "cache_size=-8000")
+SQLITE = (
+    "journal_mode=WAL",
+    "synchronous=FULL",
+    "busy_timeout=10000",
+    "temp_store=MEMORY",
+    "cache_size=-8000",
+    "wal_autocheckpoint=4000",
+)
 """What the product sets on its writing connection."""
 
 

@@ -17,6 +17,8 @@ from sqlalchemy.engine import Dialect
 from kit.database.engine import Tx
 from kit.database.sqlite import Rows
 
+_CONSTANT_LEAST = 32
+
 Processor = Callable[[Any], Any] | None
 
 
@@ -110,14 +112,39 @@ def _in_order(plan: _Plan, columns: list[list[Any]], key: Sequence[str]) -> list
 
 async def _send(tx: Tx, plan: _Plan, rows: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
     if tx.dialect == "postgresql":
-        arrays = ", ".join(f"${i}::{cast}[]" for i, cast in enumerate(plan.casts, 1))
-        sql = f"{plan.head}SELECT * FROM unnest({arrays}){plan.tail}"
-        result = await tx.conn.exec_driver_sql(sql, tuple([list(column) for column in zip(*rows, strict=True)]))
+        result = await tx.conn.exec_driver_sql(*_with_arrays(plan, rows))
     else:
         # `WHERE true`-free VALUES with ON CONFLICT parses fine; only INSERT … SELECT is ambiguous there.
         sql = f"{plan.head}VALUES ({', '.join('?' * len(plan.names))}){plan.tail}"
         result = await tx.conn.exec_driver_sql(sql, Rows(rows))
     return result.all() if result.returns_rows else ()
+
+
+def _with_arrays(plan: _Plan, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:
+    """The statement, with an array for each column or with the one value that all rows have in it.
+
+    Encoding arrays is the greater part of what the driver does, and a third of a batch's columns hold one value (the
+    community, the time, what does not apply). Few rows go as arrays always, so that there are not many statements.
+    """
+    values: list[Any] = []
+    chosen, arrays, names = [], [], []
+    for i, (column, cast) in enumerate(zip(zip(*rows, strict=True), plan.casts, strict=True), 1):
+        if i > 1 and len(rows) >= _CONSTANT_LEAST and _is_constant(column):
+            chosen.append(f"${i}::{cast}")
+            values.append(column[0])
+        else:
+            chosen.append(f"a{i}")
+            names.append(f"a{i}")
+            arrays.append(f"${i}::{cast}[]")
+            values.append(list(column))
+    source = f"unnest({', '.join(arrays)}) AS a({', '.join(names)})"
+    return f"{plan.head}SELECT {', '.join(chosen)} FROM {source}{plan.tail}", tuple(values)
+
+
+def _is_constant(column: Sequence[Any]) -> bool:
+    # Looking at three of them first: counting compares them all.
+    first = column[0]
+    return bool(first == column[-1] == column[len(column) // 2]) and column.count(first) == len(column)
 
 
 async def insert_many(tx: Tx, table: Table, rows: Sequence[dict[str, Any]]) -> None:

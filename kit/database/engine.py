@@ -281,7 +281,7 @@ def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
     engine.sync_engine.dialect.colspecs = {**engine.sync_engine.dialect.colspecs, Uuid: HexUuid, Date: IsoDate}
     pragmas = ["busy_timeout=10000", "synchronous=FULL", "foreign_keys=ON", "temp_store=MEMORY", "mmap_size=0"]
     pragmas += (
-        ["journal_mode=WAL", "cache_size=-8000"]
+        ["journal_mode=WAL", "cache_size=-8000", "wal_autocheckpoint=4000"]
         if writer
         else ["query_only=ON", "wal_autocheckpoint=0", "cache_size=-4000"]
     )

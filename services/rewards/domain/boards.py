@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
@@ -43,8 +44,7 @@ class Slot:
     last_day: date
 
 
-@dataclass(frozen=True, slots=True)
-class Contribution:
+class Contribution(NamedTuple):
     """What one entry adds to a score. `taken_back` marks a reversal: its original's `reached_at` no longer holds.
     `event_id` is the activity it came of, if one."""
 
@@ -123,8 +123,7 @@ def bucket_of(score: int) -> int:
     return octave * SUB_BUCKETS + (score >> octave)
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
+class Moved(NamedTuple):
     """A member's score in a slot before and after; None: not on the board."""
 
     slot: UUID

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
@@ -44,8 +45,7 @@ class Want:
         object.__setattr__(self, "limits", () if self.refusal is not None else tuple(_limits_of(self)))
 
 
-@dataclass(frozen=True, slots=True)
-class Limit:
+class Limit(NamedTuple):
     """One cap that applies to a want: which counter (or slot of moments) it reads, and how."""
 
     id: UUID
@@ -58,8 +58,7 @@ class Limit:
     """For how long after the time of an event others may come that ask for it; None: for ever."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """`amount` is what is given; `reason` names the cap that cut it."""
 
     want: Want

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from functools import lru_cache
 from hashlib import sha256
+from typing import NamedTuple
 from uuid import UUID
 
 from kit.errors import BadRequest, Conflict, FieldError, Unprocessable
@@ -45,8 +46,7 @@ DEFAULT_UNITS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Posting:
+class Posting(NamedTuple):
     """One transaction to be: `amount` (never 0) to the member's account, minus as much from the `counter` account.
 
     `day` is the community's day it counts for. `scored` says whether boards count the member's line.

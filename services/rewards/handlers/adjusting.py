@@ -4,7 +4,7 @@ Everything here is a new entry; nothing posted is ever edited.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -273,8 +273,7 @@ async def _post_approved(tx: Tx, row: Any, approver: str) -> Outcome:
         allow_negative=row.allow_negative,
     )
     place = await _place(tx, row.community_id, [wish])
-    posting = replace(
-        _posting(tx, row.community_id, wish, row.actor, _Day(place.zone, place.day_start)),
+    posting = _posting(tx, row.community_id, wish, row.actor, _Day(place.zone, place.day_start))._replace(
         idem_key=bytes(row.idem_key),
         payload_hash=bytes(row.payload_hash),
         approver=approver,

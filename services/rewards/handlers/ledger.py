@@ -8,6 +8,7 @@ postings.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from typing import NamedTuple
 from uuid import UUID
 
 from kit.clock import uuid7
@@ -32,8 +33,7 @@ from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
 
 
-@dataclass(frozen=True, slots=True)
-class Grant:
+class Grant(NamedTuple):
     """`amount` of `unit` that a rule gives `member_id` for an event; minus takes. Never 0. `idem_key` is the 32
     bytes of R1: the same key is paid once, whatever the amount says the second time."""
 

@@ -1,11 +1,10 @@
 """SQL that keeps boards: their periods, scores and the histogram. `store.ranking` reads them."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
 from itertools import groupby
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import (
@@ -44,8 +43,7 @@ PURGE_STEP = 2000
 DAYS_STEP = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(NamedTuple):
     score: int
     reached_at: datetime
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, case, delete, select, update
@@ -16,8 +16,7 @@ from services.rewards.tables.ledger import accounts, entries, transactions, unit
 ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
 
-@dataclass(frozen=True, slots=True)
-class Balance:
+class Balance(NamedTuple):
     """An account after a change. `followers` is how many boards and level schemes follow its unit; on
     system accounts only."""
 
