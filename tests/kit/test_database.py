@@ -14,8 +14,10 @@ from kit.database import (
     Tx,
     UtcDateTime,
     add_up,
+    delete_among,
     insert_many,
     insert_new,
+    insert_to_lock,
     metadata_for,
     select_among,
     try_lock,
@@ -80,6 +82,29 @@ async def test_a_batch_larger_than_the_variables_of_one_statement_goes_in_whole(
         assert await tx.scalar(select(func.count()).select_from(THINGS)) == 12_000
 
 
+@pytest.mark.parametrize("many", [1, 31, 32, 300])
+async def test_columns_that_hold_one_value_come_back_like_all_others(db: Database, many: int) -> None:
+    at = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    rows = [
+        thing(UUID(int=n), amount=7, at=at, note={"same": 1}, mark=None if n % 2 else b"\x00same") for n in range(many)
+    ]
+    async with db.begin() as tx:
+        await insert_many(tx, THINGS, rows)
+        stored = [dict(row._mapping) for row in await tx.all(select(THINGS).order_by(THINGS.c.owner))]
+    assert stored == rows
+
+
+async def test_insert_new_knows_its_keys_in_every_piece_of_a_large_batch(db: Database) -> None:
+    def row(n: int, amount: int) -> dict[str, object]:
+        return thing(UUID(int=n), f"unit {n % 3}", amount)
+
+    async with db.begin() as tx:
+        await insert_many(tx, THINGS, [row(n, 0) for n in range(0, 500, 7)])
+        new = await insert_new(tx, THINGS, [row(n, 1) for n in reversed(range(500))], key=["owner", "unit"])
+        assert new == {(UUID(int=n), f"unit {n % 3}") for n in range(500) if n % 7}
+        assert await tx.scalar(select(func.sum(THINGS.c.amount))) == len(new)
+
+
 async def test_add_up_adds_to_what_is_there_and_returns_the_result(db: Database) -> None:
     a, b = uuid4(), uuid4()
     at = datetime(2026, 1, 1, tzinfo=UTC)
@@ -119,6 +144,37 @@ async def test_select_among_finds_by_one_column_and_by_pairs_and_asks_nothing_fo
         assert await select_among(tx, THINGS, both, []) == []
         rich = await select_among(tx, [THINGS.c.amount], THINGS.c.owner, owners, where=THINGS.c.amount > 2)
         assert sorted(r.amount for r in rich) == [3, 3, 4, 4]
+
+
+async def test_a_look_up_gives_rows_like_any_query_and_never_what_only_begins_alike(db: Database) -> None:
+    owner, at = uuid4(), datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+    unit = "twenty characters ok"
+    async with db.begin() as tx:
+        await insert_many(tx, THINGS, [thing(owner, unit, at=at, note=[1], mark=b"m")])
+        (found,) = await select_among(tx, THINGS, (THINGS.c.owner, THINGS.c.unit), [(owner, unit)])
+        assert dict(found._mapping) == dict((await tx.one(select(THINGS)))._mapping)
+        (found,) = await select_among(tx, [THINGS.c.at, THINGS.c.note], THINGS.c.mark, [b"m", b"n"])
+        assert (found.at, found.note) == tuple(found) == (at, [1])
+        assert await select_among(tx, THINGS, THINGS.c.unit, [f"{unit} and more"]) == []
+
+
+async def test_many_rows_are_deleted_by_one_column_and_the_others_stay(db: Database) -> None:
+    async with db.begin() as tx:
+        await insert_many(tx, THINGS, [thing(UUID(int=n)) for n in range(300)])
+        await delete_among(tx, THINGS, [THINGS.c.owner], [(UUID(int=n),) for n in range(250)])
+        assert {r.owner.int for r in await tx.all(select(THINGS.c.owner))} == set(range(250, 300))
+
+
+async def test_a_row_to_lock_is_made_where_a_lock_needs_one_and_nothing_changes_in_one_that_is_there(
+    db: Database,
+) -> None:
+    rows = [thing(UUID(int=n), amount=0) for n in range(2)]
+    async with db.begin() as tx:
+        await insert_many(tx, THINGS, [thing(UUID(int=1), amount=5)])
+        await insert_to_lock(tx, THINGS, rows, key=["owner", "unit"])
+        held = await select_among(tx, THINGS, THINGS.c.owner, [UUID(int=0), UUID(int=1)], lock=True)
+    made = [(0, 0)] if db.dialect == "postgresql" else []
+    assert [(r.owner.int, r.amount) for r in held] == [*made, (1, 5)]
 
 
 async def test_what_raises_leaves_nothing_behind(db: Database) -> None:

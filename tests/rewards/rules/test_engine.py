@@ -8,7 +8,7 @@ from uuid import UUID, uuid5
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.rewards.domain.engine import Moments, State, Verdict, Want, decide, reads
+from services.rewards.domain.engine import Cooled, Moments, State, Verdict, Want, decide, reads
 from services.rewards.domain.rules import Cap, Give, Rule, RuleSet, UnitCap, draw
 from tests.rewards.guild import MORNING
 
@@ -55,6 +55,17 @@ def test_a_batch_that_crosses_a_cap_is_paid_up_to_it_and_the_rest_is_told() -> N
     verdicts = run([want(n, 3, rule=rule) for n in range(4)])
     assert [(v.verdict, v.amount) for v in verdicts] == [("granted", 3), ("granted", 3), ("capped", 1), ("capped", 0)]
     assert verdicts[2].reason == "limit 7"
+
+
+def test_a_batch_decided_in_parts_is_decided_as_at_once() -> None:
+    rule = of(Cap(limit=7), cooldown_seconds=60)
+    wants = [want(n // 2, 3, seconds=n // 2 * 61, rule=rule) for n in range(6)]
+    ids, slots = reads(wants)
+    state, cooled, parts = State(dict.fromkeys(ids, 0), {slot: Moments() for slot in slots}), Cooled(), []
+    for one in wants:
+        parts += decide([one], state, cooled)
+    assert parts == run(wants)
+    assert amounts(parts) == [3, 3, 1, 0, 0, 0]
 
 
 def test_skip_leaves_a_grant_out_that_does_not_fit_and_takes_a_later_one_that_does() -> None:
