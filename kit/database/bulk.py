@@ -5,6 +5,7 @@ planned once); SQLite takes multi-row VALUES. Rows are dicts by column name; col
 Writers sort by key, so two transactions that touch the same rows lock them in the same order.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
@@ -18,6 +19,7 @@ from kit.database.engine import Tx
 from kit.database.sqlite import Rows
 
 _CONSTANT_LEAST = 32
+_MANY = 256
 
 Processor = Callable[[Any], Any] | None
 
@@ -111,6 +113,9 @@ def _in_order(plan: _Plan, columns: list[list[Any]], key: Sequence[str]) -> list
 
 
 async def _send(tx: Tx, plan: _Plan, rows: Sequence[tuple[Any, ...]]) -> Sequence[Any]:
+    if len(rows) >= _MANY:
+        # Making so many rows was one stretch without a turn for others, encoding them is the next.
+        await asyncio.sleep(0)
     if tx.dialect == "postgresql":
         result = await tx.conn.exec_driver_sql(*_with_arrays(plan, rows))
     else:
