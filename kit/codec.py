@@ -103,26 +103,30 @@ def _data_decoder(cls: type) -> Callable[[msgspec.Raw], Any]:
     return msgspec.json.Decoder(cls).decode
 
 
-def decode(stored: Stored) -> Envelope[Any] | None:
-    """The event in a log record; None for a tombstone or a type this version does not know.
+def decode(stored: Stored, wanted: Callable[[str], bool] = lambda _: True) -> Envelope[Any] | None:
+    """The event in a log record; None for a tombstone, a type this version does not know or one not `wanted`.
 
-    Raises BadMessage for bytes that are no event, or whose data is not what the contract says.
+    Raises BadMessage for bytes that are no event, or whose data is not what the contract says; the data of what is
+    not wanted is not looked at.
     """
     if stored.value is None:
         return None
     try:
-        if stored.topic == ACTIVITY_TOPIC and not _decode_type(stored.value).type.startswith(RESERVED_PREFIX):
-            return _activity(stored)
-        return _contract_event(stored)
+        if stored.topic != ACTIVITY_TOPIC:
+            return _contract_event(stored, wanted)
+        kind = _decode_type(stored.value).type
+        if not wanted(kind):
+            return None
+        return _contract_event(stored, wanted) if kind.startswith(RESERVED_PREFIX) else _activity(stored)
     except (msgspec.DecodeError, msgspec.ValidationError, ValueError) as error:
         raise BadMessage("undecodable", f"not an event as its contract says: {error}") from error
 
 
-def _contract_event(stored: Stored) -> Envelope[Any] | None:
+def _contract_event(stored: Stored, wanted: Callable[[str], bool]) -> Envelope[Any] | None:
     assert stored.value is not None
     wire = _decode_wire(stored.value)
     contract = contract_named(wire.type)
-    if contract is None:
+    if contract is None or not wanted(wire.type):
         return None
     return Envelope(
         id=UUID(wire.id),

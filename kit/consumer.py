@@ -15,7 +15,8 @@ from typing import Any
 import structlog
 
 from kit import codec, dead_letters, inbox
-from kit.contracts import Envelope
+from kit.contracts import RESERVED_PREFIX, Envelope, contract_of
+from kit.contracts.events import Activity
 from kit.database import Tx, is_infrastructure
 from kit.errors import BadMessage, Unavailable
 from kit.log import LogUnavailable, Partition, Revoked, Stored, Subscription
@@ -48,6 +49,7 @@ class Consumer:
         self._runtime = runtime
         self._topic = topic
         self._handlers = handlers
+        self._contracts = frozenset(contract_of(cls).type for cls in handlers if cls is not Activity)
         self._dead_run = 0
         self.group = group_name(runtime.service.name, topic)
         self.stopped_by: str | None = None
@@ -136,10 +138,25 @@ class Consumer:
         async with self._runtime.db.begin() as tx:
             envelopes: list[Envelope[Any]] = []
             async for part in in_turns(records):
-                envelopes += [e for e in map(codec.decode, part) if e is not None and type(e.event) in self._handlers]
+                envelopes += [e for e in map(self._decode, part) if e is not None]
             fresh = await inbox.keep_new(tx, envelopes)
             await self._run_handlers(tx, fresh)
         return bool(fresh)
+
+    def _wanted(self, kind: str) -> bool:
+        """Whether events of this CloudEvents type have a handler here."""
+        if kind.startswith(RESERVED_PREFIX):
+            return kind in self._contracts
+        types = self._runtime.service.activity_types
+        return Activity in self._handlers and (types is None or kind in types)
+
+    def _decode(self, record: Stored) -> Envelope[Any] | None:
+        """The event of a record; None for one that no handler would do anything about."""
+        envelope = codec.decode(record, self._wanted)
+        if envelope is None:
+            return None
+        concerned = self._runtime.service.concerned.get(type(envelope.event))
+        return envelope if concerned is None or concerned(envelope.event) else None
 
     async def _run_handlers(self, tx: Tx, envelopes: Sequence[Envelope[Any]]) -> None:
         for cls, handlers in self._handlers.items():
@@ -173,12 +190,12 @@ class Consumer:
         by_position = {(r.partition, r.offset): r for r in part}
         for record in part:
             try:
-                envelope = codec.decode(record)
+                envelope = self._decode(record)
             except BadMessage as bad:
                 await dead_letters.give_up(tx, self.group, record, None, bad)
                 went_well[record.partition, record.offset] = False
                 continue
-            if envelope is not None and type(envelope.event) in self._handlers:
+            if envelope is not None:
                 envelopes.append(envelope)
         fresh = await inbox.keep_new(tx, envelopes)
         went_well.update({(e.origin.partition, e.origin.offset): True for e in fresh})

@@ -66,7 +66,11 @@ class Loop:
 class Service:
     """`prefixes` are the first path segments after `/v1/` that are this service's; `events/*/decisions` names a
     sub-resource under another service's segment. `publishes` are the contract classes it may announce. Handlers of
-    state events (`kit.copies`) meet them again whenever the service rebuilds: what is there they leave as it is."""
+    state events (`kit.copies`) meet them again whenever the service rebuilds: what is there they leave as it is.
+
+    What a handler would do nothing about is dropped on the way in, without a row in the inbox: activities of types
+    not in `activity_types` (None: all) before they are decoded, events for which the predicate of their class in
+    `concerned` is false. Both may look at the event only, so that every replica and every retry drops the same."""
 
     name: str
     routers: tuple[APIRouter, ...]
@@ -76,3 +80,5 @@ class Service:
     migrations: Path
     prefixes: tuple[str, ...]
     loops: tuple[Loop, ...] = ()
+    activity_types: frozenset[str] | None = None
+    concerned: Mapping[type, Callable[[Any], bool]] = field(default_factory=dict)

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -12,11 +13,11 @@ from sqlalchemy import Column, Integer, Table, Uuid, select
 from kit import codec, dead_letters
 from kit.clock import uuid7
 from kit.consumer import Consumer, NotYet
-from kit.contracts import MEMBERS_TOPIC, Envelope
+from kit.contracts import ACTIVITY_TOPIC, MEMBERS_TOPIC, Envelope
 from kit.contracts.platform import KeyUsed
 from kit.database import Database, Tx, add_up, metadata_for
 from kit.errors import BadMessage, Conflict, Unprocessable
-from kit.log import Record, Topic
+from kit.log import Record, Stored, Topic
 from kit.log.embedded import EmbeddedLog
 from kit.service import Service, ServiceRuntime
 from kit.settings import load_settings
@@ -142,6 +143,26 @@ async def test_a_tombstone_and_a_type_of_a_later_version_are_passed_over(stage: 
     await stage.log.append(MEMBERS_TOPIC, [Record(b"k", None), Record(b"k", LATER_VERSION)])
     await stage.drain()
     assert await stage.dead() == []
+
+
+async def test_what_a_service_is_not_concerned_by_leaves_no_trace_in_it(stage: Stage) -> None:
+    keys = [uuid4() for _ in range(4)]
+    only = replace(stage.runtime.service, concerned={KeyUsed: lambda event: event.key_id in keys[:2]})
+    stage.runtime = replace(stage.runtime, service=only)
+    ids = await stage.append(keys)
+    await stage.drain()
+    assert await stage.effects() == dict.fromkeys(keys[:2], 1)
+    async with stage.db.read() as tx:
+        assert {row.id for row in await tx.all(select(METADATA.tables["inbox"].c.id))} == set(ids[:2])
+
+
+async def test_what_is_not_wanted_is_told_by_its_type_and_the_rest_of_it_is_not_looked_at() -> None:
+    activity = b'{"type":"message.created","time":"no time at all","data":{}}'
+    assert codec.decode(Stored(ACTIVITY_TOPIC, 0, 0, b"k", activity), lambda kind: kind != "message.created") is None
+    with pytest.raises(BadMessage):
+        codec.decode(Stored(ACTIVITY_TOPIC, 0, 0, b"k", activity), lambda kind: kind == "message.created")
+    with pytest.raises(BadMessage):
+        codec.decode(Stored(ACTIVITY_TOPIC, 0, 0, b"k", activity[:-1]), lambda kind: False)
 
 
 async def test_trouble_with_the_infrastructure_is_retried_and_kills_nothing(stage: Stage) -> None:
