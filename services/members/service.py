@@ -14,7 +14,7 @@ from kit.contracts.members import (
 )
 from kit.service import Service
 from services.members.api import ROUTERS
-from services.members.handlers import SUBSCRIPTIONS
+from services.members.handlers import ACTIVITY_TYPES, SUBSCRIPTIONS
 from services.members.loops import LOOPS
 from services.members.tables import metadata
 
@@ -40,4 +40,5 @@ SERVICE = Service(
         "exports", "audit",
     ),
     loops=LOOPS,
+    activity_types=ACTIVITY_TYPES,
 )  # fmt: skip

@@ -5,7 +5,7 @@ from pathlib import Path
 from kit.contracts.notify import MessageDue, MessageStateChanged
 from kit.service import Service
 from services.notify.api import ROUTERS
-from services.notify.handlers import SUBSCRIPTIONS
+from services.notify.handlers import CONCERNED, SUBSCRIPTIONS
 from services.notify.loops import LOOPS
 from services.notify.tables import metadata
 
@@ -21,4 +21,5 @@ SERVICE = Service(
         "channels", "webhooks", "suppressions", "preview",
     ),
     loops=LOOPS,
+    concerned=CONCERNED,
 )  # fmt: skip

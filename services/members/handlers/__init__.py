@@ -4,6 +4,7 @@ from kit.contracts.events import Activity, IdentityObserved
 from kit.contracts.members import DayChangeDue
 from kit.contracts.platform import KeyUsed
 from kit.service import Handler
+from services.members import domain
 from services.members.handlers.credentials import note_use
 from services.members.handlers.observed import follow_membership, observe
 from services.members.handlers.places import change_days
@@ -14,3 +15,6 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     KeyUsed: note_use,
     DayChangeDue: change_days,
 }
+
+ACTIVITY_TYPES = frozenset(domain.MEMBERSHIP_EVENTS)
+"""Of activities only those that tell of a membership; all others would be passed over."""

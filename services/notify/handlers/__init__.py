@@ -1,5 +1,8 @@
 """What the notify service does, one module a feature, and what it listens to."""
 
+from collections.abc import Callable
+from typing import Any
+
 from kit.contracts.notify import MessageDue
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Handler
@@ -12,3 +15,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     PointsAdjusted: reacting.tell_adjusted,
     MessageDue: sending.deliver_due,
 }
+
+CONCERNED: dict[type, Callable[[Any], bool]] = {ActivityScored: reacting.asks_to_be_told}

@@ -15,6 +15,11 @@ MOST_UNITS = 20
 """What the template takes. Whoever is paid in more units at once reads of the first; the ledger has them all."""
 
 
+def asks_to_be_told(event: ActivityScored) -> bool:
+    """Whether `tell_points` would have anything to say."""
+    return not event.history and any(d.notify and d.amount > 0 and d.member_id is not None for d in event.decisions)
+
+
 async def tell_points(tx: Tx, batch: list[Envelope[ActivityScored]]) -> None:
     """One message per activity and member for all grants whose rules ask to be told of."""
     wishes = []
