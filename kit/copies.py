@@ -6,6 +6,7 @@ by two replicas, leaves the same rows. Copies are late by about the time of one 
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
@@ -135,18 +136,21 @@ _COPIES: dict[type, tuple[str, tuple[str, ...], Callable[[Any], Row]]] = {
 
 async def apply(tx: Tx, events: Sequence[Any]) -> None:
     """Bring the copies up to these state events; one statement per class. The members service calls it directly."""
+    found: dict[type, list[Any]] = {}
+    for event in events:
+        found.setdefault(type(event), []).append(event)
     for cls, (name, key, to_row) in _COPIES.items():
-        newest: dict[tuple[Any, ...], Row] = {}
-        for event in events:
-            if type(event) is cls:
-                row = to_row(event)
-                at = tuple(row[k] for k in key)
-                if at not in newest or newest[at]["version"] < row["version"]:
-                    newest[at] = row
-        if newest:
-            rows = list(newest.values())
-            update = [column for column in rows[0] if column not in key]
-            await upsert(tx, tx.database.table(name), rows, key=key, update=update, newer="version")
+        if cls not in found:
+            continue
+        newest: dict[Any, Row] = {}
+        key_of = itemgetter(*key)
+        for row in map(to_row, found[cls]):
+            there = newest.setdefault(key_of(row), row)
+            if there["version"] < row["version"]:
+                newest[key_of(row)] = row
+        rows = list(newest.values())
+        update = [column for column in rows[0] if column not in key]
+        await upsert(tx, tx.database.table(name), rows, key=key, update=update, newer="version")
 
 
 async def _keep(tx: Tx, batch: list[Envelope[Any]]) -> None:

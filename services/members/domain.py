@@ -162,6 +162,9 @@ def identity_of(platform: str, external_id: str) -> str:
 
 def printable(text: str, *, lines: bool = False) -> bool:
     """No control characters (PostgreSQL takes no NUL) and no halves of characters; `lines` allows line ends."""
+    if text.isprintable():
+        # Said of fewer characters than these; most texts consist of them, and it asks them all at once.
+        return True
     allowed = "\n\r\t" if lines else ""
     return all(c in allowed or unicodedata.category(c) not in ("Cc", "Cs") for c in text)
 

@@ -1,5 +1,6 @@
 """Storing what the log holds: activities once each, new identities announced, types and imports counted."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
@@ -24,13 +25,16 @@ STREAM = "activity"
 
 
 async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
-    """Every activity of the batch, in a fixed number of statements whatever its size.
+    """Every activity of the batch, in a fixed number of statements whatever its size; others in this process get a
+    turn between its steps.
 
     People are stored under their computed ids: links are followed by whoever reads.
     """
     found = [e.event for e in batch]
     problems = await _problems(tx, found)
+    await asyncio.sleep(0)
     rows = [_row(e, problems.get(e.event.event_id)) for e in batch]
+    await asyncio.sleep(0)
     new = await store.add(tx, rows=rows)
     fresh = [a for a in found if a.event_id in new]
     await _announce_identities(tx, fresh)
@@ -40,10 +44,8 @@ async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
 
 
 def _following(batch: Sequence[Envelope[Any]]) -> dict[int, int]:
-    out: dict[int, int] = {}
-    for e in batch:
-        out[e.origin.partition] = max(out.get(e.origin.partition, 0), e.origin.offset + 1)
-    return out
+    # A batch is in log order: the last of a partition is its furthest.
+    return {e.origin.partition: e.origin.offset + 1 for e in batch}
 
 
 def _row(e: Envelope[Activity], problem: str | None) -> dict[str, Any]:
@@ -65,7 +67,7 @@ def _row(e: Envelope[Activity], problem: str | None) -> dict[str, Any]:
         "effective_at": a.effective_at,
         "import_name": a.import_name,
         "replay_id": a.replay_id,
-        "flags": list(a.flags),
+        "flags": a.flags,
         "problem": problem,
         "data": a.data,
         "log_partition": e.origin.partition,
@@ -111,7 +113,7 @@ def _identities(a: Activity) -> Iterable[tuple[str, bool]]:
 
 async def _count_types(tx: Tx, fresh: Sequence[Activity], problems: Mapping[UUID, str]) -> None:
     many = Counter((a.community_id, a.type) for a in fresh)
-    wrong = Counter((a.community_id, a.type) for a in fresh if a.event_id in problems)
+    wrong = Counter((a.community_id, a.type) for a in fresh if a.event_id in problems) if problems else Counter()
     rows = [
         {"community_id": c, "type": name, "count": n, "problems": wrong[c, name], "last_at": tx.now}
         for (c, name), n in many.items()

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from typing import Any
 
-import msgspec
-
 from kit.contracts import Envelope
 from kit.contracts.notify import MessageStateChanged
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
@@ -27,7 +25,7 @@ def _rows(batch: Sequence[Envelope[Any]], kind: str) -> list[dict[str, Any]]:
             "community_id": e.event.community_id,
             "kind": kind,
             "at": e.time,
-            "body": msgspec.to_builtins(e.event),
+            "body": e.event,
             "log_partition": e.origin.partition,
             "log_offset": e.origin.offset,
         }

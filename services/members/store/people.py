@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -17,8 +18,11 @@ NAME_KEY = 200
 """Bytes of a name that prefixes are found by."""
 
 
+_values_of = attrgetter(*_FIELDS)
+
+
 def _member(row: Any) -> Member:
-    return Member(**{name: getattr(row, name) for name in _FIELDS})
+    return Member(*_values_of(row))
 
 
 def name_key(name: str) -> bytes:
@@ -26,7 +30,7 @@ def name_key(name: str) -> bytes:
 
 
 def _row(m: Member) -> dict[str, Any]:
-    return {**{name: getattr(m, name) for name in _FIELDS}, "name_key": name_key(m.display_name)}
+    return {**dict(zip(_FIELDS, _values_of(m), strict=True)), "name_key": name_key(m.display_name)}
 
 
 async def member(tx: Tx, *, community_id: UUID, member_id: UUID, lock: bool = False) -> Member | None:
@@ -108,9 +112,11 @@ async def identities_among(tx: Tx, *, pairs: Iterable[tuple[UUID, str]]) -> dict
 async def identities_of(tx: Tx, *, pairs: Iterable[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], list[str]]:
     """(community, member) → identities in order."""
     c = t.identities.c
-    rows = await select_among(tx, t.identities, (c.community_id, c.member_id), list(pairs), order_by=[c.identity])
+    columns = (c.community_id, c.member_id, c.identity)
+    rows = await select_among(tx, columns, (c.community_id, c.member_id), list(pairs))
     out: dict[tuple[UUID, UUID], list[str]] = {}
-    for row in rows:
+    # Put in order here, by code points: the order of a database's texts depends on where it was made.
+    for row in sorted(rows, key=lambda row: row.identity):
         out.setdefault((row.community_id, row.member_id), []).append(row.identity)
     return out
 

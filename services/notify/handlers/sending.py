@@ -1,5 +1,6 @@
 """From a wish to a message: resolve, render, place, announce; many at once, each at most once."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,6 +30,9 @@ from services.notify.domain import (
 from services.notify.handlers import templates
 from services.notify.shipped import SHIPPED
 from services.notify.store import messages as store
+
+STEP = 50
+"""So many messages are made before others in this process get a turn."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +92,10 @@ async def send(tx: Tx, wishes: Sequence[Wish]) -> list[dict[str, Any]]:
         return []
     context = await context_of(tx, wishes)
     rows: dict[UUID, dict[str, Any]] = {}
-    for wish in wishes:
+    for number, wish in enumerate(wishes, 1):
         row = _row(tx, wish, context)
+        if number % STEP == 0:
+            await asyncio.sleep(0)
         rows.setdefault(row["dedupe"], row)
     there = await store.known(tx, dedupes=rows)
     fresh = [row for dedupe, row in rows.items() if dedupe not in there]

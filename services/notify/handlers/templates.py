@@ -1,7 +1,7 @@
 """Templates: the shipped ones, a community's own versions, and what a message becomes with its variables."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -29,6 +29,11 @@ class Template:
     category: str
     variables: Mapping[str, Any]
     texts: Mapping[str, Mapping[str, str]]
+    source: bytes = field(init=False)
+    """What messages are made by, as JSON: equal forms render equally."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "source", msgspec.json.encode((self.variables, self.texts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,36 +155,58 @@ async def all_of(tx: Tx, community_id: UUID) -> list[Any]:
     return sorted([*rows, *missing], key=lambda row: row["name"] if isinstance(row, dict) else row.name)
 
 
+class _Form:
+    """A template's schema and texts, made ready once for all its messages."""
+
+    def __init__(self, variables: Mapping[str, Any], texts: Mapping[str, Mapping[str, str]]) -> None:
+        self.validator = compiled(dict(variables))
+        self.texts = texts
+
+
 @lru_cache(maxsize=512)
-def _validator(schema: bytes) -> Any:
-    return compiled(msgspec.json.decode(schema))
+def _form(source: bytes) -> _Form:
+    return _Form(*msgspec.json.decode(source))
 
 
 def render(template: Template, variables: Mapping[str, Any], locale: str) -> Rendered:
-    """The texts in the best language there is. Unprocessable when the variables do not fit."""
-    if len(msgspec.json.encode(dict(variables))) > MAX_VARIABLES_BYTES:
+    """The texts in the best language there is. Unprocessable when the variables do not fit.
+
+    A text is made of the template's form, its variables and the language, and of nothing else: many members are told
+    the same at the same time, and what was made of the same before is given again.
+    """
+    body = msgspec.json.encode(dict(variables))
+    if len(body) > MAX_VARIABLES_BYTES:
         wrong = FieldError("/variables", "too_large", f"at most {MAX_VARIABLES_BYTES} bytes as JSON")
         raise Unprocessable("the variables are too large", code="variables_invalid", errors=[wrong])
-    problem = first_problem(_validator(msgspec.json.encode(template.variables)), dict(variables))
+    return _rendered(_form(template.source), template.name, body, locale)
+
+
+@lru_cache(maxsize=1024)
+def _rendered(form: _Form, name: str, body: bytes, locale: str) -> Rendered:
+    variables = msgspec.json.decode(body)
+    problem = first_problem(form.validator, variables)
     if problem is not None:
         pointer, _, message = problem.partition(": ")
         wrong = FieldError(f"/variables{pointer}", "variable_invalid", message)
-        raise Unprocessable(
-            f"the variables do not fit the template {template.name}", code="variables_invalid", errors=[wrong]
-        )
-    chosen = locale_chain(locale, template.texts)[0]
-    text = template.texts[chosen]
+        raise Unprocessable(f"the variables do not fit the template {name}", code="variables_invalid", errors=[wrong])
+    chosen = locale_chain(locale, form.texts)[0]
+    text = form.texts[chosen]
     try:
-        title, body = (rendering.render(text[part], variables, chosen) for part in ("title", "body"))
+        title, body_text = (rendering.render(text[part], variables, chosen) for part in ("title", "body"))
     except rendering.Unfit as error:
         wrong = FieldError("/variables", "variable_invalid", str(error))
         raise Unprocessable(
-            f"the template {template.name} cannot be made of these variables", code="variables_invalid", errors=[wrong]
+            f"the template {name} cannot be made of these variables", code="variables_invalid", errors=[wrong]
         ) from error
-    return Rendered(chosen, title, body)
+    return Rendered(chosen, title, body_text)
+
+
+@lru_cache
+def _shipped(name: str) -> Template:
+    shipped = SHIPPED[name]
+    return Template(name, 1, shipped.category, shipped.variables, shipped.texts)
 
 
 def render_shipped(name: str, variables: Mapping[str, Any], locale: str) -> Rendered:
     """The text as Guildhall ships it, for when a community's own version of it fails."""
-    shipped = SHIPPED[name]
-    return render(Template(name, 1, shipped.category, shipped.variables, shipped.texts), variables, locale)
+    return render(_shipped(name), variables, locale)
