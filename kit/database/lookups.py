@@ -70,16 +70,16 @@ async def select_among(
     return await tx.all(stmt, params)
 
 
-async def lock_rows(tx: Tx, table: Table, by: Column[Any], rows: Sequence[dict[str, Any]]) -> list[Row[Any]]:
+async def lock_rows(tx: Tx, table: Table, by: Sequence[Column[Any]], rows: Sequence[dict[str, Any]]) -> list[Row[Any]]:
     """Hold the rows with the keys of `rows` until the transaction ends; their columns as they are in the table.
 
     PostgreSQL has to have a row to lock: those that are missing are inserted as given. SQLite's writer is alone:
     nothing is inserted, and what is missing does not come back.
     """
-    keys = sorted({row[by.name] for row in rows})
+    keys = sorted({tuple([row[c.name] for c in by]) for row in rows})
     while True:
         if tx.dialect == "postgresql":
-            await insert_new(tx, table, rows, key=[by.name])
+            await insert_new(tx, table, rows, key=[c.name for c in by])
         found = await select_among(tx, table, by, keys, lock=True)
         # A row that was there may be deleted before it is locked; without the lock two would both begin from nothing.
         if tx.dialect != "postgresql" or len(found) == len(keys):

@@ -17,7 +17,7 @@ from kit.database import (
     delete_among,
     insert_many,
     insert_new,
-    insert_to_lock,
+    lock_rows,
     metadata_for,
     select_among,
     try_lock,
@@ -165,14 +165,11 @@ async def test_many_rows_are_deleted_by_one_column_and_the_others_stay(db: Datab
         assert {r.owner.int for r in await tx.all(select(THINGS.c.owner))} == set(range(250, 300))
 
 
-async def test_a_row_to_lock_is_made_where_a_lock_needs_one_and_nothing_changes_in_one_that_is_there(
-    db: Database,
-) -> None:
+async def test_rows_to_lock_are_made_only_where_a_lock_needs_a_row(db: Database) -> None:
     rows = [thing(UUID(int=n), amount=0) for n in range(2)]
     async with db.begin() as tx:
         await insert_many(tx, THINGS, [thing(UUID(int=1), amount=5)])
-        await insert_to_lock(tx, THINGS, rows, key=["owner", "unit"])
-        held = await select_among(tx, THINGS, THINGS.c.owner, [UUID(int=0), UUID(int=1)], lock=True)
+        held = await lock_rows(tx, THINGS, [THINGS.c.owner, THINGS.c.unit], rows)
     made = [(0, 0)] if db.dialect == "postgresql" else []
     assert [(r.owner.int, r.amount) for r in held] == [*made, (1, 5)]
 

@@ -5,19 +5,18 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from dataclasses import dataclass
+from datetime import date, timedelta
 from functools import lru_cache
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 from uuid import UUID
 
-from kit import copies, outbox
+from kit import copies
 from kit.consumer import NotYet
 from kit.contracts import Envelope
 from kit.contracts.events import Activity
-from kit.contracts.rewards import ActivityScored, Decision
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
 from kit.days import local_day, period_with
@@ -25,10 +24,10 @@ from kit.turns import in_turns
 from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, Moments, State, Verdict, Want
 from services.rewards.domain.ledger import MOST
-from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw, grant_key
+from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import rules as rule_sets
-from services.rewards.handlers.ledger import Grant, post_grants
+from services.rewards.handlers import settling
 from services.rewards.handlers.purging import closed_days, day_of
 from services.rewards.store import counters, decisions
 
@@ -64,14 +63,16 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     cooled: engine.Cooled = {}
     async for some in in_turns(wants):
         verdicts += engine.decide(some, state, cooled)
-    settled = await _post(tx, verdicts, scene, {a.event_id: a.import_name is not None for a in found})
+    settled = await settling.post(
+        tx, verdicts, places=scene.communities, history={a.event_id: a.import_name is not None for a in found}
+    )
     await _save(tx, state, before)
     types = {a.event_id: a.type for a in found}
     rows: list[dict[str, Any]] = []
-    async for told in in_turns(_first(settled)):
-        rows += [_row(one, types, tx.now) for one in told]
+    async for told in in_turns(settling.first(settled)):
+        rows += [settling.row_of(one, types, tx.now) for one in told]
     await decisions.add(tx, rows=rows)
-    await _announce(tx, found, settled)
+    await settling.announce(tx, found, settled)
 
 
 async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
@@ -281,126 +282,3 @@ def _summed(moments: Moments) -> dict[tuple[Any, UUID], int]:
     for at, event_id, amount in moments.added:
         out[at, event_id] = out.get((at, event_id), 0) + amount
     return out
-
-
-@dataclass(frozen=True, slots=True)
-class _Settled:
-    """A verdict and the transaction that paid it; None: it gives nothing, or was paid before."""
-
-    verdict: Verdict
-    transaction_id: UUID | None
-
-
-async def _post(tx: Tx, verdicts: Sequence[Verdict], scene: _Scene, history: Mapping[UUID, bool]) -> list[_Settled]:
-    keys: list[bytes | None] = []
-    grants = []
-    async for part in in_turns(verdicts):
-        for verdict in part:
-            grant = _grant(verdict)
-            keys.append(None if grant is None else grant.idem_key)
-            if grant is not None:
-                grants.append(grant)
-    posted = await post_grants(tx, grants, history=history, places=scene.communities)
-    return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)]
-
-
-def _settled(verdict: Verdict, transaction_id: UUID | None) -> _Settled:
-    if verdict.amount != 0 and transaction_id is None:
-        # The ledger had it already, though the decision is no longer kept.
-        verdict = replace(verdict, verdict=DUPLICATE, amount=0, reason="paid before")
-    return _Settled(verdict, transaction_id)
-
-
-def _grant(verdict: Verdict) -> Grant | None:
-    want = verdict.want
-    if verdict.amount == 0 or want.member_id is None:
-        return None
-    return Grant(
-        community_id=want.community_id,
-        member_id=want.member_id,
-        unit=want.unit,
-        amount=verdict.amount,
-        rule_id=want.rule.id,
-        rule_version=want.rule_version,
-        source_event_id=want.event_id,
-        effective_at=want.at,
-        idem_key=grant_key(want.rule.id, want.event_id, want.member_id, want.unit),
-        reason=want.rule.name or want.rule.id,
-    )
-
-
-def _first(settled: Sequence[_Settled]) -> list[_Settled]:
-    """One verdict per key of the decisions table; what was decided before is not written again."""
-    out: dict[decisions.Key, _Settled] = {}
-    for one in settled:
-        if one.verdict.verdict != DUPLICATE:
-            out.setdefault(_key(one.verdict.want), one)
-    return list(out.values())
-
-
-def _key(want: Want) -> decisions.Key:
-    receiver = str(want.member_id) if want.member_id else decisions.NOBODY
-    return want.event_id, want.rule.id, receiver, want.unit
-
-
-def _row(settled: _Settled, types: Mapping[UUID, str], now: datetime) -> dict[str, Any]:
-    verdict, want = settled.verdict, settled.verdict.want
-    event_id, rule_id, receiver, unit = _key(want)
-    return {
-        "event_id": event_id,
-        "rule_id": rule_id,
-        "receiver": receiver,
-        "unit": unit,
-        "community_id": want.community_id,
-        "member_id": want.member_id,
-        "rule_version": want.rule_version,
-        "event_type": types[event_id],
-        "verdict": verdict.verdict,
-        "wanted": want.amount,
-        "amount": verdict.amount,
-        "reason": verdict.reason,
-        "transaction_id": settled.transaction_id,
-        "notify": want.rule.notify,
-        "effective_at": want.at,
-        "decided_at": now,
-    }
-
-
-async def _announce(tx: Tx, found: Sequence[Activity], settled: Sequence[_Settled]) -> None:
-    """One event per activity on which a rule had something to say; nothing for pure repeats."""
-    by_event: dict[UUID, list[_Settled]] = {}
-    for one in settled:
-        by_event.setdefault(one.verdict.want.event_id, []).append(one)
-    async for part in in_turns(found):
-        for a in part:
-            told = by_event.get(a.event_id)
-            if told and any(one.verdict.verdict != DUPLICATE for one in told):
-                outbox.add(tx, _scored(a, told))
-
-
-def _scored(a: Activity, told: Sequence[_Settled]) -> ActivityScored:
-    return ActivityScored(
-        community_id=a.community_id,
-        event_id=a.event_id,
-        event_type=a.type,
-        actor_id=told[0].verdict.want.actor_id,
-        effective_at=a.effective_at,
-        history=a.import_name is not None,
-        decisions=tuple([_decision(one) for one in told]),
-    )
-
-
-def _decision(settled: _Settled) -> Decision:
-    verdict, want = settled.verdict, settled.verdict.want
-    return Decision(
-        rule_id=want.rule.id,
-        rule_version=want.rule_version,
-        member_id=want.member_id,
-        unit=want.unit,
-        verdict=verdict.verdict,
-        wanted=want.amount,
-        amount=verdict.amount,
-        reason=verdict.reason,
-        transaction_id=settled.transaction_id,
-        notify=want.rule.notify,
-    )

@@ -19,7 +19,7 @@ class Counter(NamedTuple):
 async def lock(tx: Tx, *, kept: Mapping[UUID, datetime | None]) -> dict[UUID, Counter]:
     """Hold these counters until the transaction ends; by id, 0 for one that nobody has used."""
     missing = [{"id": id, "value": 0, "kept_until": until} for id, until in kept.items()]
-    found = {r.id: Counter(r.value, r.kept_until) for r in await lock_rows(tx, counters, counters.c.id, missing)}
+    found = {r.id: Counter(r.value, r.kept_until) for r in await lock_rows(tx, counters, [counters.c.id], missing)}
     return {id: found.get(id, Counter(0, None)) for id in kept}
 
 

@@ -60,7 +60,7 @@ def test_a_batch_that_crosses_a_cap_is_paid_up_to_it_and_the_rest_is_told() -> N
 def test_a_batch_decided_in_parts_is_decided_as_at_once() -> None:
     rule = of(Cap(limit=7), cooldown_seconds=60)
     wants = [want(n // 2, 3, seconds=n // 2 * 61, rule=rule) for n in range(6)]
-    ids, slots = reads(wants)
+    ids, slots = reads(wants, MORNING)
     state, cooled, parts = State(dict.fromkeys(ids, 0), {slot: Moments() for slot in slots}), Cooled(), []
     for one in wants:
         parts += decide([one], state, cooled)

@@ -17,7 +17,7 @@ down_revision = "0002"
 def upgrade() -> None:
     op.add_column("counters", sa.Column("kept_until", UtcDateTime(), nullable=True))
     op.add_column("moments", sa.Column("kept_until", UtcDateTime(), nullable=True))
-    now = UtcDateTime().process_bind_param(system_clock(), op.get_bind().dialect)
+    now = UtcDateTime().bind_processor(op.get_bind().dialect)(system_clock())
     # A constant default adds the column without rewriting the table, however many decisions there are.
     constant = sa.text(str(now) if isinstance(now, int) else f"'{now.isoformat()}'")
     op.add_column("decisions", sa.Column("decided_at", UtcDateTime(), nullable=False, server_default=constant))

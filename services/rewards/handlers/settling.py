@@ -1,0 +1,147 @@
+"""What verdicts lead to: grants in the ledger, a decision kept for each, one event per activity for the others."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from kit import outbox
+from kit.contracts.events import Activity
+from kit.contracts.rewards import ActivityScored, Decision
+from kit.copies import KnownCommunity
+from kit.database import Tx
+from kit.turns import in_turns
+from services.rewards.domain.engine import DUPLICATE, Verdict, Want
+from services.rewards.domain.rules import grant_key
+from services.rewards.handlers.ledger import Grant, post_grants
+from services.rewards.store import decisions
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A verdict and the transaction that paid it; None: it gives nothing, or was paid before."""
+
+    verdict: Verdict
+    transaction_id: UUID | None
+
+
+async def post(
+    tx: Tx, verdicts: Sequence[Verdict], *, places: Mapping[UUID, KnownCommunity], history: Mapping[UUID, bool]
+) -> list[Settled]:
+    """Pay what the verdicts give; one answer per verdict, in their order.
+
+    `places` are the communities by id, `history` says of each event id whether it was imported as history.
+    """
+    keys: list[bytes | None] = []
+    grants = []
+    async for part in in_turns(verdicts):
+        for verdict in part:
+            grant = _grant(verdict)
+            keys.append(None if grant is None else grant.idem_key)
+            if grant is not None:
+                grants.append(grant)
+    posted = await post_grants(tx, grants, history=history, places=places)
+    return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)]
+
+
+def _settled(verdict: Verdict, transaction_id: UUID | None) -> Settled:
+    if verdict.amount != 0 and transaction_id is None:
+        # The ledger had it already, though the decision is no longer kept.
+        verdict = verdict._replace(verdict=DUPLICATE, amount=0, reason="paid before")
+    return Settled(verdict, transaction_id)
+
+
+def _grant(verdict: Verdict) -> Grant | None:
+    want = verdict.want
+    if verdict.amount == 0 or want.member_id is None:
+        return None
+    return Grant(
+        community_id=want.community_id,
+        member_id=want.member_id,
+        unit=want.unit,
+        amount=verdict.amount,
+        rule_id=want.rule.id,
+        rule_version=want.rule_version,
+        source_event_id=want.event_id,
+        effective_at=want.at,
+        idem_key=grant_key(want.rule.id, want.event_id, want.member_id, want.unit),
+        reason=want.rule.name or want.rule.id,
+    )
+
+
+def first(settled: Sequence[Settled]) -> list[Settled]:
+    """One verdict per key of the decisions table; what was decided before is not written again."""
+    out: dict[decisions.Key, Settled] = {}
+    for one in settled:
+        if one.verdict.verdict != DUPLICATE:
+            out.setdefault(_key(one.verdict.want), one)
+    return list(out.values())
+
+
+def _key(want: Want) -> decisions.Key:
+    receiver = str(want.member_id) if want.member_id else decisions.NOBODY
+    return want.event_id, want.rule.id, receiver, want.unit
+
+
+def row_of(settled: Settled, types: Mapping[UUID, str], now: datetime) -> dict[str, Any]:
+    verdict, want = settled.verdict, settled.verdict.want
+    event_id, rule_id, receiver, unit = _key(want)
+    return {
+        "event_id": event_id,
+        "rule_id": rule_id,
+        "receiver": receiver,
+        "unit": unit,
+        "community_id": want.community_id,
+        "member_id": want.member_id,
+        "rule_version": want.rule_version,
+        "event_type": types[event_id],
+        "verdict": verdict.verdict,
+        "wanted": want.amount,
+        "amount": verdict.amount,
+        "reason": verdict.reason,
+        "transaction_id": settled.transaction_id,
+        "notify": want.rule.notify,
+        "effective_at": want.at,
+        "decided_at": now,
+    }
+
+
+async def announce(tx: Tx, found: Sequence[Activity], settled: Sequence[Settled]) -> None:
+    """One event per activity on which a rule had something to say; nothing for pure repeats."""
+    by_event: dict[UUID, list[Settled]] = {}
+    for one in settled:
+        by_event.setdefault(one.verdict.want.event_id, []).append(one)
+    async for part in in_turns(found):
+        for a in part:
+            told = by_event.get(a.event_id)
+            if told and any(one.verdict.verdict != DUPLICATE for one in told):
+                outbox.add(tx, _scored(a, told))
+
+
+def _scored(a: Activity, told: Sequence[Settled]) -> ActivityScored:
+    return ActivityScored(
+        community_id=a.community_id,
+        event_id=a.event_id,
+        event_type=a.type,
+        actor_id=told[0].verdict.want.actor_id,
+        effective_at=a.effective_at,
+        history=a.import_name is not None,
+        decisions=tuple([_decision(one) for one in told]),
+    )
+
+
+def _decision(settled: Settled) -> Decision:
+    verdict, want = settled.verdict, settled.verdict.want
+    return Decision(
+        rule_id=want.rule.id,
+        rule_version=want.rule_version,
+        member_id=want.member_id,
+        unit=want.unit,
+        verdict=verdict.verdict,
+        wanted=want.amount,
+        amount=verdict.amount,
+        reason=verdict.reason,
+        transaction_id=settled.transaction_id,
+        notify=want.rule.notify,
+    )
