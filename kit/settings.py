@@ -46,6 +46,13 @@ class Settings(BaseSettings):
     )
     kafka_username: str = Field("", description="Who signs in to Kafka.")
     kafka_password: SecretStr = Field(SecretStr(""), description="The password of `GUILDHALL_KAFKA_USERNAME`.")
+    spool_mb: int = Field(
+        256,
+        ge=0,
+        le=1024 * 1024,
+        description="Most megabytes of activities taken into `data_dir` while Kafka is away; 0: none, the door is "
+        "closed then.",
+    )
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
     public_url: str = Field("", description="Address people and bots use, when it is not the one listened on.")

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from sqlalchemy import MetaData
 
 from kit.clock import Clock, system_clock
+from kit.contracts import ACTIVITY_TOPIC
 from kit.database import Database, open_database
 from kit.log import Log
 from kit.log.embedded import EmbeddedLog
 from kit.log.kafka import KafkaLog, Security
+from kit.log.spool import SpooledLog
 from kit.runtime import Runtime, with_secret
 from kit.service import Service
 from kit.settings import Settings, SettingsError
@@ -59,9 +61,12 @@ def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock
     def open_db(service: Service, publishes: frozenset[type]) -> Database:
         return open_service_database(settings, service.name, service.metadata, publishes, clock)
 
-    return Runtime(
-        services, everyone=SERVICES, settings=settings, clock=clock, log=open_log(settings, clock), open_db=open_db
-    )
+    log = open_log(settings, clock)
+    if settings.kafka and settings.spool_mb and EVENTS in services:
+        limit = settings.spool_mb * 1024 * 1024
+        path = settings.data_dir / "spool.sqlite"
+        log = SpooledLog(log, path, topics=[ACTIVITY_TOPIC], limit_bytes=limit, clock=clock)
+    return Runtime(services, everyone=SERVICES, settings=settings, clock=clock, log=log, open_db=open_db)
 
 
 def open_service_database(

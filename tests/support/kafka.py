@@ -1,8 +1,9 @@
 """A real Kafka broker for the session."""
 
+import asyncio
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,3 +33,12 @@ def kafka_broker(_kafka: KafkaBroker | str) -> KafkaBroker:
     if isinstance(_kafka, str):
         missing("kafka", _kafka)
     return _kafka
+
+
+@pytest.fixture
+async def mortal(kafka_broker: KafkaBroker, tmp_path: Path) -> AsyncIterator[KafkaBroker]:
+    """A broker of this test's own, to be killed; asking for the shared one skips where there is none."""
+    broker = KafkaBroker(tmp_path / "broker")
+    await asyncio.to_thread(broker.start)
+    yield broker
+    await asyncio.to_thread(broker.stop)

@@ -90,7 +90,7 @@ class EmbeddedLog:
         except OSError as error:
             os.close(handle)
             raise LogUnavailable(
-                f"another process uses {self._path.parent}; an embedded installation is one process: stop it first, "
+                f"another process uses {self._path}, which is one process's own: stop it first, "
                 "or choose another GUILDHALL_DATA_DIR"
             ) from error
         self._lock_file = handle
@@ -283,6 +283,15 @@ class EmbeddedLog:
         values = {"t": topic, "p": partition, "b": before, "n": RETENTION_STEP}
         while await self._do(lambda c: c.execute(query, values).rowcount) == RETENTION_STEP:
             await asyncio.sleep(0)
+
+    async def drop(self, place: Partition, before: int) -> None:
+        """Forget the batches of which every record is before this offset. The newest stays, as above."""
+        query = (
+            "DELETE FROM batches WHERE topic = :t AND partition = :p AND last < :b "
+            "AND last < (SELECT max(last) FROM batches WHERE topic = :t AND partition = :p)"
+        )
+        values = {"t": self._topics[place.topic][0], "p": place.number, "b": before}
+        await self._do(lambda c: c.execute(query, values).rowcount)
 
     async def _compact(self, topic: int, partition: int) -> None:
         seen: dict[bytes, int] = {}

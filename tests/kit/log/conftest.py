@@ -1,6 +1,5 @@
 """Both implementations of the log behind one fixture: what `test_*` here say holds for the file and for Kafka (K34)."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Protocol
@@ -8,7 +7,6 @@ from uuid import uuid4
 
 import pytest
 
-from deploy.local.kafka import KafkaBroker
 from kit.log import Log
 from tests.support.clock import ManualClock
 
@@ -83,15 +81,6 @@ async def logs(request: pytest.FixtureRequest, tmp_path: Path, clock: ManualCloc
 def prefix() -> str:
     """Names of this test's own on the shared broker."""
     return f"t{uuid4().hex[:12]}."
-
-
-@pytest.fixture
-async def mortal(kafka_broker: KafkaBroker, tmp_path: Path) -> AsyncIterator[KafkaBroker]:
-    """A broker of this test's own, to be killed; asking for the shared one skips where there is none."""
-    broker = KafkaBroker(tmp_path / "broker")
-    await asyncio.to_thread(broker.start)
-    yield broker
-    await asyncio.to_thread(broker.stop)
 
 
 @pytest.fixture
