@@ -46,22 +46,34 @@ class _Flow:
             await self.moved.wait()
 
 
-async def run(installation: Installation, events: Sequence[Event], *, seed: int, kills: int, say: Say) -> None:
+async def run(
+    installation: Installation, events: Sequence[Event], *, seed: int, kills: int, say: Say
+) -> client.Progress:
     """The whole of it on a fresh installation; AssertionError says what does not hold. `say` gets a line per kill."""
     batches = len(events) // BATCH
-    plan = schedule(seed, kills, batches, tuple(installation.processes))
+    plan = schedule(seed, kills, batches, tuple(installation.victims))
     say(f"GUILDHALL_CRASH_SEED={seed} GUILDHALL_CRASH_KILLS={kills}: {len(events)} events in {batches} batches")
+    return await carry_out(installation, events, plan, say=say)
+
+
+async def carry_out(
+    installation: Installation, events: Sequence[Event], plan: Sequence[Kill], *, say: Say
+) -> client.Progress:
+    """As `run`, with this plan. What the client counted."""
     flow = _Flow()
     async with asyncio.TaskGroup() as group:
         posting = group.create_task(_post(installation, events, flow))
         group.create_task(_kill(installation, plan, flow, say))
     outcome = posting.result()
     assert outcome.progress.accepted == len(events), f"refused: {outcome.problems[:3]}"
+    began = asyncio.get_running_loop().time()
     await drained(installation)
+    say(f"drained {asyncio.get_running_loop().time() - began:.1f} s after the last answer and the last start")
     codes = await asyncio.to_thread(installation.stop)
     assert set(codes.values()) == {0}, f"exit codes {codes}"
     await inspect(installation, events)
-    say(f"{kills} kills, {len(events)} events: books equal the oracle's")
+    say(f"{sum(kill.count for kill in plan)} kills, {len(events)} events: books equal the oracle's")
+    return outcome.progress
 
 
 async def _post(installation: Installation, events: Sequence[Event], flow: _Flow) -> client.Outcome:
@@ -83,16 +95,16 @@ async def _kill(installation: Installation, plan: Sequence[Kill], flow: _Flow, s
     for number, kill in enumerate(plan, 1):
         await flow.until(kill.after)
         await asyncio.sleep(kill.delay)
-        process = installation.processes[kill.victim]
+        victim = installation.victims[kill.victim]
         say(f"kill {number} of {len(plan)}: {kill.victim} after {flow.acknowledged} batches (due at {kill.after})")
-        await asyncio.to_thread(process.kill)
-        process.spawn()
+        await asyncio.to_thread(victim.kill)
+        await asyncio.to_thread(victim.spawn)
         if kill.again is not None:
             await asyncio.sleep(kill.again)
             say(f"          {kill.victim} once more, {kill.again:.2f} s after its start")
-            await asyncio.to_thread(process.kill)
-            process.spawn()
-        await asyncio.to_thread(process.wait_ready)
+            await asyncio.to_thread(victim.kill)
+            await asyncio.to_thread(victim.spawn)
+        await asyncio.to_thread(victim.wait_ready)
 
 
 async def drained(installation: Installation) -> None:

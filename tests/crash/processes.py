@@ -5,10 +5,11 @@ import os
 import select
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx2
 
@@ -96,14 +97,45 @@ class Process:
             self._process.stdout.close()
 
 
+class Server(Protocol):
+    """A broker or a database server."""
+
+    def start(self) -> None: ...
+
+    def kill(self) -> None: ...
+
+
+@dataclass(slots=True)
+class Engine:
+    """What the product stands on, as a victim like its processes; killed, it is gone for `away` seconds."""
+
+    server: Server
+    away: float = 0.0
+
+    def kill(self) -> None:
+        self.server.kill()
+
+    def spawn(self) -> None:
+        time.sleep(self.away)
+        self.server.start()
+
+    def wait_ready(self) -> None:
+        """It takes connections when `spawn` returns."""
+
+
 @dataclass(slots=True)
 class Installation:
-    """All processes of one installation, with a key for its first community."""
+    """All processes of one installation, with a key for its first community; `engines` may be killed as well."""
 
     processes: dict[str, Process]
     settings: dict[str, str]
     community: str = ""
     key: str = ""
+    engines: dict[str, Engine] = field(default_factory=dict)
+
+    @property
+    def victims(self) -> dict[str, Process | Engine]:
+        return {**self.processes, **self.engines}
 
     def url(self, service: str) -> str:
         """Where that service answers."""

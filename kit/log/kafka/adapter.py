@@ -57,6 +57,9 @@ REQUEST_BYTES = MAX_RECORD_BYTES + 16 * 1024
 # whose batch takes long keeps at most so much of each partition in memory; an answer brings at most the other figure.
 PARTITION_FETCH_BYTES, FETCH_BYTES = 1024 * 1024, 8 * 1024 * 1024
 HEARTBEAT_MS, SESSION_MS, MAX_POLL_MS = 1000, 10_000, 30 * 60_000
+# A broker that just started may not know its topics yet. Who joins a group then is given no partition at all, and hears
+# of them only when it asks again: by default after five minutes.
+METADATA_MS = 10_000
 
 
 class KafkaLog:
@@ -253,6 +256,7 @@ class KafkaLog:
             heartbeat_interval_ms=HEARTBEAT_MS,
             session_timeout_ms=SESSION_MS,
             max_poll_interval_ms=MAX_POLL_MS,
+            metadata_max_age_ms=METADATA_MS,
             rebalance_timeout_ms=SESSION_MS + int(FINISH_SECONDS * 1000),
             fetch_max_bytes=FETCH_BYTES,
             max_partition_fetch_bytes=PARTITION_FETCH_BYTES,
