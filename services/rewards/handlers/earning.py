@@ -7,6 +7,7 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
+from functools import partial
 from hashlib import sha256
 from typing import Any
 from uuid import UUID
@@ -25,6 +26,7 @@ from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw, grant_key
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import Grant, post_grants
 from services.rewards.handlers.purging import closed_days, day_of
 from services.rewards.store import counters, decisions
@@ -58,6 +60,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     verdicts = engine.decide(wants, state)
     posted = await _post(tx, verdicts, {a.event_id: a.import_name is not None for a in found})
     verdicts = [_paid_before(v) if _is_repeat(v, posted) else v for v in verdicts]
+    tx.after_commit.append(partial(count_decisions, verdicts))
     await _save(tx, state)
     types = {a.event_id: a.type for a in found}
     await decisions.add(tx, rows=[_row(v, posted, types) | {"decided_at": tx.now} for v in _first(verdicts)])
