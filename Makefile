@@ -53,9 +53,10 @@ bench: setup-dev ## measure, and print ratios
 format: setup-dev ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
-docs: setup-dev ## generate what is checked in: event schemas, the gateway's configuration
+docs: setup-dev ## generate what is checked in: event schemas, the gateway's configuration, the dashboards
 	@$(BIN)/python -m kit.schemas docs/event-schemas
 	@$(BIN)/python -m services gateway-config --metrics-bind :8404 > deploy/gateway/haproxy.cfg
+	@$(BIN)/python -m deploy.grafana.make deploy/grafana/dashboards
 
 requirements: setup-dev ## compile the pinned requirements from pyproject.toml
 	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-options --no-header --annotation-style=line -o requirements.txt pyproject.toml

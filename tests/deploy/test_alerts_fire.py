@@ -14,6 +14,7 @@ import pytest
 
 from deploy.local.kafka import KafkaBroker, KafkaMissing
 from tests.crash.processes import Installation, embedded, split
+from tests.deploy.queries import QUERIES
 from tests.support.prometheus import Prometheus, prometheus_program
 from tests.support.require import missing
 
@@ -31,6 +32,20 @@ BREAK_POSTGRES = [
     "CREATE TRIGGER broken BEFORE INSERT ON decisions EXECUTE FUNCTION broken()",
 ]
 MEND_POSTGRES = ["DROP TRIGGER broken ON decisions"]
+
+NOT_HAPPENED = {
+    "guildhall-delivery: Held for later: A",
+    "guildhall-delivery: Why not sent: A",
+    "guildhall-economy: Spent and taken: A",
+    "guildhall-pipeline: Alerts: A",
+    "guildhall-pipeline: Batches tried again, consumers stopped: A",
+    "guildhall-pipeline: Batches tried again, consumers stopped: B",
+    "guildhall-pipeline: Checks of /readyz that fail: A",
+    "guildhall-pipeline: Forgotten: A",
+    "guildhall-traffic: Activity refused: A",
+    "guildhall-traffic: Tokens and link codes: B",
+}
+"""Panels of what this story does not tell."""
 
 Sql = Callable[[Sequence[str]], Any]
 
@@ -126,7 +141,11 @@ async def show_consumer_and_dead_letters(
     await asyncio.to_thread(process.start)
     await retry_all(installation)
     await prometheus.until_clear(
-        "GuildhallConsumerStopped", "GuildhallDeadLettersGrowing", "GuildhallNotReady", "GuildhallProcessDown"
+        "GuildhallConsumerStopped",
+        "GuildhallDeadLettersGrowing",
+        "GuildhallNotReady",
+        "GuildhallProcessDown",
+        "GuildhallServiceMissing",
     )
 
 
@@ -136,6 +155,13 @@ async def show_ledger(prometheus: Prometheus, sql: Sql) -> None:
     await prometheus.until_firing("GuildhallLedgerNotZero")
     await sql(RIGHT)
     await prometheus.until_clear("GuildhallLedgerNotZero")
+
+
+async def show_dashboards(prometheus: Prometheus) -> None:
+    """Queries that find nothing after a good deal has happened would find nothing in production either."""
+    empty = {where for where, expr in QUERIES if not (await prometheus.get("query", query=expr))["result"]}
+    panels = {where for where in empty if where.startswith("guildhall-")}
+    assert panels <= NOT_HAPPENED
 
 
 async def test_alerts_fire_and_clear_on_an_embedded_installation(tmp_path: Path) -> None:
@@ -152,6 +178,7 @@ async def test_alerts_fire_and_clear_on_an_embedded_installation(tmp_path: Path)
         await points_of_somebody(installation)
         await show_ledger(prometheus, sql)
         await show_consumer_and_dead_letters(prometheus, installation, sql, BREAK_SQLITE, MEND_SQLITE)
+        await show_dashboards(prometheus)
         # How full the disk is, is the machine's own business.
         assert (await prometheus.firing()).keys() <= {"GuildhallDiskFilling"}
 
