@@ -6,7 +6,7 @@ PORT ?= 8000
 TRACE ?=
 WORKERS ?= 2
 
-.PHONY: help setup setup-dev up up-split demo test check soak bench format requirements clean docs
+.PHONY: compose-env image-check help setup setup-dev up up-split demo test check soak bench format requirements clean docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -43,6 +43,12 @@ check: setup-dev ## format, lint, types, import contracts
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+
+compose-env: setup ## passwords, secret key and a certificate for docker-compose.yml, once, into .env and deploy/gateway/tls
+	@$(BIN)/python -m deploy.compose_env
+
+image-check: setup-dev ## build deploy/Dockerfile and run every service from it (needs root, buildah, debootstrap; no Docker)
+	@$(BIN)/python -m deploy.local.image_check
 
 soak: setup-dev ## the long runs: 50 kills on both engines, a million records (bounded; prints its seeds)
 	@GUILDHALL_CRASH_KILLS=50 $(BIN)/python -m pytest -m soak -s

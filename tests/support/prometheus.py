@@ -55,7 +55,8 @@ class Prometheus:
             f"- targets: ['{url.removeprefix('http://')}']\n  labels: {{process: {name}}}\n"
             for name, url in targets.items()
         ]
-        (directory / "targets" / "compose.yml").write_text("".join(groups))
+        (directory / "targets" / "guildhall.yml").write_text("".join(groups))
+        (directory / "targets" / "gateway.yml").write_text("[]\n")
 
     def start(self) -> None:
         command = [
