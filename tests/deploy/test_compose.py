@@ -32,7 +32,8 @@ def compose_config(variables: Mapping[str, str], directory: Path) -> "subprocess
     program = shutil.which("docker-compose")
     if program is None:
         missing("docker-compose", "it comes with the package docker-compose")
-    plain = {k: v for k, v in os.environ.items() if k not in environment()}
+    # It is a program of the system's own Python, which must not find our packages.
+    plain = {k: v for k, v in os.environ.items() if k not in environment() and k != "PYTHONPATH"}
     command = [program, "--project-directory", str(directory), "-f", str(COMPOSE), "config", "--quiet"]
     return subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True, check=False)
 

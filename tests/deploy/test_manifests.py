@@ -10,13 +10,14 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from kit.settings import PREFIX, Settings
+from kit.settings import PREFIX, Settings, load_settings
 from services.compose import SERVICES
 from tests.support.require import missing
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
 NAMES = [service.name for service in SERVICES]
 ORDERS = {"Deployment", "Job"}
+SECRET = {PREFIX + name for name in ("DATABASE_URL", "SECRET_KEY", "KAFKA_PASSWORD")}
 VERSIONS = ("1.30", "1.34")
 """The oldest and the newest that the manifests are for."""
 
@@ -116,7 +117,7 @@ def test_nobody_talks_to_anybody_unless_it_is_allowed() -> None:
     services = policies["services"]["spec"]
     [ingress] = services["ingress"]
     assert ingress["from"][0] == {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}}}
-    assert {port["port"] for rule in services["egress"] for port in rule["ports"]} == {5432, 9092, 9093}
+    assert {port["port"] for rule in services["egress"] for port in rule["ports"]} == {5432, 9092, 9093, 9094}
     for name in [*NAMES, "migrate"]:
         labels = of_kind("Deployment", "Job")[name]["spec"]["template"]["metadata"]["labels"]
         assert services["podSelector"]["matchLabels"].items() <= labels.items()
@@ -127,7 +128,30 @@ def test_secrets_are_named_and_not_contained() -> None:
     for name in [*NAMES, "migrate"]:
         [container] = of_kind("Deployment", "Job")[name]["spec"]["template"]["spec"]["containers"]
         assert all(variable.keys() == {"name", "valueFrom"} for variable in container["env"])
-        assert {v["name"] for v in container["env"]} == {"GUILDHALL_DATABASE_URL", "GUILDHALL_SECRET_KEY"}
+        assert {v["name"] for v in container["env"]} == SECRET
+
+
+@pytest.mark.parametrize("name", [*NAMES, "migrate"])
+def test_a_broker_with_tls_and_names_takes_no_more_than_settings_and_secrets(name: str) -> None:
+    """Where there are none the pod starts without."""
+    spec = of_kind("Deployment", "Job")[name]["spec"]["template"]["spec"]
+    [container] = spec["containers"]
+    [password] = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if v["name"].endswith("KAFKA_PASSWORD")]
+    assert password == {"name": "guildhall", "key": "kafka-password", "optional": True}
+    [authority] = [v["secret"] for v in spec["volumes"] if v["name"] == "kafka-ca"]
+    assert authority["optional"] is True
+    [place] = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "kafka-ca"]
+    given = {
+        "database_url": "postgresql+asyncpg://host/name",
+        "kafka": "broker:9093",
+        "secret_key": "k" * 32,
+        "kafka_tls": "true",
+        "kafka_tls_ca": f"{place}/ca.crt",
+        "kafka_sasl": "SCRAM-SHA-512",
+        "kafka_username": "guildhall",
+        "kafka_password": "secret",
+    }
+    assert load_settings({PREFIX + setting.upper(): value for setting, value in given.items()}).kafka_tls
 
 
 def test_every_setting_in_them_is_one_of_ours() -> None:
