@@ -44,7 +44,7 @@ check: setup-dev ## format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-compose-env: setup ## passwords, secret key and a certificate for docker-compose.yml, once, into .env and deploy/gateway/tls
+compose-env: setup ## passwords, secret key, a certificate for docker-compose.yml, once: .env, settings.env, deploy/gateway/tls
 	@$(BIN)/python -m deploy.compose_env
 
 image-check: setup-dev ## build deploy/Dockerfile and run every service from it (needs root, buildah, debootstrap; no Docker)

@@ -1,7 +1,8 @@
 """`make compose-env`: what docker-compose.yml must not contain. Made once; what is there already is left as it is.
 
-`.env` (passwords, the installation's secret key, who runs the gateway) and a certificate for `localhost`, signed by
-itself: put one that browsers trust in its place (certificate, chain and key in one file) before anybody else comes.
+`.env` (passwords, the installation's secret key, who runs the gateway), an empty `settings.env` for settings of your
+own, and a certificate for `localhost`, signed by itself: put one that browsers trust in its place (certificate, chain
+and key in one file) before anybody else comes.
 """
 
 import ipaddress
@@ -20,6 +21,7 @@ from kit.clock import system_clock
 
 ROOT = Path(__file__).parents[1]
 VALID = timedelta(days=825)
+SETTINGS = "# Settings of all services, one NAME=value a line: docs/settings.md\n"
 
 
 def environment() -> dict[str, str]:
@@ -70,6 +72,7 @@ def make(root: Path) -> None:
     lines = "".join(f"{name}={value}\n" for name, value in environment().items())
     for path, content in (
         (root / ".env", lines.encode()),
+        (root / "settings.env", SETTINGS.encode()),
         (root / "deploy" / "gateway" / "tls" / "gateway.pem", certificate(system_clock())),
     ):
         made = write_secret(path, content)

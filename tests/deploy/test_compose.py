@@ -28,13 +28,17 @@ def services() -> dict[str, dict[str, Any]]:
     return found
 
 
-def compose_config(variables: Mapping[str, str], directory: Path) -> "subprocess.CompletedProcess[str]":
+def compose_config(
+    variables: Mapping[str, str], directory: Path, settings: str = ""
+) -> "subprocess.CompletedProcess[str]":
+    """What Compose makes of the file, with these lines in settings.env."""
     program = shutil.which("docker-compose")
     if program is None:
         missing("docker-compose", "it comes with the package docker-compose")
+    (directory / "settings.env").write_text(settings)
     # It is a program of the system's own Python, which must not find our packages.
     plain = {k: v for k, v in os.environ.items() if k not in environment() and k != "PYTHONPATH"}
-    command = [program, "--project-directory", str(directory), "-f", str(COMPOSE), "config", "--quiet"]
+    command = [program, "--project-directory", str(directory), "-f", str(COMPOSE), "config"]
     return subprocess.run(command, env={**plain, **variables}, capture_output=True, text=True, check=False)
 
 
@@ -49,6 +53,13 @@ def test_compose_refuses_without_any_one_of_them_and_says_what_to_run(variable: 
     done = compose_config(given, tmp_path)
     assert done.returncode != 0
     assert "run make compose-env" in done.stderr
+
+
+def test_a_line_in_settings_env_is_a_setting_of_every_process_of_ours(tmp_path: Path) -> None:
+    done = compose_config(environment(), tmp_path, settings="GUILDHALL_LOG_RETENTION_DAYS=14\n")
+    made = yaml.safe_load(done.stdout)["services"]
+    told = {name for name, one in made.items() if "GUILDHALL_LOG_RETENTION_DAYS" in one.get("environment", {})}
+    assert told == OURS
 
 
 def test_everything_is_there() -> None:
@@ -125,15 +136,16 @@ def test_every_setting_in_it_is_one_of_ours() -> None:
 def test_secrets_are_made_once_for_the_owners_eyes_and_are_long(tmp_path: Path) -> None:
     make(tmp_path)
     env, pem = tmp_path / ".env", tmp_path / "deploy" / "gateway" / "tls" / "gateway.pem"
-    before = env.read_bytes(), pem.read_bytes()
-    assert [path.stat().st_mode & 0o777 for path in (env, pem)] == [0o600, 0o600]
+    made = (env, pem, tmp_path / "settings.env")
+    before = [path.read_bytes() for path in made]
+    assert {path.stat().st_mode & 0o777 for path in made} == {0o600}
     values = dict(line.split("=", 1) for line in env.read_text().splitlines())
     assert all(len(values[name]) >= 32 for name in ("POSTGRES_PASSWORD", "GUILDHALL_SECRET_KEY", "GRAFANA_PASSWORD"))
     certificate = x509.load_pem_x509_certificate(before[1])
     names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     assert names.get_values_for_type(x509.DNSName) == ["localhost"]
     make(tmp_path)
-    assert (env.read_bytes(), pem.read_bytes()) == before
+    assert [path.read_bytes() for path in made] == before
 
 
 def test_two_installations_share_no_secret() -> None:
@@ -142,7 +154,7 @@ def test_two_installations_share_no_secret() -> None:
 
 
 def test_git_never_sees_them() -> None:
-    for path in (".env", "deploy/gateway/tls/gateway.pem"):
+    for path in (".env", "settings.env", "deploy/gateway/tls/gateway.pem"):
         done = subprocess.run(["git", "check-ignore", "-q", path], cwd=ROOT, check=False)
         assert done.returncode == 0, path
     assert "**/tls" in (ROOT / ".dockerignore").read_text()
