@@ -3,8 +3,7 @@
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, closing, suppress
-from itertools import count
+from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,10 @@ import pytest
 
 from deploy.local.kafka import KafkaBroker, KafkaMissing
 from tests.crash.processes import Installation, embedded, split
+from tests.deploy.checkins import bearer, check_in, checking_in
 from tests.deploy.queries import QUERIES
 from tests.support.prometheus import Prometheus, prometheus_program
 from tests.support.require import missing
-
-_numbers = count(1)
 
 SETTINGS = {"metrics_seconds": "0.3", "dead_letters_in_a_row": "5"}
 ACTIVITY = {"service": "rewards", "topic": "guildhall.activity"}
@@ -66,44 +64,6 @@ async def watched(directory: Path, installation: Installation) -> AsyncIterator[
     finally:
         prometheus.stop()
         await asyncio.to_thread(installation.stop)
-
-
-async def check_in(installation: Installation, people: int) -> None:
-    """So many people check in for the first time, one message each; taken in means 200."""
-    async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30) as http:
-        for number in (next(_numbers) for _ in range(people)):
-            event = {
-                "specversion": "1.0",
-                "id": f"check-in {number}",
-                "source": "/tests",
-                "type": "checkin.submitted",
-                "data": {"actor": f"test:{number}", "group": "test:hall"},
-            }
-            headers = {**bearer(installation), "Content-Type": "application/cloudevents+json"}
-            reply = await http.post("/v1/events", json=event, headers=headers)
-            assert reply.status_code == 200, reply.text
-
-
-@asynccontextmanager
-async def checking_in(installation: Installation) -> AsyncIterator[None]:
-    """People check in all the while."""
-
-    async def go_on() -> None:
-        while True:
-            await check_in(installation, 1)
-            await asyncio.sleep(0.2)
-
-    going = asyncio.create_task(go_on())
-    try:
-        yield
-    finally:
-        going.cancel()
-        with suppress(asyncio.CancelledError):
-            await going
-
-
-def bearer(installation: Installation) -> dict[str, str]:
-    return {"Authorization": f"Bearer {installation.key}"}
 
 
 async def points_of_somebody(installation: Installation) -> None:
