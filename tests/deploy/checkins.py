@@ -16,20 +16,23 @@ def bearer(installation: Installation) -> dict[str, str]:
     return {"Authorization": f"Bearer {installation.key}"}
 
 
-async def check_in(installation: Installation, people: int) -> None:
-    """So many people check in for the first time, one message each; taken in means 200."""
+async def check_in(installation: Installation, people: int) -> str:
+    """So many people check in for the first time, one message each; taken in means 200. Who was the last."""
+    actor = ""
     async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30) as http:
         for number in (next(_numbers) for _ in range(people)):
+            actor = f"test:{number}"
             event = {
                 "specversion": "1.0",
                 "id": f"check-in {number}",
                 "source": "/tests",
                 "type": "checkin.submitted",
-                "data": {"actor": f"test:{number}", "group": "test:hall"},
+                "data": {"actor": actor, "group": "test:hall"},
             }
             headers = {**bearer(installation), "Content-Type": "application/cloudevents+json"}
             reply = await http.post("/v1/events", json=event, headers=headers)
             assert reply.status_code == 200, reply.text
+    return actor
 
 
 @asynccontextmanager
