@@ -8,6 +8,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from kit.log.embedded import EmbeddedLog
+from kit.metrics import DEAD_LETTERS_WRITTEN, LOG_APPEND_FAILURES
 from kit.runtime import Runtime
 from tests.kit.toy import Toy
 
@@ -16,6 +17,10 @@ PATIENCE = 30.0
 
 @pytest.fixture
 async def runtime(tmp_path: Path) -> AsyncIterator[Runtime]:
+    for counter in (DEAD_LETTERS_WRITTEN, LOG_APPEND_FAILURES):
+        # Other tests of this process may have counted for a toy too.
+        counter.labels("toy")
+        counter.remove("toy")
     log = EmbeddedLog(tmp_path / "log.sqlite")
     runtime = Toy().runtime(log, data_dir=tmp_path, metrics_seconds=0.1)
     await runtime.start(migrating=True)
