@@ -6,7 +6,7 @@ PORT ?= 8000
 TRACE ?=
 WORKERS ?= 2
 
-.PHONY: help setup setup-dev up up-split demo test check soak bench format requirements clean docs
+.PHONY: compose-env image-check help setup setup-dev up up-split demo test check soak bench format requirements clean docs
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -44,6 +44,12 @@ check: setup-dev ## format, lint, types, import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
+compose-env: setup ## passwords, secret key, a certificate for docker-compose.yml, once: .env, settings.env, deploy/gateway/tls
+	@$(BIN)/python -m deploy.compose_env
+
+image-check: setup-dev ## build deploy/Dockerfile and run every service from it (needs root, buildah, debootstrap; no Docker)
+	@$(BIN)/python -m deploy.local.image_check
+
 soak: setup-dev ## the long runs: 50 kills on both engines, a million records (bounded; prints its seeds)
 	@GUILDHALL_CRASH_KILLS=50 $(BIN)/python -m pytest -m soak -s
 
@@ -53,9 +59,10 @@ bench: setup-dev ## measure, and print ratios
 format: setup-dev ## rewrite the code the way `make check` wants it
 	@$(BIN)/ruff format --quiet . && $(BIN)/ruff check --quiet --fix .
 
-docs: setup-dev ## generate what is checked in: event schemas, the gateway's configuration
+docs: setup-dev ## generate what is checked in: event schemas, the gateway's configuration, the dashboards
 	@$(BIN)/python -m kit.schemas docs/event-schemas
 	@$(BIN)/python -m services gateway-config --metrics-bind :8404 > deploy/gateway/haproxy.cfg
+	@$(BIN)/python -m deploy.grafana.make deploy/grafana/dashboards
 
 requirements: setup-dev ## compile the pinned requirements from pyproject.toml
 	@$(BIN)/pip-compile --quiet --strip-extras --no-emit-options --no-header --annotation-style=line -o requirements.txt pyproject.toml

@@ -54,6 +54,9 @@ class Consumer:
         self.group = group_name(runtime.service.name, topic)
         self.stopped_by: str | None = None
         self._log = logger.bind(service=runtime.service.name, topic=topic)
+        # From 0 on: what appears with its first value has not increased in the eyes of Prometheus.
+        CONSUMED.labels(runtime.service.name, topic)
+        CONSUMER_STOPPED.labels(runtime.service.name, topic).set(0)
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Consume until `stopping` is set or too many dead letters in a row; leaves the group in order."""

@@ -52,7 +52,7 @@ async def give_up(tx: Tx, consumer: str, record: Stored, envelope: Envelope[Any]
     """Write the dead letter of `record` in the transaction of its batch."""
     code = error.code if isinstance(error, BadMessage) else f"bug.{type(error).__name__}"
     frames = "\n".join(f"{f.filename}:{f.name}" for f in traceback.extract_tb(error.__traceback__))
-    DEAD_LETTERS_WRITTEN.labels(tx.database.service).inc()
+    tx.after_commit.append(DEAD_LETTERS_WRITTEN.labels(tx.database.service).inc)
     row = {
         "id": uuid7(tx.now),
         "event_id": envelope.id if envelope else None,

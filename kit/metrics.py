@@ -1,6 +1,7 @@
 """Every metric of the platform, one line each saying what it means (docs/metrics.md repeats them for operators).
 
-Labels are bounded: services, topics, routes, codes; never members, communities or event ids.
+Labels are bounded: services, topics, routes, codes, the units every community has; never members, communities or
+event ids, nor what a community made up.
 """
 
 from prometheus_client import Counter, Gauge, Histogram
@@ -27,6 +28,15 @@ SPOOL_BYTES = Gauge("guildhall_spool_bytes", "Their keys and values.")
 SPOOL_LIMIT_BYTES = Gauge("guildhall_spool_limit_bytes", "How much of that is taken at most.")
 SPOOLED = Counter("guildhall_spooled_records_total", "Records taken while the log was away.")
 SPOOL_REFUSED = Counter("guildhall_spool_refused_records_total", "Records the spool did not take, full or broken.")
+LOG_APPEND_FAILURES = Counter(
+    "guildhall_log_append_failures_total", "Appends that the log did not make durable.", ["service"]
+)
+READY = Gauge("guildhall_ready_check", "1 when this check of /readyz passes, 0 when it does not.", ["check"])
+GAUGES_REFRESHED = Gauge(
+    "guildhall_gauges_refreshed_timestamp_seconds", "When all gauges about it were last looked up.", ["source"]
+)
+DISK_FREE = Gauge("guildhall_disk_free_bytes", "Space left where this process keeps its files.")
+DISK_SIZE = Gauge("guildhall_disk_size_bytes", "Size of the file system they are on.")
 HTTP_REQUESTS = Counter("guildhall_http_requests_total", "Requests answered.", ["method", "route", "status"])
 HTTP_REQUEST_SECONDS = Histogram("guildhall_http_request_duration_seconds", "Time to answer.", ["method", "route"])
 MEMBERS = Gauge("guildhall_members", "Members of all communities, by state.", ["state"])
@@ -36,6 +46,12 @@ TOKENS_ISSUED = Counter("guildhall_tokens_issued_total", "Member tokens handed o
 EVENTS_INGESTED = Counter("guildhall_events_ingested_total", "Events accepted at the door.")
 EVENTS_REJECTED = Counter("guildhall_events_rejected_total", "Events refused at the door, by code.", ["code"])
 LEDGER_IMBALANCE = Gauge(
-    "guildhall_ledger_imbalance", "How far balances are from adding up to 0, all units; any is a bug."
+    "guildhall_ledger_imbalance", "How far balances are from adding up to 0; any is a bug.", ["unit"]
 )
-MESSAGES = Counter("guildhall_messages_total", "Messages that came into a state.", ["channel", "state"])
+POINTS_HELD = Gauge("guildhall_points_held", "What members have, all communities together.", ["unit"])
+POINTS_GIVEN = Counter("guildhall_points_given_total", "What members were given, by why.", ["unit", "kind"])
+POINTS_TAKEN = Counter("guildhall_points_taken_total", "What members spent or had taken away.", ["unit", "kind"])
+DECISIONS = Counter("guildhall_decisions_total", "What rules decided on activity.", ["verdict"])
+MESSAGES = Counter(
+    "guildhall_messages_total", "Messages that came into a state, and why.", ["channel", "state", "reason"]
+)

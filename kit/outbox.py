@@ -19,7 +19,7 @@ from kit.clock import uuid7
 from kit.contracts import contract_of
 from kit.database import Database, DatabaseUnavailable, Leadership, Tx, delete_among, insert_many
 from kit.log import MAX_RECORD_BYTES, Log, LogUnavailable, Record, RecordTooLarge
-from kit.metrics import OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, OUTBOX_SENT
+from kit.metrics import LOG_APPEND_FAILURES, OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, OUTBOX_SENT
 
 logger = structlog.get_logger(__name__)
 
@@ -139,7 +139,8 @@ async def carry(db: Database, log: Log) -> int:
     for row in rows:
         by_topic.setdefault(row.topic, []).append(Record(row.key.encode(), row.body))
     for topic, records in by_topic.items():
-        await log.append(topic, records)
+        with LOG_APPEND_FAILURES.labels(db.service).count_exceptions(LogUnavailable):
+            await log.append(topic, records)
     async with db.begin() as tx:
         await delete_among(tx, table, [table.c.seq], [(row.seq,) for row in rows])
     OUTBOX_SENT.labels(db.service).inc(len(rows))

@@ -6,6 +6,7 @@ Start: log → schemas at head → topics → copies (where there are none) → 
 
 import asyncio
 import secrets
+import shutil
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,7 +27,16 @@ from kit.contracts.platform import KeyUsed
 from kit.database import Database, is_infrastructure
 from kit.dead_letters import count_dead
 from kit.log import Log, LogUnavailable, Topic
-from kit.metrics import CONSUMER_LAG, DEAD_LETTERS
+from kit.metrics import (
+    CONSUMER_LAG,
+    DEAD_LETTERS,
+    DEAD_LETTERS_WRITTEN,
+    DISK_FREE,
+    DISK_SIZE,
+    GAUGES_REFRESHED,
+    LOG_APPEND_FAILURES,
+    READY,
+)
 from kit.migrations import at_head, migrate
 from kit.rebuilding import rebuild
 from kit.service import Handler, Loop, Service, ServiceRuntime
@@ -35,7 +45,6 @@ from kit.settings import Settings, load_settings
 logger = structlog.get_logger(__name__)
 
 HOUSEKEEPING_SECONDS = 600.0
-METRICS_SECONDS = 5.0
 CHECK_SECONDS = 2.0
 """All checks of /readyz together; less than a gateway waits for it."""
 
@@ -208,8 +217,10 @@ class Runtime:
         """Records each consumer group of this process has yet to read."""
         out = {}
         for consumer in self.consumers:
-            topic = consumer.group.partition(":")[2]
+            service, _, topic = consumer.group.removeprefix("guildhall.").partition(":")
             out[consumer.group] = sum((await self.log.lag(consumer.group, [topic])).values())
+            CONSUMER_LAG.labels(service, topic).set(out[consumer.group])
+        GAUGES_REFRESHED.labels("log").set(self.clock().timestamp())
         return out
 
     async def settle(self, timeout: float = 30.0) -> None:
@@ -253,19 +264,37 @@ class Runtime:
             return None
 
     async def _refresh_metrics(self) -> None:
+        for name in self.services:
+            # From 0 on: what appears with its first value has not increased in the eyes of Prometheus.
+            DEAD_LETTERS_WRITTEN.labels(name)
+            LOG_APPEND_FAILURES.labels(name)
+        for source in ("database", "log"):
+            GAUGES_REFRESHED.labels(source)
         while not self.stopping.is_set():
-            try:
-                for name, one in self.services.items():
-                    await outbox.refresh_metrics(one.db)
-                    async with one.db.read() as tx:
-                        DEAD_LETTERS.labels(name).set(await count_dead(tx))
-                for group, lag in (await self.lag()).items():
-                    service, _, topic = group.removeprefix("guildhall.").partition(":")
-                    CONSUMER_LAG.labels(service, topic).set(lag)
-            except Exception as error:
-                # Gauges grow old while the database or the log is away; the next round makes them fresh.
-                logger.warning("metrics.stale", error=str(error))
-            await pause(self.stopping, METRICS_SECONDS)
+            for refresh in (self._refresh_checks, self._refresh_database_gauges):
+                try:
+                    await refresh()
+                except Exception as error:
+                    # Gauges grow old while the database or the log is away; the next round makes them fresh.
+                    logger.warning("metrics.stale", error=str(error))
+            await pause(self.stopping, self.settings.metrics_seconds)
+
+    async def _refresh_checks(self) -> None:
+        checks = await self.readiness()
+        READY.clear()
+        for check in checks:
+            READY.labels(check.name).set(check.ok)
+        if self.settings.data_dir.exists():
+            disk = shutil.disk_usage(self.settings.data_dir)
+            DISK_FREE.set(disk.free)
+            DISK_SIZE.set(disk.total)
+
+    async def _refresh_database_gauges(self) -> None:
+        for name, one in self.services.items():
+            await outbox.refresh_metrics(one.db)
+            async with one.db.read() as tx:
+                DEAD_LETTERS.labels(name).set(await count_dead(tx))
+        GAUGES_REFRESHED.labels("database").set(self.clock().timestamp())
 
     async def _maintain_log(self) -> None:
         maintain = getattr(self.log, "maintain", None)

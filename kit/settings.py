@@ -87,6 +87,9 @@ class Settings(BaseSettings):
     consumer_batch: int = Field(500, ge=1, le=5000, description="Most events a consumer handles in one transaction.")
     dead_letters_in_a_row: int = Field(10, ge=1, description="So many dead letters in a row stop the consumer.")
     ready_max_lag: int = Field(100_000, ge=0, description="/readyz fails when a consumer is further behind than this.")
+    metrics_seconds: float = Field(
+        5.0, ge=0.1, le=300, description="How often gauges about the database and the log are looked up."
+    )
     database_pool: int = Field(10, ge=2, le=200, description="Connections per service and process on PostgreSQL.")
     stop_seconds: float = Field(10.0, gt=0, le=300, description="How long stopping may take before it is cut short.")
 

@@ -94,14 +94,15 @@ class Tx:
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
-        """What is done inside is undone when it raises, including outbox rows added inside."""
-        kept, waiting = len(self.outbox), len(self.last)
+        """What is done inside is undone when it raises, including outbox rows and what was to follow the commit."""
+        kept, waiting, following = len(self.outbox), len(self.last), len(self.after_commit)
         try:
             async with self.conn.begin_nested():
                 yield
         except BaseException:
             del self.outbox[kept:]
             del self.last[waiting:]
+            del self.after_commit[following:]
             raise
 
 

@@ -146,15 +146,15 @@ class Installation:
         return {name: process.stop() for name, process in self.processes.items() if process.alive}
 
 
-def embedded(directory: Path) -> Installation:
+def embedded(directory: Path, **more: str) -> Installation:
     """Everything in one process on files under `directory`, started."""
-    settings = {"data_dir": str(directory / "data"), "log_level": "warning"}
+    settings = {"data_dir": str(directory / "data"), "log_level": "warning", **more}
     up = Process("up", ("up",), clean_environment(**settings), directory / "up.log")
     up.start()
     return Installation({"up": up}, settings, up.made["community"], up.made["api_key"])
 
 
-def split(directory: Path, database_url: str, kafka: str, *, prefix: str) -> Installation:
+def split(directory: Path, database_url: str, kafka: str, *, prefix: str, **more: str) -> Installation:
     """Four processes on an empty database and a broker, started."""
     settings = {
         "data_dir": str(directory),
@@ -164,6 +164,7 @@ def split(directory: Path, database_url: str, kafka: str, *, prefix: str) -> Ins
         "kafka_prefix": prefix,
         "secret_key": "crash-" * 8,
         "log_level": "warning",
+        **more,
     }
     environment = clean_environment(**settings)
     command(environment, "migrate")

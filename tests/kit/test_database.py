@@ -1,6 +1,7 @@
 """Transactions and the bulk statements, on SQLite and on PostgreSQL."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from uuid import UUID, uuid4
@@ -181,6 +182,17 @@ async def test_what_raises_leaves_nothing_behind(db: Database) -> None:
             raise RuntimeError
     async with db.read() as tx:
         assert await tx.scalar(select(func.count()).select_from(THINGS)) == 0
+
+
+async def test_what_an_undone_savepoint_meant_to_do_after_the_commit_is_not_done(db: Database) -> None:
+    done: list[str] = []
+    async with db.begin() as tx:
+        tx.after_commit.append(lambda: done.append("kept"))
+        with contextlib.suppress(RuntimeError):
+            async with tx.savepoint():
+                tx.after_commit.append(lambda: done.append("undone"))
+                raise RuntimeError
+    assert done == ["kept"]
 
 
 async def test_a_savepoint_undoes_its_own_part_only(db: Database) -> None:

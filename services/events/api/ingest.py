@@ -16,8 +16,8 @@ from kit.contracts.events import ImportItemsRejected, RejectedItem
 from kit.errors import BadRequest, FieldError, TooLarge, Unprocessable
 from kit.http import problems
 from kit.http.routing import Direct
-from kit.log import Record
-from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED
+from kit.log import LogUnavailable, Record
+from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
@@ -120,6 +120,7 @@ class _Reply(msgspec.Struct):
     results: list[_Result]
 
 
+_counting_failures = LOG_APPEND_FAILURES.labels(SERVICE).count_exceptions(LogUnavailable)
 _encode = msgspec.json.Encoder().encode
 
 
@@ -195,7 +196,8 @@ async def _append(one: ServiceRuntime, arrival: Arrival, checked: Checked, *, at
     if checked.wrong and arrival.import_name:
         records = [*accepted, *_rejections(arrival, checked)]
     if records:
-        await one.log.append(ACTIVITY_TOPIC, records)
+        with _counting_failures:
+            await one.log.append(ACTIVITY_TOPIC, records)
     EVENTS_INGESTED.inc(len(accepted))
     for wrong in checked.wrong.values():
         EVENTS_REJECTED.labels(wrong.code).inc()

@@ -161,9 +161,7 @@ def announce(tx: Tx, row: Mapping[str, Any]) -> None:
         changed_at=tx.now,
     )
     outbox.add(tx, event)
-    state = row["state"]
-    channel = row["channel"]
-    tx.after_commit.append(lambda: MESSAGES.labels(channel, state).inc())
+    tx.after_commit.append(MESSAGES.labels(row["channel"], row["state"], row["reason"] or "").inc)
 
 
 async def deliver_due(tx: Tx, batch: list[Envelope[MessageDue]]) -> None:

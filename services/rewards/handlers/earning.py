@@ -7,7 +7,7 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from functools import lru_cache
+from functools import lru_cache, partial
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
@@ -28,6 +28,7 @@ from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers import settling
+from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.purging import closed_days, day_of
 from services.rewards.store import counters, decisions
 
@@ -66,6 +67,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     settled = await settling.post(
         tx, verdicts, places=scene.communities, history={a.event_id: a.import_name is not None for a in found}
     )
+    tx.after_commit.append(partial(count_decisions, [one.verdict for one in settled]))
     await _save(tx, state, before)
     types = {a.event_id: a.type for a in found}
     rows: list[dict[str, Any]] = []

@@ -8,6 +8,7 @@ postings.
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -29,6 +30,7 @@ from services.rewards.domain.ledger import (
     digest,
 )
 from services.rewards.handlers import boards, levels
+from services.rewards.handlers.counting import count_points
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
 
@@ -131,6 +133,7 @@ async def finish(tx: Tx, fresh: list[Posting], *, history: Mapping[UUID, bool] |
     """Entries, balances, boards and levels of transactions that `begin` recorded."""
     if not fresh:
         return Recorded([], {})
+    tx.after_commit.append(partial(count_points, fresh))
     await store.add_entries(tx, fresh)
     after = await store.move(tx, fresh)
     followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
@@ -184,5 +187,9 @@ async def verify(tx: Tx) -> list[str]:
         f"transaction {r.transaction_id} notes {r.reversed} as taken back, the reversals took {r.sum}"
         for r in await reading.wrong_reversals(tx)
     ]
-    wrong += [f"all {unit} sum to {n}" for unit, n in (await reading.sum_of_balances(tx)).items() if n]
+    wrong += [
+        f"balances of {unit} are {off} from adding up to 0"
+        for unit, (off, _) in (await reading.books(tx)).items()
+        if off
+    ]
     return wrong

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, literal, select, tuple_
+from sqlalchemy import Row, and_, case, func, literal, select, tuple_
 
 from kit.database import Tx
 from services.rewards.tables.ledger import accounts, entries, transactions
@@ -112,10 +112,16 @@ async def system_balances(tx: Tx, community_id: UUID) -> list[Row[Any]]:
     return await tx.all(select(accounts.c.unit, accounts.c.name, accounts.c.balance).where(*where))
 
 
-async def sum_of_balances(tx: Tx) -> dict[str, int]:
-    """Unit → sum of all balances of all communities; every one must be 0. Reads every account once."""
-    rows = await tx.all(select(accounts.c.unit, func.sum(accounts.c.balance).label("sum")).group_by(accounts.c.unit))
-    return {row.unit: int(row.sum) for row in rows}
+async def books(tx: Tx) -> dict[str, tuple[int, int]]:
+    """Unit → (how far the communities' sums are from 0, added up without sign; what members have). Every first one
+    must be 0. Reads every account once."""
+    by = accounts.c.community_id, accounts.c.unit
+    members = case((accounts.c.system == 0, accounts.c.balance), else_=0)
+    sums = select(accounts.c.unit, func.sum(accounts.c.balance).label("sum"), func.sum(members).label("held"))
+    each = sums.group_by(*by).subquery()
+    off, held = func.sum(func.abs(each.c.sum)).label("off"), func.sum(each.c.held).label("held")
+    rows = await tx.all(select(each.c.unit, off, held).group_by(each.c.unit))
+    return {row.unit: (int(row.off), int(row.held)) for row in rows}
 
 
 async def unbalanced_transactions(tx: Tx, most: int = 100) -> list[Row[Any]]:

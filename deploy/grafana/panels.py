@@ -1,0 +1,383 @@
+"""What the dashboards show: titles, what to see in them, the queries. `deploy.grafana.make` turns them into JSON."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """PromQL, and what a line of its result is called."""
+
+    expr: str
+    legend: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """`unit` is one of Grafana's ids; `now` shows the last value instead of the course."""
+
+    title: str
+    description: str
+    queries: tuple[Query, ...]
+    unit: str = "short"
+    now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboard:
+    uid: str
+    title: str
+    description: str
+    panels: tuple[Panel, ...]
+
+
+def rate(metric: str, *by: str) -> str:
+    return f"sum by ({', '.join(by)}) (rate({metric}[$__rate_interval]))"
+
+
+def share(part: str, whole: str, *by: str) -> str:
+    """0 where there is none of the part: a series that never came to be would leave the panel empty."""
+    return f"({rate(part, *by)} or 0 * {rate(whole, *by)}) / {rate(whole, *by)}"
+
+
+def quantile(q: float, histogram: str, *by: str) -> str:
+    return f"histogram_quantile({q}, {rate(histogram, 'le', *by)})"
+
+
+INGEST = 'guildhall_http_request_duration_seconds_bucket{method="POST",route="/v1/events"}'
+
+TRAFFIC = Dashboard(
+    "guildhall-traffic",
+    "Guildhall: traffic",
+    "Who asks for what, how long it takes, what is refused.",
+    (
+        Panel(
+            "Requests",
+            "Answered requests a second, by process.",
+            (Query(rate("guildhall_http_requests_total", "process"), "{{process}}"),),
+            "reqps",
+        ),
+        Panel(
+            "Failures",
+            "Share of requests answered with a 5xx. GuildhallServerErrors fires above 1 %.",
+            (
+                Query(
+                    share('guildhall_http_requests_total{status=~"5.."}', "guildhall_http_requests_total", "process"),
+                    "{{process}}",
+                ),
+            ),
+            "percentunit",
+        ),
+        Panel(
+            "Answers by status",
+            "4xx: a client does something wrong. 499: callers hang up. 503: an engine is away.",
+            (Query(rate("guildhall_http_requests_total", "status"), "{{status}}"),),
+            "reqps",
+        ),
+        Panel(
+            "Time to answer",
+            "Half, and ninety-nine in a hundred, are answered within; event streams left out.",
+            tuple(
+                Query(
+                    quantile(q, 'guildhall_http_request_duration_seconds_bucket{route!~".*/stream"}', "process"),
+                    f"p{q * 100:g} {{{{process}}}}",
+                )
+                for q in (0.5, 0.99)
+            ),
+            "s",
+        ),
+        Panel(
+            "Slowest routes",
+            "The ten with the highest p99.",
+            (
+                Query(
+                    f"topk(10, {quantile(0.99, 'guildhall_http_request_duration_seconds_bucket', 'method', 'route')})",
+                    "{{method}} {{route}}",
+                ),
+            ),
+            "s",
+        ),
+        Panel(
+            "Busiest routes",
+            "The ten that are asked most.",
+            (Query(f"topk(10, {rate('guildhall_http_requests_total', 'method', 'route')})", "{{method}} {{route}}"),),
+            "reqps",
+        ),
+        Panel(
+            "Activity taken in",
+            "Events a second, durable on the log when answered. None by day: a bot has stopped.",
+            (Query("sum(rate(guildhall_events_ingested_total[$__rate_interval]))", "events"),),
+        ),
+        Panel(
+            "Time to take activity in",
+            "Its time is the log's: an fsync, or the broker's replicas. GuildhallIngestSlow fires above 0.5 s.",
+            tuple(Query(quantile(q, INGEST), f"p{q * 100:g}") for q in (0.5, 0.99)),
+            "s",
+        ),
+        Panel(
+            "Activity refused",
+            "By code; one that begins to rise is a sender that changed.",
+            (Query(rate("guildhall_events_rejected_total", "code"), "{{code}}"),),
+        ),
+        Panel(
+            "Tokens and link codes",
+            "`refused` and `throttled` without `linked`: somebody is guessing codes.",
+            (
+                Query("sum(rate(guildhall_tokens_issued_total[$__rate_interval]))", "tokens"),
+                Query(rate("guildhall_link_codes_total", "outcome"), "code {{outcome}}"),
+            ),
+        ),
+        Panel(
+            "Processor",
+            "Cores used by each process; one is the most a process can use.",
+            (Query(rate("process_cpu_seconds_total", "process", "instance"), "{{process}} {{instance}}"),),
+        ),
+        Panel(
+            "Memory",
+            "Resident, by process.",
+            (
+                Query(
+                    'max by (process, instance) (process_resident_memory_bytes{job="guildhall"})',
+                    "{{process}} {{instance}}",
+                ),
+            ),
+            "bytes",
+        ),
+    ),
+)
+
+PIPELINE = Dashboard(
+    "guildhall-pipeline",
+    "Guildhall: pipeline",
+    "From the outboxes over the log into the services: what waits, what was given up, whether the gauges are fresh.",
+    (
+        Panel(
+            "Alerts",
+            "Those that fire; docs/alerts.md says what to do.",
+            (Query('sum by (alertname, severity) (ALERTS{alertstate="firing"})', "{{severity}} {{alertname}}"),),
+            now=True,
+        ),
+        Panel(
+            "Checks of /readyz that fail",
+            "None is good.",
+            (Query("min by (process, check) (guildhall_ready_check) == 0", "{{process}} {{check}}"),),
+            now=True,
+        ),
+        Panel(
+            "Lag",
+            "Records a consumer has yet to read. Short: a burst. Lasting: too slow, or stopped.",
+            (Query("max by (service, topic) (guildhall_consumer_lag_records)", "{{service}} {{topic}}"),),
+        ),
+        Panel(
+            "Handled",
+            "Records a second, repeats included.",
+            (Query(rate("guildhall_consumed_records_total", "service", "topic"), "{{service}} {{topic}}"),),
+        ),
+        Panel(
+            "Time of a batch",
+            "Ninety-nine in a hundred transactions of a consumer take no longer.",
+            (
+                Query(
+                    quantile(0.99, "guildhall_consumer_batch_duration_seconds_bucket", "service", "topic"),
+                    "{{service}} {{topic}}",
+                ),
+            ),
+            "s",
+        ),
+        Panel(
+            "Batches tried again, consumers stopped",
+            "Again: trouble that passes. Stopped: at 1 somebody has to look.",
+            (
+                Query(rate("guildhall_consumer_retries_total", "service", "topic"), "again {{service}} {{topic}}"),
+                Query("max by (service, topic) (guildhall_consumer_stopped) > 0", "stopped {{service}} {{topic}}"),
+            ),
+        ),
+        Panel(
+            "Oldest event in an outbox",
+            "Others learn of it that much later. GuildhallOutboxOld fires above a minute.",
+            (Query("max by (service) (guildhall_outbox_oldest_age_seconds)", "{{service}}"),),
+            "s",
+        ),
+        Panel(
+            "Outboxes",
+            "Events that should have left by now, and how many leave a second.",
+            (
+                Query("max by (service) (guildhall_outbox_rows)", "waiting {{service}}"),
+                Query(rate("guildhall_outbox_sent_total", "service"), "leaving {{service}}"),
+            ),
+        ),
+        Panel(
+            "Dead letters",
+            "Those that wait for somebody, and those written within an hour.",
+            (
+                Query("max by (service) (guildhall_dead_letters)", "waiting {{service}}"),
+                Query("sum by (service) (increase(guildhall_dead_letters_written_total[1h]))", "new {{service}}"),
+            ),
+        ),
+        Panel(
+            "Appends that failed",
+            "What the log did not make durable, a second.",
+            (Query(rate("guildhall_log_append_failures_total", "service"), "{{service}}"),),
+        ),
+        Panel(
+            "Age of the gauges",
+            "How old what stands here is; a few seconds is right.",
+            (
+                Query(
+                    "max by (process, source) (time() - guildhall_gauges_refreshed_timestamp_seconds)",
+                    "{{process}} {{source}}",
+                ),
+            ),
+            "s",
+        ),
+        Panel(
+            "Disk left",
+            "Under the files of each process. GuildhallDiskFilling fires below 10 %.",
+            (
+                Query(
+                    "min by (process, instance) (guildhall_disk_free_bytes / guildhall_disk_size_bytes)",
+                    "{{process}} {{instance}}",
+                ),
+            ),
+            "percentunit",
+        ),
+        Panel(
+            "Forgotten",
+            "Rows whose time was over, deleted within a day. None for days while tables grow: look for `loop.failed`.",
+            (Query("sum by (service, table) (increase(guildhall_purged_rows_total[1d]))", "{{service}} {{table}}"),),
+        ),
+    ),
+)
+
+ECONOMY = Dashboard(
+    "guildhall-economy",
+    "Guildhall: points economy",
+    "What rules pay and people spend, all communities together; units that a community named itself are `other`.",
+    (
+        Panel(
+            "Given",
+            "Points that members were given within an hour, by unit and kind.",
+            (Query("sum by (unit, kind) (increase(guildhall_points_given_total[1h]))", "{{unit}} {{kind}}"),),
+        ),
+        Panel(
+            "Spent and taken",
+            "Points that members spent or had taken away within an hour.",
+            (Query("sum by (unit, kind) (increase(guildhall_points_taken_total[1h]))", "{{unit}} {{kind}}"),),
+        ),
+        Panel(
+            "Held by members",
+            "The money supply. A steep rise without more activity: a rule that pays too much.",
+            (Query("max by (unit) (guildhall_points_held)", "{{unit}}"),),
+        ),
+        Panel(
+            "Net",
+            "Given less spent and taken, within an hour.",
+            (
+                Query(
+                    "sum by (unit) (increase(guildhall_points_given_total[1h]))"
+                    " - (sum by (unit) (increase(guildhall_points_taken_total[1h]))"
+                    " or 0 * sum by (unit) (increase(guildhall_points_given_total[1h])))",
+                    "{{unit}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Decisions of rules",
+            "A second, by verdict. Many `capped`: somebody farms, or a cap is too low. Any `error`: a rule is broken.",
+            (Query(rate("guildhall_decisions_total", "verdict"), "{{verdict}}"),),
+        ),
+        Panel(
+            "Share that was paid",
+            "Of all that rules were asked to pay for.",
+            (
+                Query(
+                    'sum(rate(guildhall_decisions_total{verdict="granted"}[$__rate_interval]))'
+                    " / sum(rate(guildhall_decisions_total[$__rate_interval]))",
+                    "granted",
+                ),
+            ),
+            "percentunit",
+        ),
+        Panel(
+            "Books",
+            "How far balances are from adding up to zero. Anything but 0 is a bug, or a hand in the database.",
+            (Query("max by (unit) (guildhall_ledger_imbalance)", "{{unit}}"),),
+            now=True,
+        ),
+        Panel(
+            "Members",
+            "Of all communities, by state. `applied` that only rises: nobody decides on applications.",
+            (Query("max by (state) (guildhall_members)", "{{state}}"),),
+        ),
+        Panel(
+            "Coming and going",
+            "Members that came into a state within a day.",
+            (Query("sum by (state) (increase(guildhall_member_moves_total[1d]))", "{{state}}"),),
+        ),
+    ),
+)
+
+FAILED = 'guildhall_messages_total{state=~"undelivered|bounced|unknown"}'
+TRIED = 'guildhall_messages_total{state=~"sent|delivered|undelivered|bounced|unknown"}'
+
+DELIVERY = Dashboard(
+    "guildhall-delivery",
+    "Guildhall: delivery",
+    "Who hears of it: messages by channel, what holds and what stops them.",
+    (
+        Panel(
+            "Arrived",
+            "Messages a second that were sent or delivered, by channel.",
+            (
+                Query(
+                    rate('guildhall_messages_total{state=~"sent|delivered"}', "channel", "state"),
+                    "{{channel}} {{state}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Did not arrive",
+            "Share of what was tried, by channel. GuildhallDeliveriesFailing fires above 10 %.",
+            (Query(share(FAILED, TRIED, "channel"), "{{channel}}"),),
+            "percentunit",
+        ),
+        Panel(
+            "Why not sent",
+            "Messages that were stopped within an hour, by channel and reason.",
+            (
+                Query(
+                    "sum by (channel, state, reason) (increase("
+                    'guildhall_messages_total{state=~"not_sent|expired|cancelled|undelivered|bounced|unknown"}[1h]))',
+                    "{{channel}} {{state}}: {{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Held for later",
+            "Messages that were put off within an hour, by reason.",
+            (
+                Query(
+                    'sum by (channel, reason) (increase(guildhall_messages_total{state="held"}[1h]))',
+                    "{{channel}}: {{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Behind",
+            "Records that notify has yet to read: so much later people hear of it.",
+            (Query('max by (topic) (guildhall_consumer_lag_records{service="notify"})', "{{topic}}"),),
+        ),
+        Panel(
+            "Time of a batch",
+            "Half, and ninety-nine in a hundred, of the transactions that make messages.",
+            tuple(
+                Query(
+                    quantile(q, 'guildhall_consumer_batch_duration_seconds_bucket{service="notify"}'), f"p{q * 100:g}"
+                )
+                for q in (0.5, 0.99)
+            ),
+            "s",
+        ),
+    ),
+)
+
+DASHBOARDS = (TRAFFIC, PIPELINE, ECONOMY, DELIVERY)
