@@ -16,7 +16,7 @@ from tests.support.require import missing
 
 BASE = Path(__file__).parents[2] / "deploy" / "k8s" / "base"
 NAMES = [service.name for service in SERVICES]
-ORDERS = {"Deployment", "Job"}
+LASTING = ("Deployment", "StatefulSet")
 SECRET = {PREFIX + name for name in ("DATABASE_URL", "SECRET_KEY", "KAFKA_PASSWORD")}
 VERSIONS = ("1.30", "1.34")
 """The oldest and the newest that the manifests are for."""
@@ -34,7 +34,7 @@ def of_kind(*kinds: str) -> dict[str, dict[str, Any]]:
 
 
 def pods() -> list[Any]:
-    return [pytest.param(one["spec"]["template"], id=name) for name, one in of_kind("Deployment", "Job").items()]
+    return [pytest.param(one["spec"]["template"], id=name) for name, one in of_kind(*LASTING, "Job").items()]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -82,17 +82,29 @@ def test_a_pod_is_nobody_and_writes_nowhere(pod: dict[str, Any]) -> None:
 @pytest.mark.parametrize("name", NAMES)
 def test_a_service_is_probed_for_life_and_for_readiness_apart(name: str) -> None:
     """An engine that is away must not make Kubernetes start processes again that are well."""
-    [container] = of_kind("Deployment")[name]["spec"]["template"]["spec"]["containers"]
+    [container] = of_kind(*LASTING)[name]["spec"]["template"]["spec"]["containers"]
     assert container["args"] == ["serve", name]
     assert container["livenessProbe"]["httpGet"]["path"] == "/healthz"
     assert container["startupProbe"]["httpGet"]["path"] == "/healthz"
     assert container["readinessProbe"]["httpGet"]["path"] == "/readyz"
 
 
+def test_what_the_door_took_while_kafka_was_away_is_on_a_disk_that_stays_with_the_replica() -> None:
+    spec = of_kind("StatefulSet")["events"]["spec"]
+    [container] = spec["template"]["spec"]["containers"]
+    [place] = [m["mountPath"] for m in container["volumeMounts"] if m["name"] == "data"]
+    assert place == "/data"
+    [claim] = spec["volumeClaimTemplates"]
+    assert claim["metadata"]["name"] == "data"
+    assert claim["spec"]["resources"]["requests"]["storage"] == "1Gi"
+    assert Settings.model_fields["spool_mb"].default * 2 < 1024
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_service_grows_by_its_own_lag_and_its_processor_up_to_the_partitions(name: str) -> None:
     spec = of_kind("HorizontalPodAutoscaler")[name]["spec"]
     assert spec["scaleTargetRef"]["name"] == name
+    assert spec["scaleTargetRef"]["kind"] == of_kind(*LASTING)[name]["kind"]
     assert spec["maxReplicas"] == Settings.model_fields["kafka_partitions"].default
     lag, processor = spec["metrics"]
     assert lag["external"]["metric"] == {
@@ -100,14 +112,14 @@ def test_a_service_grows_by_its_own_lag_and_its_processor_up_to_the_partitions(n
         "selector": {"matchLabels": {"service": name}},
     }
     assert processor["resource"]["name"] == "cpu"
-    assert "replicas" not in of_kind("Deployment")[name]["spec"]
+    assert "replicas" not in of_kind(*LASTING)[name]["spec"]
 
 
 @pytest.mark.parametrize("name", [*NAMES, "gateway"])
 def test_a_node_may_be_drained_without_the_last_replica_going(name: str) -> None:
     budget = of_kind("PodDisruptionBudget")[name]["spec"]
     assert budget["maxUnavailable"] == 1
-    labels = of_kind("Deployment")[name]["spec"]["template"]["metadata"]["labels"]
+    labels = of_kind(*LASTING)[name]["spec"]["template"]["metadata"]["labels"]
     assert budget["selector"]["matchLabels"].items() <= labels.items()
 
 
@@ -119,14 +131,14 @@ def test_nobody_talks_to_anybody_unless_it_is_allowed() -> None:
     assert ingress["from"][0] == {"podSelector": {"matchLabels": {"app.kubernetes.io/name": "gateway"}}}
     assert {port["port"] for rule in services["egress"] for port in rule["ports"]} == {5432, 9092, 9093, 9094}
     for name in [*NAMES, "migrate"]:
-        labels = of_kind("Deployment", "Job")[name]["spec"]["template"]["metadata"]["labels"]
+        labels = of_kind(*LASTING, "Job")[name]["spec"]["template"]["metadata"]["labels"]
         assert services["podSelector"]["matchLabels"].items() <= labels.items()
 
 
 def test_secrets_are_named_and_not_contained() -> None:
     assert not of_kind("Secret")
     for name in [*NAMES, "migrate"]:
-        [container] = of_kind("Deployment", "Job")[name]["spec"]["template"]["spec"]["containers"]
+        [container] = of_kind(*LASTING, "Job")[name]["spec"]["template"]["spec"]["containers"]
         assert all(variable.keys() == {"name", "valueFrom"} for variable in container["env"])
         assert {v["name"] for v in container["env"]} == SECRET
 
@@ -134,7 +146,7 @@ def test_secrets_are_named_and_not_contained() -> None:
 @pytest.mark.parametrize("name", [*NAMES, "migrate"])
 def test_a_broker_with_tls_and_names_takes_no_more_than_settings_and_secrets(name: str) -> None:
     """Where there are none the pod starts without."""
-    spec = of_kind("Deployment", "Job")[name]["spec"]["template"]["spec"]
+    spec = of_kind(*LASTING, "Job")[name]["spec"]["template"]["spec"]
     [container] = spec["containers"]
     [password] = [v["valueFrom"]["secretKeyRef"] for v in container["env"] if v["name"].endswith("KAFKA_PASSWORD")]
     assert password == {"name": "guildhall", "key": "kafka-password", "optional": True}
