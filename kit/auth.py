@@ -22,7 +22,8 @@ from starlette.requests import Request
 from kit import copies
 from kit.contracts.platform import KeyUsed
 from kit.database import DatabaseUnavailable, Tx
-from kit.errors import BadRequest, Forbidden, NotFound, Unauthorized
+from kit.errors import BadRequest, Forbidden, NotFound, TooManyRequests, Unauthorized
+from kit.rates import Rates
 from kit.service import ServiceRuntime
 
 FRESH = timedelta(seconds=2)
@@ -31,6 +32,8 @@ CACHE_MOST = 10_000
 COOKIE = "guildhall_session"
 AUDIENCE = "guildhall"
 SAFE_METHODS = {"GET", "HEAD", "OPTIONS"}
+RATE = "guildhall.rate"
+"""Where a request's scope says what its credential has left (`kit.rates.Taken`), for the headers of the answer."""
 
 COMMUNITY_SCOPES = frozenset(
     {
@@ -289,7 +292,22 @@ def check_same_origin(request: Request) -> None:
 
 
 async def caller(one: ServiceRuntime, request: Request) -> Principal:
-    """The caller of a request, whatever its scopes."""
+    """The caller of a request, whatever its scopes; TooManyRequests when it asks too often."""
+    principal = await _principal(one, request)
+    rates = one.memory.get("rates")
+    if rates is None:
+        rates = one.memory["rates"] = Rates(one.settings.rate_per_second, one.settings.rate_burst)
+    taken = rates.take(principal.actor)
+    request.scope[RATE] = taken
+    if taken.wait:
+        raise TooManyRequests(
+            f"this credential asks too often; wait {taken.wait} s, and send more at once where that can be",
+            retry_after=taken.wait,
+        )
+    return principal
+
+
+async def _principal(one: ServiceRuntime, request: Request) -> Principal:
     authorization = request.headers.get("authorization", "")
     cookie = "" if authorization else request.cookies.get(COOKIE, "")
     if cookie:
@@ -309,7 +327,7 @@ def check_scopes(principal: Principal, scopes: tuple[str, ...], *, member: bool 
 async def may_still(one: ServiceRuntime, request: Request, scope: str, *, member: bool = False) -> bool:
     """Whether the credential a stream began with is good yet: a revoked one must not go on listening."""
     try:
-        check_scopes(await caller(one, request), (scope,), member=member)
+        check_scopes(await _principal(one, request), (scope,), member=member)
     except (Unauthorized, Forbidden, NotFound):
         return False
     return True

@@ -48,6 +48,8 @@ class Limits(BaseModel):
     page_max: int
     idempotency_key_characters: int
     idempotency_seconds: int
+    requests_per_second: float
+    requests_at_once: int
     content_encodings: list[str]
     event_media_types: list[str]
 
@@ -80,6 +82,8 @@ async def limits(request: Request) -> Limits:
         page_max=MAX_LIMIT,
         idempotency_key_characters=MAX_KEY,
         idempotency_seconds=settings.idempotency_hours * 3600,
+        requests_per_second=settings.rate_per_second,
+        requests_at_once=settings.rate_burst,
         content_encodings=["gzip", "identity"],
         event_media_types=[
             "application/cloudevents+json",

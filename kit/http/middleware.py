@@ -15,6 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from kit.auth import RATE
 from kit.clock import random_id
 from kit.errors import BadRequest, GuildhallError, TooLarge, UnsupportedMediaType
 from kit.http.problems import renderer_of
@@ -62,7 +63,9 @@ class Edge:
             if message["type"] == "http.response.start":
                 began = True
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                taken = scope.get(RATE)
+                rate = taken.headers if taken is not None else ()
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode()), *rate]
             await send(message)
 
         try:

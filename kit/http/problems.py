@@ -46,9 +46,9 @@ class Problem(BaseModel):
 
 
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """The `responses=` of a route that may answer these statuses with a problem; 401, 403, 429 and 503 as well."""
+    """The `responses=` of a route that may answer these statuses with a problem; 401, 403, 413, 429 and 503 as well."""
     out: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({*statuses, 401, 403, 413, 503}):
+    for status in sorted({*statuses, 401, 403, 413, 429, 503}):
         title = HTTPStatus(status).phrase
         example = {
             "type": "/problems/example",
