@@ -59,17 +59,6 @@ class Contribution(NamedTuple):
     event_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a member stands: `rank` by the board's policy, `tied` how many have the score."""
-
-    member_id: UUID
-    score: int
-    reached_at: datetime
-    rank: int
-    tied: int
-
-
 @lru_cache(maxsize=4096)
 def slot_id(generation: UUID, kind: str, key: str) -> UUID:
     """The id of a period of a board's generation; anybody computes the same."""
