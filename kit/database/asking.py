@@ -19,14 +19,12 @@ PATIENCE = 5.0
 
 
 class _Driver(Protocol):
+    """One connection. Cancelled, `fetch` leaves it such that the next statement gets its own answer, or `lost`."""
+
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Rows: ...
 
     @property
-    def lost(self) -> bool:
-        """The connection is no more."""
-
-    def abandon(self) -> None:
-        """Nobody waits for the present statement any more."""
+    def lost(self) -> bool: ...
 
 
 class _Sqlite:
@@ -38,12 +36,19 @@ class _Sqlite:
         self._connection = connection
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Rows:
-        rows: Rows = await self._connection.trip(lambda: self._connection.sqlite.execute(sql, arguments).fetchall())
-        return rows
+        sqlite, wanted = self._connection.sqlite, True
 
-    def abandon(self) -> None:
-        # It ends soon, and what is asked next waits for that on the thread.
-        self._connection.sqlite.interrupt()
+        def on_thread() -> Rows:
+            return sqlite.execute(sql, arguments).fetchall() if wanted else []
+
+        try:
+            rows: Rows = await self._connection.trip(on_thread)
+        except asyncio.CancelledError:
+            # It ends now, and what is asked next waits for that on the thread.
+            wanted = False
+            sqlite.interrupt()
+            raise
+        return rows
 
 
 class _Postgres:
@@ -53,16 +58,17 @@ class _Postgres:
         self._connection = connection
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Rows:
-        rows: Rows = await self._connection.fetch(sql, *arguments)
+        try:
+            rows: Rows = await self._connection.fetch(sql, *arguments)
+        except asyncio.CancelledError:
+            # The answer may be half read; a connection is made sooner than that is sorted out with the server.
+            self._connection.terminate()
+            raise
         return rows
 
     @property
     def lost(self) -> bool:
         return bool(self._connection.is_closed())
-
-    def abandon(self) -> None:
-        # The answer may be half read; a connection is made sooner than that is sorted out with the server.
-        self._connection.terminate()
 
 
 class Asker:
@@ -84,9 +90,6 @@ class Asker:
                 return await driver.fetch(sql, arguments)
             except Exception as error:
                 raise DBAPIError.instance(sql, None, error, Exception) from error
-            except BaseException:
-                driver.abandon()
-                raise
             finally:
                 if driver.lost:
                     await _drop(conn)

@@ -17,14 +17,16 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeEngine
 
+from kit.database.types import UtcDateTime, to_instant
+
 Processor = Callable[[Any], Any] | None
 
 
-class gathered(FunctionElement[list[Any]]):  # noqa: N801 (a function of SQL, written like `func.count`)
+class gathered(FunctionElement[list[Any]]):
     """An aggregate: a column's values as a list, in no order that is promised; empty where there are no rows.
 
-    Many lines in one row are one step of SQLite, which lets go of the interpreter's lock at every step and has to win it
-    back from a busy event loop. Takes numbers, text, ids and instants, no bytes.
+    Many lines in one row are one step of SQLite, which lets go of the interpreter's lock at every step and has to win
+    it back from a busy event loop. Takes numbers, text, ids and instants, no bytes.
     """
 
     name = "gathered"
@@ -52,13 +54,20 @@ class _Gathered(TypeEngine[list[Any]]):
         self.item = item
 
     def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], list[Any]]:
+        instants = isinstance(self.item, UtcDateTime)
         each = _result(self.item, dialect)
         if dialect.name == "sqlite":
             # Ids are read out of their text by the decoder, several times faster than one by one.
             ids = self.item.python_type is UUID
             decode = msgspec.json.Decoder(list[UUID | None] if ids else list[Any]).decode
-            return decode if ids or each is None else lambda text: [each(v) for v in decode(text)]
-        return lambda array: list(array or ()) if each is None else [each(v) for v in array or ()]
+            if ids or each is None:
+                return decode
+            each = to_instant if instants else each
+            return lambda text: [None if v is None else each(v) for v in decode(text)]
+        if each is None or instants:
+            # The driver's instants are in UTC already.
+            return lambda array: array or []
+        return lambda array: [each(v) for v in array or ()]
 
 
 def _result(kind: TypeEngine[Any], dialect: Dialect) -> Processor:
@@ -84,7 +93,7 @@ class Question:
     def __init__(self, stmt: Select[Any]) -> None:
         self._stmt = stmt
         columns = list(stmt.selected_columns)
-        self._row: Any = namedtuple("Answer", [column.key for column in columns])  # type: ignore[misc]  # noqa: PYI024
+        self._row: Any = namedtuple("Answer", [column.key for column in columns])  # type: ignore[misc]
         self._types = [column.type for column in columns]
         self._compiled: dict[str, _Compiled] = {}
 

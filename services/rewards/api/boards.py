@@ -9,7 +9,6 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from kit.auth import Principal
 from kit.clock import uuid7
 from kit.database import Tx
 from kit.http import PageOf, encode_cursor, problems

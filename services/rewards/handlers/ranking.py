@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+import msgspec
+
 from kit.database import Database
 from kit.days import Period, period_named, period_of
 from kit.errors import BadRequest, NotFound
@@ -42,8 +44,9 @@ class Window:
     next_reset_at: datetime | None
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
+    """A struct and no dataclass: a page has up to two hundred, and they are made and written five times as fast."""
+
     rank: int
     member_id: UUID
     display_name: str
@@ -101,13 +104,13 @@ async def around(db: Database, asked: Asked, member_id: UUID, above: int, below:
     window, found = await _read(
         db, asked, lambda at: store.around(db, at, member=member_id, above=above + 1, below=below + 1)
     )
-    me = _me(found)
-    if me is None:
+    if not found.lines:
         raise NotFound("this member is not on the board in this period", code="not_on_board")
     items = _ranked(found)
     mine = next(number for number, line in enumerate(items) if line.member_id == member_id)
     more_above, more_below = mine > above, len(items) - mine - 1 > below
-    return Lines(window, items[max(0, mine - above) : mine + below + 1], more_above, more_below, found.total, me)
+    shown = items[max(0, mine - above) : mine + below + 1]
+    return Lines(window, shown, more_above, more_below, found.total, items[mine])
 
 
 async def _read(
@@ -156,16 +159,13 @@ def _window(asked: Asked, now: datetime, found: store.Reading) -> Window:
 
 
 def _me(found: store.Reading) -> Line | None:
-    return _line(found.me[1].rank, found.me[0]) if found.me is not None else None
+    return _line(found.my_rank, found.me) if found.me is not None else None
 
 
 def _ranked(found: store.Reading) -> list[Line]:
-    if found.first is None:
-        return []
-    policy, scores = found.board.tie_policy, [line.score for line in found.lines]
-    numbers = ranks(policy, found.first.rank, found.first.tied, scores)
+    numbers = ranks(found.board.tie_policy, found.rank, found.tied, [-line.negated for line in found.lines])
     return [_line(rank, line) for rank, line in zip(numbers, found.lines, strict=True)]
 
 
 def _line(rank: int, placed: store.Placed) -> Line:
-    return Line(rank, placed.member_id, placed.name, placed.score, placed.reached_at)
+    return Line(rank, placed.member_id, placed.name, -placed.negated, placed.reached_at)

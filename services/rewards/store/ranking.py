@@ -8,12 +8,12 @@ generation that is, and of which zone the community, the statement itself finds 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, String, Uuid, and_, bindparam, case, func, literal, select, true, tuple_, union_all
+from sqlalchemy import BigInteger, String, Uuid, and_, bindparam, case, func, select, true, tuple_, union_all
 
 from kit.database import Database, Question, UtcDateTime, gathered
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
@@ -24,29 +24,22 @@ Position = tuple[int, datetime, UUID]
 """(score, reached_at, member): a place in the order of a board, whether anybody stands there or not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Placed:
-    """A line of a board without its rank. `name` is empty for a member not heard of yet."""
+class Placed(NamedTuple):
+    """A line of a board without its rank. It sorts as the board does, therefore `negated` is minus the score; `name` is
+    empty for a member not heard of yet."""
 
+    negated: int
+    reached_at: datetime
     member_id: UUID
     name: str
-    score: int
-    reached_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a line stands: `rank` by the board's policy, `tied` how many have its score."""
-
-    rank: int
-    tied: int
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one statement saw of a board. `zone` is None for a community not heard of yet.
 
-    `lines` in the order of the board, `first` is where the first of them stands; `me` the member asked for.
+    `lines` in the order of the board; `rank` is that of the first of them by the board's policy, `tied` how many have
+    its score (None: none above it). `me` and `my_rank` are the member asked for, if on the board.
     """
 
     board: Board
@@ -54,8 +47,10 @@ class Reading:
     day_start: int
     total: int
     lines: list[Placed]
-    first: Standing | None
-    me: tuple[Placed, Standing] | None
+    rank: int = 1
+    tied: int | None = None
+    me: Placed | None = None
+    my_rank: int = 0
 
 
 _known_communities, _known_members = metadata.tables["known_communities"], metadata.tables["known_members"]
@@ -89,8 +84,17 @@ _head = (
 )
 _slot = select(_head.c.slot).scalar_subquery()
 _policy = select(_head.c.tie_policy).scalar_subquery()
-_placed = select(*_order, board_scores.c.bucket).where(board_scores.c.slot == _slot)
-_me = _placed.where(board_scores.c.member_id == bindparam("member", type_=Uuid())).cte("me")
+_placed = select(*_order).where(board_scores.c.slot == _slot)
+
+
+def _row_of(member: Any) -> Any:
+    # The bucket is in no index but the key's: it is looked up for those who are ranked and not for every line.
+    return select(*_order, board_scores.c.bucket).where(
+        board_scores.c.slot == _slot, board_scores.c.member_id == member
+    )
+
+
+_me = _row_of(bindparam("member", type_=Uuid())).cte("me")
 
 
 def _page(position: Sequence[Any] | None, limit: str, *, upwards: bool = False) -> Any:
@@ -102,33 +106,16 @@ def _page(position: Sequence[Any] | None, limit: str, *, upwards: bool = False) 
     return stmt.order_by(*(column.desc() if upwards else column for column in _order))
 
 
+def _value(column: Any) -> Any:
+    # For a comparison of rows. Neither database looks up a place by comparing with a subquery's row, so its values come
+    # one by one; and SQLite not by a subquery's column either, which has rules of its own, but by a function's value.
+    return func.coalesce(column, column)
+
+
 def _around() -> Any:
-    # One by one, not as a row: PostgreSQL does not look up by a comparison with a subquery's row.
-    mine = [select(_me.c[column.name]).scalar_subquery() for column in _order]
+    mine = [select(_value(_me.c[c.name])).scalar_subquery() for c in _order]
     upper, lower = _page(mine, "above", upwards=True).subquery(), _page(mine, "below").subquery()
-    return union_all(select(upper), select(_me), select(lower))
-
-
-def _standing(line: Any) -> Any:
-    """The rank of a row of scores, and how many have its score."""
-    dense = _policy == DENSE
-    within = board_tallies.c.slot == _slot, board_tallies.c.bucket == line.c.bucket
-    counted = func.sum(case((dense, board_buckets.c.scores), else_=board_buckets.c.members))
-    in_buckets = select(func.coalesce(counted, 0)).where(
-        board_buckets.c.slot == _slot, board_buckets.c.bucket > line.c.bucket
-    )
-    in_bucket = select(func.coalesce(func.sum(case((dense, 1), else_=board_tallies.c.members)), 0)).where(
-        *within, board_tallies.c.score > -line.c.negated
-    )
-    tied = select(board_tallies.c.members).where(*within, board_tallies.c.score == -line.c.negated)
-    earlier = select(func.count()).where(
-        board_scores.c.slot == _slot,
-        board_scores.c.negated == line.c.negated,
-        tuple_(board_scores.c.reached_at, board_scores.c.member_id) < tuple_(line.c.reached_at, line.c.member_id),
-    )
-    above = in_buckets.scalar_subquery() + in_bucket.scalar_subquery()
-    above += case((_policy == ORDINAL, earlier.scalar_subquery()), else_=0)
-    return (above + 1).cast(BigInteger).label("rank"), tied.scalar_subquery().label("tied")
+    return union_all(select(upper), select(*(_me.c[c.name] for c in _order)), select(lower))
 
 
 def _name(line: Any) -> Any:
@@ -136,31 +123,68 @@ def _name(line: Any) -> Any:
     return func.coalesce(select(_known_members.c.display_name).where(*known).scalar_subquery(), "").label("name")
 
 
-def _reading(lines: Any) -> Question:
+def _rank(line: Any, in_higher_buckets: Any) -> Any:
+    """The rank of a row of scores; `in_higher_buckets` says how many members are."""
+    dense = _policy == DENSE
+    scores = select(func.coalesce(func.sum(board_buckets.c.scores), 0)).where(
+        board_buckets.c.slot == _slot, board_buckets.c.bucket > line.c.bucket
+    )
+    higher = case((dense, scores.scalar_subquery()), else_=in_higher_buckets)
+    better = func.sum(case((dense, 1), else_=board_tallies.c.members))
+    in_bucket = select(func.coalesce(better, 0)).where(*_its_bucket(line), board_tallies.c.score > -line.c.negated)
+    earlier = select(func.count()).where(
+        board_scores.c.slot == _slot,
+        board_scores.c.negated == line.c.negated,
+        tuple_(board_scores.c.reached_at, board_scores.c.member_id)
+        < tuple_(_value(line.c.reached_at), _value(line.c.member_id)),
+    )
+    above = higher + in_bucket.scalar_subquery()
+    above += case((_policy == ORDINAL, earlier.scalar_subquery()), else_=0)
+    return (above + 1).cast(BigInteger)
+
+
+def _its_bucket(line: Any) -> tuple[Any, Any]:
+    return board_tallies.c.slot == _slot, board_tallies.c.bucket == line.c.bucket
+
+
+def _counted(*lines: Any) -> Any:
+    """One row of one pass: how many are on the board, and how many in the buckets above that of each of these rows."""
+    members = func.sum(board_buckets.c.members)
+    sums = [members.label("total")]
+    for line in lines:
+        mine = select(line.c.bucket).scalar_subquery()
+        sums.append(members.filter(board_buckets.c.bucket > mine).label(line.name))
+    whole = (func.coalesce(total, 0).cast(BigInteger).label(total.name) for total in sums)
+    return select(*whole).where(board_buckets.c.slot == _slot).subquery("counted")
+
+
+def _reading(lines: Any, *, first: bool = True, me: bool = True) -> Question:
+    """The board with these lines of it; with the rank of the first of them, and with the member's line and rank."""
     lines = lines.cte("lines")
     listed = select(
         *(gathered(lines.c[column.name]).label(f"{column.name}s") for column in _order),
         gathered(_name(lines)).label("names"),
     ).subquery("listed")
-    top = select(lines).order_by(*(lines.c[column.name] for column in _order)).limit(1).subquery("top")
-    first = select(*_standing(top)).select_from(top).subquery("first")
-    me = select(_me, _name(_me), *_standing(_me)).select_from(_me).subquery("mine")
-    total = select(func.coalesce(func.sum(board_buckets.c.members), 0)).where(board_buckets.c.slot == _slot)
-    return Question(
-        select(
-            *(column for column in _head.c if column.key != "slot"),
-            total.scalar_subquery().cast(BigInteger).label("total"),
-            *listed.c,
-            *(column.label(f"first_{column.key}") for column in first.c),
-            *(column.label(f"my_{column.key}") for column in me.c),
-        ).select_from(_head.join(listed, true()).outerjoin(first, true()).outerjoin(me, true()))
-    )
+    top = select(lines.c.member_id).order_by(*(lines.c[column.name] for column in _order)).limit(1)
+    top = _row_of(top.scalar_subquery()).cte("top")
+    counted = _counted(*([top] if first else []), *([_me] if me else []))
+    columns = [*(column for column in _head.c if column.key != "slot"), counted.c.total, *listed.c]
+    source = _head.join(listed, true()).join(counted, true())
+    if first:
+        source = source.outerjoin(top, true())
+        tied = select(board_tallies.c.members).where(*_its_bucket(top), board_tallies.c.score == -top.c.negated)
+        columns += [_rank(top, counted.c.top).label("rank"), tied.scalar_subquery().label("tied")]
+    if me:
+        source = source.outerjoin(_me, true())
+        columns += [*(_me.c[column.name].label(f"my_{column.name}") for column in _order), _name(_me).label("my_name")]
+        columns += [_rank(_me, counted.c.me).label("my_rank")]
+    return Question(select(*columns).select_from(source))
 
 
-_TOP = _reading(_page(None, "limit"))
+_TOP = _reading(_page(None, "limit"), first=False)
 _AFTER = _reading(_page(_given, "limit"))
 _BEFORE = _reading(_page(_given, "limit", upwards=True))
-_AROUND = _reading(_around())
+_AROUND = _reading(_around(), me=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,15 +230,11 @@ async def _read(db: Database, question: Question, at: At, member: UUID | None, *
         return None
     (r,) = rows
     board = Board(r.community_id, r.id, r.generation, r.name, r.unit, r.tie_policy, tuple(r.periods), r.created_at)
-    # In the order of the board whatever the direction: no two are equal in all three.
-    lines = [
-        Placed(member_id, name, -negated, reached_at)
-        for negated, reached_at, member_id, name in sorted(
-            zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)
-        )
-    ]
-    first = Standing(r.first_rank, r.first_tied) if r.first_rank is not None else None
-    me = None
-    if r.my_rank is not None:
-        me = Placed(r.my_member_id, r.my_name, -r.my_negated, r.my_reached_at), Standing(r.my_rank, r.my_tied)
-    return Reading(board, r.zone, r.day_start or 0, r.total, lines, first, me)
+    lines = sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
+    read = Reading(board, r.zone, r.day_start or 0, r.total, lines)
+    if question is not _TOP and lines:
+        read = replace(read, rank=r.rank, tied=r.tied)
+    if question is not _AROUND and r.my_member_id is not None:
+        me = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name)
+        read = replace(read, me=me, my_rank=r.my_rank)
+    return read
