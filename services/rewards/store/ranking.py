@@ -181,10 +181,11 @@ def _reading(lines: Any, *, first: bool = True, me: bool = True) -> Question:
     return Question(select(*columns).select_from(source))
 
 
-_TOP = _reading(_page(None, "limit"), first=False)
-_AFTER = _reading(_page(_given, "limit"))
-_BEFORE = _reading(_page(_given, "limit", upwards=True))
-_AROUND = _reading(_around(), me=False)
+TOP = _reading(_page(None, "limit"), first=False)
+AFTER = _reading(_page(_given, "limit"))
+BEFORE = _reading(_page(_given, "limit", upwards=True))
+AROUND = _reading(_around(), me=False)
+QUESTIONS = {"top": TOP, "after": AFTER, "before": BEFORE, "around": AROUND}
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,22 +200,22 @@ class At:
 
 async def top(db: Database, at: At, *, limit: int, member: UUID | None) -> Reading | None:
     """The first `limit` lines; None when there is no such board."""
-    return await _read(db, _TOP, at, member, limit=limit)
+    return await _read(db, TOP, at, member, limit=limit)
 
 
 async def after(db: Database, at: At, *, position: Position, limit: int, member: UUID | None) -> Reading | None:
     """The first `limit` lines below the position."""
-    return await _read(db, _AFTER, at, member, limit=limit, **_placing(position))
+    return await _read(db, AFTER, at, member, limit=limit, **_placing(position))
 
 
 async def before(db: Database, at: At, *, position: Position, limit: int, member: UUID | None) -> Reading | None:
     """The last `limit` lines above the position."""
-    return await _read(db, _BEFORE, at, member, limit=limit, **_placing(position))
+    return await _read(db, BEFORE, at, member, limit=limit, **_placing(position))
 
 
 async def around(db: Database, at: At, *, member: UUID, above: int, below: int) -> Reading | None:
     """The member's line with up to so many on either side; no lines when not on the board."""
-    return await _read(db, _AROUND, at, member, above=above, below=below)
+    return await _read(db, AROUND, at, member, above=above, below=below)
 
 
 def _placing(position: Position) -> dict[str, Any]:
@@ -232,9 +233,9 @@ async def _read(db: Database, question: Question, at: At, member: UUID | None, *
     board = Board(r.community_id, r.id, r.generation, r.name, r.unit, r.tie_policy, tuple(r.periods), r.created_at)
     lines = sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
     read = Reading(board, r.zone, r.day_start or 0, r.total, lines)
-    if question is not _TOP and lines:
+    if question is not TOP and lines:
         read = replace(read, rank=r.rank, tied=r.tied)
-    if question is not _AROUND and r.my_member_id is not None:
+    if question is not AROUND and r.my_member_id is not None:
         me = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name)
         read = replace(read, me=me, my_rank=r.my_rank)
     return read
