@@ -80,7 +80,12 @@ class Settings(BaseSettings):
     consumer_batch: int = Field(500, ge=1, le=5000, description="Most events a consumer handles in one transaction.")
     dead_letters_in_a_row: int = Field(10, ge=1, description="So many dead letters in a row stop the consumer.")
     ready_max_lag: int = Field(100_000, ge=0, description="/readyz fails when a consumer is further behind than this.")
-    database_pool: int = Field(10, ge=2, le=200, description="Connections per service and process on PostgreSQL.")
+    database_pool: int = Field(
+        10,
+        ge=2,
+        le=200,
+        description="Connections per service and process on PostgreSQL, beside up to 4 for quick reads.",
+    )
     stop_seconds: float = Field(10.0, gt=0, le=300, description="How long stopping may take before it is cut short.")
 
     @property

@@ -36,19 +36,7 @@ class _Sqlite:
         self._connection = connection
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Rows:
-        sqlite, wanted = self._connection.sqlite, True
-
-        def on_thread() -> Rows:
-            return sqlite.execute(sql, arguments).fetchall() if wanted else []
-
-        try:
-            rows: Rows = await self._connection.trip(on_thread)
-        except asyncio.CancelledError:
-            # It ends now, and what is asked next waits for that on the thread.
-            wanted = False
-            sqlite.interrupt()
-            raise
-        return rows
+        return await self._connection.ask(sql, arguments)
 
 
 class _Postgres:

@@ -8,7 +8,7 @@ generation that is, and of which zone the community, the statement itself finds 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -47,10 +47,10 @@ class Reading:
     day_start: int
     total: int
     lines: list[Placed]
-    rank: int = 1
-    tied: int | None = None
-    me: Placed | None = None
-    my_rank: int = 0
+    rank: int
+    tied: int | None
+    me: Placed | None
+    my_rank: int
 
 
 _known_communities, _known_members = metadata.tables["known_communities"], metadata.tables["known_members"]
@@ -232,10 +232,8 @@ async def _read(db: Database, question: Question, at: At, member: UUID | None, *
     (r,) = rows
     board = Board(r.community_id, r.id, r.generation, r.name, r.unit, r.tie_policy, tuple(r.periods), r.created_at)
     lines = sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
-    read = Reading(board, r.zone, r.day_start or 0, r.total, lines)
-    if question is not TOP and lines:
-        read = replace(read, rank=r.rank, tied=r.tied)
+    rank, tied = (r.rank, r.tied) if question is not TOP and lines else (1, None)
+    me, my_rank = None, 0
     if question is not AROUND and r.my_member_id is not None:
-        me = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name)
-        read = replace(read, me=me, my_rank=r.my_rank)
-    return read
+        me, my_rank = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name), r.my_rank
+    return Reading(board, r.zone, r.day_start or 0, r.total, lines, rank, tied, me, my_rank)
