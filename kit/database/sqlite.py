@@ -103,6 +103,8 @@ class Connection(aiosqlite.Connection):
             while not future.done():
                 self.sqlite.interrupt()
                 await asyncio.wait({future}, timeout=STOP_SECONDS)
+            # How it ended is nobody's business, and looked at so that the event loop does not complain of it.
+            future.exception()
             raise
 
 
