@@ -1,7 +1,7 @@
 """A board of a million: the first page, around somebody, somebody's rank; in process and over HTTP, beside Redis."""
 
 import tempfile
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -22,7 +22,7 @@ from bench.redis import Client, redis
 from bench.report import Skipped
 from bench.sizes import Size
 from kit.clock import uuid7
-from kit.database import Database, Tx, insert_many
+from kit.database import Database, insert_many
 from services import server
 from services.compose import compose
 from services.rewards.domain.boards import COMPETITION, Board, Moved, bucket_changes, histogram_changes, slots_of
@@ -90,37 +90,31 @@ def _known(community: UUID, member: UUID) -> dict[str, object]:
 
 
 async def in_process(made: Made, scores: Scores) -> Times:
-    """Seconds a read, each in a transaction of its own, as a route does it without the HTTP."""
+    """Seconds a read, as a route does it without the HTTP; a rank comes with the first line, as over HTTP."""
     runtime = compose(made.settings)
     db = runtime.services["rewards"].db
     server.tune_collector()
+    board = ranking.Asked(made.community, BOARD, "all")
     asked, times = scores.asked, len(scores.asked)
-
-    async def read(work: Callable[[Tx, ranking.Window], Awaitable[object]]) -> None:
-        async with db.read() as tx:
-            await work(tx, await ranking.window(tx, made.community, BOARD, "all", None))
-
     out = {
-        PAGE_OF: await timed(times // 2, lambda _: read(lambda tx, at: ranking.page(tx, at, PAGE))),
-        AROUND: await timed(times, lambda n: read(lambda tx, at: ranking.around(tx, at, asked[n], NEAR, NEAR))),
-        RANK: await timed(times, lambda n: read(lambda tx, at: ranking.standing(tx, at, asked[n]))),
+        PAGE_OF: await timed(times // 2, lambda _: ranking.page(db, board, PAGE)),
+        AROUND: await timed(times, lambda n: ranking.around(db, board, asked[n], NEAR, NEAR)),
+        RANK: await timed(times, lambda n: ranking.page(db, board, 1, member=asked[n])),
     }
-    await _check(db, made, scores)
+    await _check(db, board, scores)
     for one in runtime.services.values():
         await one.db.close()
     return out
 
 
-async def _check(db: Database, made: Made, scores: Scores) -> None:
+async def _check(db: Database, board: ranking.Asked, scores: Scores) -> None:
     """The ranks shown are those counted by hand."""
     by_member = dict(zip(scores.members, scores.scores, strict=True))
-    async with db.read() as tx:
-        window = await ranking.window(tx, made.community, BOARD, "all", None)
-        for member in scores.asked[:5]:
-            line = await ranking.standing(tx, window, member)
-            rank = 1 + sum(1 for score in scores.scores if score > by_member[member])
-            if line is None or line.rank != rank:
-                raise RuntimeError(f"{member} should be {rank}: {line}")
+    for member in scores.asked[:5]:
+        line = (await ranking.page(db, board, 1, member=member)).me
+        rank = 1 + sum(1 for score in scores.scores if score > by_member[member])
+        if line is None or line.rank != rank:
+            raise RuntimeError(f"{member} should be {rank}: {line}")
 
 
 def in_redis(client: Client, scores: Scores) -> Times:

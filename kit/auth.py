@@ -16,12 +16,12 @@ from urllib.parse import urlsplit
 from uuid import UUID
 
 import jwt
-from sqlalchemy import select
+from sqlalchemy import bindparam, select
 from starlette.requests import Request
 
 from kit import copies
 from kit.contracts.platform import KeyUsed
-from kit.database import DatabaseUnavailable, Tx
+from kit.database import DatabaseUnavailable, Question
 from kit.errors import BadRequest, Forbidden, NotFound, TooManyRequests, Unauthorized
 from kit.rates import Rates
 from kit.service import ServiceRuntime
@@ -108,6 +108,15 @@ class Authenticator:
 
     def __init__(self, one: ServiceRuntime) -> None:
         self._one = one
+        keys, ends = one.db.table("known_keys"), one.db.table("known_token_revocations")
+        # Asked for each of many callers, not only for one that comes often: a member's page is a read or two.
+        self._key_of = Question(select(keys).where(keys.c.hash == bindparam("hash", type_=keys.c.hash.type)))
+        self._ended = Question(
+            select(ends.c.issued_before).where(
+                ends.c.community_id == bindparam("community", type_=ends.c.community_id.type),
+                ends.c.member_id == bindparam("member", type_=ends.c.member_id.type),
+            )
+        )
         self._credentials: dict[str, tuple[datetime, _Credential]] = {}
         self._principals: dict[tuple[str, str], tuple[datetime, Principal]] = {}
         self._public_keys: dict[str, tuple[datetime, Any]] = {}
@@ -153,11 +162,12 @@ class Authenticator:
             headers={"WWW-Authenticate": "Bearer"},
         )
 
-    async def _kept(self, digest: str, now: datetime, find: Callable[[Tx, str], Awaitable[_Credential]]) -> _Credential:
+    async def _kept(
+        self, digest: str, now: datetime, find: Callable[[str, datetime], Awaitable[_Credential]]
+    ) -> _Credential:
         kept = self._credentials.get(digest)
         try:
-            async with self._one.db.read() as tx:
-                credential = await find(tx, digest)
+            credential = await find(digest, now)
         except DatabaseUnavailable:
             if kept is not None and now - kept[0] < STALE:
                 return kept[1]
@@ -170,22 +180,22 @@ class Authenticator:
         self._credentials[digest] = (now, credential)
         return credential
 
-    async def _key(self, tx: Tx, digest: str) -> _Credential:
-        table = tx.database.table("known_keys")
-        row = await tx.first(select(table).where(table.c.hash == digest))
+    async def _key(self, digest: str, now: datetime) -> _Credential:
+        row = next(iter(await self._one.db.ask(self._key_of, hash=digest)), None)
         if row is None or not hmac.compare_digest(row.hash, digest):
             raise Unauthorized("no such API key; it may take a second to be known here", code="key_unknown")
-        if row.revoked_at is not None and row.revoked_at <= tx.now:
+        if row.revoked_at is not None and row.revoked_at <= now:
             raise Unauthorized("this key was revoked; use its successor", code="key_revoked")
         communities = tuple(UUID(c) for c in row.communities)
         return _Credential(
             "key", str(row.key_id), communities, frozenset(row.scopes), row.mode, row.expires_at, key_id=row.key_id
         )
 
-    async def _session(self, tx: Tx, digest: str) -> _Credential:
-        table = tx.database.table("known_sessions")
-        row = await tx.first(select(table).where(table.c.hash == digest))
-        if row is None or (row.revoked_at is not None and row.revoked_at <= tx.now):
+    async def _session(self, digest: str, now: datetime) -> _Credential:
+        async with self._one.db.read() as tx:
+            table = tx.database.table("known_sessions")
+            row = await tx.first(select(table).where(table.c.hash == digest))
+        if row is None or (row.revoked_at is not None and row.revoked_at <= now):
             raise Unauthorized("this session has ended; sign in again", code="session_ended")
         communities = tuple(UUID(c) for c in row.communities)
         scopes = ROLES.get(row.role, frozenset())
@@ -225,12 +235,8 @@ class Authenticator:
         return key
 
     async def _revoked(self, community: UUID, member: UUID, issued: datetime) -> bool:
-        async with self._one.db.read() as tx:
-            table = tx.database.table("known_token_revocations")
-            before = await tx.scalar(
-                select(table.c.issued_before).where(table.c.community_id == community, table.c.member_id == member)
-            )
-        return before is not None and issued <= before
+        rows = await self._one.db.ask(self._ended, community=community, member=member)
+        return any(issued <= row.issued_before for row in rows)
 
     async def _community(self, credential: _Credential, asked: str) -> UUID:
         own = credential.communities

@@ -94,7 +94,12 @@ class Settings(BaseSettings):
     metrics_seconds: float = Field(
         5.0, ge=0.1, le=300, description="How often gauges about the database and the log are looked up."
     )
-    database_pool: int = Field(10, ge=2, le=200, description="Connections per service and process on PostgreSQL.")
+    database_pool: int = Field(
+        10,
+        ge=2,
+        le=200,
+        description="Connections per service and process on PostgreSQL, beside up to 4 for quick reads.",
+    )
     stop_seconds: float = Field(10.0, gt=0, le=300, description="How long stopping may take before it is cut short.")
 
     @property

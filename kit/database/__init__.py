@@ -14,6 +14,7 @@ from kit.database.bulk import (
 )
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
 from kit.database.lookups import delete_among, lock_rows, select_among
+from kit.database.questions import Question, gathered
 from kit.database.types import JsonText, UtcDateTime, metadata_for
 
 __all__ = [
@@ -21,11 +22,13 @@ __all__ = [
     "DatabaseUnavailable",
     "JsonText",
     "Leadership",
+    "Question",
     "Tx",
     "UtcDateTime",
     "add_up",
     "delete_among",
     "expect_many_rows",
+    "gathered",
     "insert_many",
     "insert_new",
     "is_infrastructure",

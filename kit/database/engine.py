@@ -24,11 +24,16 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from kit.clock import Clock
+from kit.database.asking import Asker
+from kit.database.questions import Question
 from kit.database.sqlite import connect
 from kit.database.types import HexUuid, IsoDate, encode_json
 from kit.errors import Unavailable
 
 Params = dict[str, Any] | list[dict[str, Any]] | None
+
+ASKERS = 4
+"""Connections of a database that answer questions (`Database.ask`), at most."""
 
 # Deadlock, serialization, lock not available, shutdown, crash, starting up, too many connections.
 _PASSING_STATES = {"40P01", "40001", "55P03", "57P01", "57P02", "57P03", "53300", "25006"}
@@ -119,6 +124,7 @@ class Database:
         writer: AsyncEngine,
         reader: AsyncEngine,
         path: Path | None,
+        asker: Asker,
     ) -> None:
         self.service = service
         self.clock = clock
@@ -131,6 +137,7 @@ class Database:
         """Set after a commit that left something for the relay."""
         self._writer = writer
         self._reader = reader
+        self._asker = asker
         self._turn = asyncio.Lock() if path else None
 
     @property
@@ -174,6 +181,16 @@ class Database:
             async with self._reader.connect() as conn:
                 yield Tx(self, conn, self.clock())
 
+    async def ask(self, question: Question, **params: Any) -> list[Any]:
+        """The rows of a question, as they are committed at one instant; in one trip, without a transaction.
+
+        Waits up to 5 s for a connection of its own few. KeyError for a parameter that is missing.
+        """
+        dialect = self._asker.dialect
+        with _translated():
+            raw = await self._asker.fetch(question.compiled(dialect).sql, question.arguments(dialect, params))
+        return question.rows(dialect, raw)
+
     @asynccontextmanager
     async def leadership(self, name: str) -> AsyncIterator["Leadership"]:
         """A connection on which `name` can be held by one process at a time (PostgreSQL session advisory lock)."""
@@ -196,6 +213,7 @@ class Database:
 
     async def close(self) -> None:
         # Readers first: the last connection of a SQLite file to close checkpoints it, and only the writer may.
+        await self._asker.close()
         if self._reader is not self._writer:
             await self._reader.dispose()
         await self._writer.dispose()
@@ -250,8 +268,18 @@ def open_database(
             raise ValueError("an embedded database needs a directory")
         path = directory / f"{service}.sqlite"
         engines = _sqlite(path, writer=True), _sqlite(path, writer=False)
-        return Database(service, clock, metadata, frozenset(publishes), *engines, path)
-    engine = create_async_engine(
+        asker = Asker(_sqlite(path, writer=False), ASKERS)
+        return Database(service, clock, metadata, frozenset(publishes), *engines, path, asker)
+    engine = _postgres(url, service, pool)
+    reader = engine.execution_options(isolation_level="REPEATABLE READ")
+    # Questions are few and the same: a plan made once for each, and none worth compiling to machine code.
+    kept = {"plan_cache_mode": "force_generic_plan", "jit": "off", "default_transaction_read_only": "on"}
+    asker = Asker(_postgres(url, service, ASKERS, **kept), ASKERS)
+    return Database(service, clock, metadata, frozenset(publishes), engine, reader, None, asker)
+
+
+def _postgres(url: str, service: str, pool: int, **settings: str) -> AsyncEngine:
+    return create_async_engine(
         make_url(url),
         pool_size=pool,
         max_overflow=0,
@@ -260,11 +288,9 @@ def open_database(
         json_deserializer=msgspec.json.decode,
         connect_args={
             "timeout": 5,
-            "server_settings": {"search_path": service, "application_name": f"guildhall {service}"},
+            "server_settings": {"search_path": service, "application_name": f"guildhall {service}", **settings},
         },
     )
-    reader = engine.execution_options(isolation_level="REPEATABLE READ")
-    return Database(service, clock, metadata, frozenset(publishes), engine, reader, None)
 
 
 def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:

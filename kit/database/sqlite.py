@@ -4,6 +4,7 @@ aiosqlite makes four of one statement: a cursor, the execution, the rows, the en
 thread switches and a turn of the event loop, which for a look-up takes several times as long as SQLite does.
 """
 
+import asyncio
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
@@ -13,6 +14,7 @@ from typing import Any
 import aiosqlite
 
 Row = tuple[Any, ...]
+STOP_SECONDS = 0.02
 
 # SQLite keeps prepared statements, and one of many rows is large: 128 of 500 rows were 130 MB. Pieces of a few fixed
 # sizes are a handful of small statements, prepared once each. Not one row at a time: between two executions the thread
@@ -83,6 +85,27 @@ class Connection(aiosqlite.Connection):
     async def trip(self, work: Any) -> Any:
         """Run on the connection's thread, after what was asked for before."""
         return await self._execute(work)  # type: ignore[no-untyped-call]  # aiosqlite's own way, without types
+
+    async def ask(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        """All rows of one statement. When the caller is cancelled it is stopped, and over before this returns."""
+
+        def on_thread() -> list[Row]:
+            return self.sqlite.execute(sql, parameters).fetchall() if wanted else []
+
+        wanted = True
+        future: asyncio.Future[list[Row]] = asyncio.get_running_loop().create_future()
+        self._tx.put_nowait((future, on_thread))
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            wanted = False
+            # Again and again: an interruption that comes just before the statement runs stops nothing.
+            while not future.done():
+                self.sqlite.interrupt()
+                await asyncio.wait({future}, timeout=STOP_SECONDS)
+            # How it ended is nobody's business, and looked at so that the event loop does not complain of it.
+            future.exception()
+            raise
 
 
 def _rows_on_thread(connection: sqlite3.Connection, sql: str, rows: Rows) -> tuple[list[Row], Any, int, int | None]:

@@ -48,6 +48,10 @@ class IsoDate(Date):
         return lambda value: None if value is None else date.fromisoformat(value)
 
 
+def to_instant(micros: int) -> datetime:
+    return _EPOCH + timedelta(0, 0, micros)
+
+
 class UtcDateTime(TypeDecorator[datetime]):
     """An instant. Takes aware datetimes only, gives them back in UTC; exact to the microsecond.
 
@@ -69,7 +73,7 @@ class UtcDateTime(TypeDecorator[datetime]):
         if value is None:
             return None
         if dialect.name == "sqlite":
-            return _EPOCH + timedelta(microseconds=value)
+            return to_instant(value)
         instant: datetime = value
         return instant.astimezone(UTC)
 

@@ -63,7 +63,7 @@ class BulkOut(BaseModel):
 ServiceName = Annotated[str, Query(description="members, events, rewards or notify.", max_length=20)]
 
 
-def _of(request: Request, service: ServiceName) -> ServiceRuntime:
+async def _of(request: Request, service: ServiceName) -> ServiceRuntime:
     services: dict[str, ServiceRuntime] = request.app.state.runtime.services
     if service not in services:
         raise NotFound(f"no service {service!r} here; one of {', '.join(services)}", code="service_unknown")

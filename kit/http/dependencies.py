@@ -1,6 +1,9 @@
-"""What routes ask for: the runtime and the database of their own service."""
+"""What routes ask for: the runtime and the database of their own service.
 
-from collections.abc import Callable
+Dependencies are coroutines though they wait for nothing: a plain function would go through a thread at every request.
+"""
+
+from collections.abc import Awaitable, Callable
 
 from starlette.requests import Request
 
@@ -8,20 +11,20 @@ from kit.database import Database
 from kit.service import ServiceRuntime
 
 
-def runtime_of(name: str) -> Callable[[Request], ServiceRuntime]:
+def runtime_of(name: str) -> Callable[[Request], Awaitable[ServiceRuntime]]:
     """A dependency: the running service of that name."""
 
-    def dependency(request: Request) -> ServiceRuntime:
+    async def dependency(request: Request) -> ServiceRuntime:
         one: ServiceRuntime = request.app.state.runtime.services[name]
         return one
 
     return dependency
 
 
-def database_of(name: str) -> Callable[[Request], Database]:
+def database_of(name: str) -> Callable[[Request], Awaitable[Database]]:
     """A dependency: that service's database."""
 
-    def dependency(request: Request) -> Database:
+    async def dependency(request: Request) -> Database:
         db: Database = request.app.state.runtime.services[name].db
         return db
 

@@ -47,7 +47,7 @@ class Paging:
     cursor: list[Any] | None
 
 
-def _paging(
+async def _paging(
     limit: Annotated[int, Query(ge=1, le=MAX_LIMIT, description="Most items of the page.")] = DEFAULT_LIMIT,
     cursor: Annotated[str | None, Query(max_length=2000, description="`next` or `prev` of another page.")] = None,
 ) -> Paging:

@@ -59,17 +59,6 @@ class Contribution(NamedTuple):
     event_id: UUID | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
-    """Where a member stands: `rank` by the board's policy, `tied` how many have the score."""
-
-    member_id: UUID
-    score: int
-    reached_at: datetime
-    rank: int
-    tied: int
-
-
 @lru_cache(maxsize=4096)
 def slot_id(generation: UUID, kind: str, key: str) -> UUID:
     """The id of a period of a board's generation; anybody computes the same."""
@@ -158,11 +147,11 @@ def bucket_changes(
     return {at: change for at, change in out.items() if change != (0, 0)}
 
 
-def ranks(policy: str, first: int, first_tied: int, scores: Sequence[int]) -> list[int]:
+def ranks(policy: str, first: int, first_tied: int | None, scores: Sequence[int]) -> list[int]:
     """The ranks of consecutive members of a board with these scores, from the rank of the first of them.
 
-    `first_tied` is how many members have the first one's score, those before the page included; every later group
-    begins on the page, so its own members tell its size.
+    `first_tied` is how many members have the first one's score, those before the page included; None when none is
+    before it. Every later group begins on the page, so its own members tell its size.
     """
     out: list[int] = []
     rank, group_size, groups = first, 0, 1
@@ -171,7 +160,7 @@ def ranks(policy: str, first: int, first_tied: int, scores: Sequence[int]) -> li
             out.append(first + position)
             continue
         if position and score != scores[position - 1]:
-            rank += 1 if policy == DENSE else (first_tied if groups == 1 else group_size)
+            rank += 1 if policy == DENSE else (first_tied if groups == 1 and first_tied is not None else group_size)
             group_size, groups = 0, groups + 1
         group_size += 1
         out.append(rank)

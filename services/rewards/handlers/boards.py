@@ -133,8 +133,12 @@ async def find(tx: Tx, community_id: UUID, board_id: str) -> Board:
     """The board; NotFound when there is none of that id."""
     board = await store.board(tx, community_id, board_id)
     if board is None:
-        raise NotFound(f"there is no board {board_id!r}; see GET /v1/boards", code="board_unknown")
+        raise unknown_board(board_id)
     return board
+
+
+def unknown_board(board_id: str) -> NotFound:
+    return NotFound(f"there is no board {board_id!r}; see GET /v1/boards", code="board_unknown")
 
 
 async def create(tx: Tx, board: Board) -> Board:

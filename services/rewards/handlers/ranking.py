@@ -1,17 +1,38 @@
-"""Reading boards: a page in either direction, the members around one, and where somebody stands. Exact at any size."""
+"""Reading boards: a page in either direction, the members around one, and where somebody stands. Exact at any size.
 
-from collections.abc import Mapping, Sequence
+Each read is one statement. Which period runs at present depends on the community's zone, which that statement tells as
+well: it is asked with the period of the zone seen last, and again when that was another one.
+"""
+
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from kit.copies import KnownMember, known_community, known_members
-from kit.database import Tx
+import msgspec
+
+from kit.database import Database
 from kit.days import Period, period_named, period_of
 from kit.errors import BadRequest, NotFound
-from services.rewards.domain.boards import Board, ranks, slot_id
-from services.rewards.handlers.boards import find
+from services.rewards.domain.boards import Board, ranks
+from services.rewards.handlers.boards import unknown_board
 from services.rewards.store import ranking as store
+
+ZONES_MOST = 10_000
+NO_KEY = ""
+
+_zones: dict[UUID, tuple[str, int]] = {}
+"""Community → zone and start of the day as seen last. Only a guess: every answer is checked against its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A period of a board as the caller names it; without a key the present one of its kind."""
+
+    community_id: UUID
+    board_id: str
+    kind: str
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,11 +42,11 @@ class Window:
     board: Board
     period: Period
     next_reset_at: datetime | None
-    slot: UUID
 
 
-@dataclass(frozen=True, slots=True)
-class Line:
+class Line(msgspec.Struct, frozen=True):
+    """A struct and no dataclass: a page has up to two hundred, and they are made and written five times as fast."""
+
     rank: int
     member_id: UUID
     display_name: str
@@ -39,87 +60,112 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Consecutive lines of a board; `above` and `below` say whether there are more on either side."""
+    """Consecutive lines of a board; `above` and `below` say whether there are more on either side. `me` is the line of
+    the member asked for, on this page or not; None when not on the board."""
 
     window: Window
     items: list[Line]
     above: bool
     below: bool
     total: int
-
-
-async def window(tx: Tx, community_id: UUID, board_id: str, kind: str, key: str | None) -> Window:
-    """The period `key` of a board, without a key the present one; NotFound, BadRequest for a key that is none."""
-    board = await find(tx, community_id, board_id)
-    if kind not in board.periods:
-        raise NotFound(f"this board keeps {', '.join(board.periods)}", code="period_not_kept")
-    place = await known_community(tx, community_id)
-    zone, day_start = (place.zone, place.day_start) if place else ("UTC", 0)
-    present = period_of(kind, tx.now, zone, day_start)
-    try:
-        period = period_named(kind, key, zone, day_start) if key is not None else present
-    except (ValueError, OverflowError) as error:
-        raise BadRequest(f"{key!r} is no {kind}", code="period_key_invalid") from error
-    return Window(board, period, present.end, slot_id(board.generation, kind, period.key))
+    me: Line | None
 
 
 async def page(
-    tx: Tx,
-    at: Window,
+    db: Database,
+    asked: Asked,
     limit: int,
     *,
     after: store.Position | None = None,
     before: store.Position | None = None,
+    member: UUID | None = None,
 ) -> Lines:
-    """`limit` lines: the first, those just below `after`, or those just above `before`."""
+    """`limit` lines: the first, those just below `after`, or those just above `before`.
+
+    NotFound for a board or a kind of period that is not kept, BadRequest for a key that names no period.
+    """
+
+    def ask(at: store.At) -> Awaitable[store.Reading | None]:
+        if before is not None:
+            return store.before(db, at, position=before, limit=limit + 1, member=member)
+        if after is not None:
+            return store.after(db, at, position=after, limit=limit + 1, member=member)
+        return store.top(db, at, limit=limit + 1, member=member)
+
+    window, found = await _read(db, asked, ask)
+    more, items = len(found.lines) > limit, _ranked(found)
     if before is not None:
-        rows = await store.rows_before(tx, at.slot, before, limit + 1)
-        above, below = len(rows) > limit, True
-        rows = rows[-limit:]
-    else:
-        rows = await store.rows_after(tx, at.slot, after, limit + 1)
-        above, below = after is not None, len(rows) > limit
-        rows = rows[:limit]
-    items = await _ranked(tx, at, rows)
-    return Lines(at, items, above, below, await store.total(tx, at.slot))
+        return Lines(window, items[-limit:], more, True, found.total, _me(found))
+    return Lines(window, items[:limit], after is not None, more, found.total, _me(found))
 
 
-async def around(tx: Tx, at: Window, member_id: UUID, above: int, below: int) -> Lines:
+async def around(db: Database, asked: Asked, member_id: UUID, above: int, below: int) -> Lines:
     """A member with up to so many on either side, fewer at the edges; NotFound when not on the board."""
-    found = (await store.standings(tx, at.slot, [member_id], at.board.tie_policy)).get(member_id)
-    if found is None:
+    window, found = await _read(
+        db, asked, lambda at: store.around(db, at, member=member_id, above=above + 1, below=below + 1)
+    )
+    if not found.lines:
         raise NotFound("this member is not on the board in this period", code="not_on_board")
-    position = found.score, found.reached_at, member_id
-    upper = await store.rows_before(tx, at.slot, position, above + 1)
-    lower = await store.rows_after(tx, at.slot, position, below + 1)
-    rows = upper[-above:] if above else []
-    rows += [store.Placed(member_id, found.score, found.reached_at), *lower[:below]]
-    items = await _ranked(tx, at, rows)
-    return Lines(at, items, len(upper) > above, len(lower) > below, await store.total(tx, at.slot))
+    items = _ranked(found)
+    mine = next(number for number, line in enumerate(items) if line.member_id == member_id)
+    more_above, more_below = mine > above, len(items) - mine - 1 > below
+    shown = items[max(0, mine - above) : mine + below + 1]
+    return Lines(window, shown, more_above, more_below, found.total, items[mine])
 
 
-async def standing(tx: Tx, at: Window, member_id: UUID) -> Line | None:
-    """Where one member stands; None when not on the board."""
-    found = (await store.standings(tx, at.slot, [member_id], at.board.tie_policy)).get(member_id)
-    if found is None:
-        return None
-    names = await known_members(tx, at.board.community_id, [member_id])
-    return _line(found.rank, store.Placed(member_id, found.score, found.reached_at), _name(names, member_id))
+async def _read(
+    db: Database, asked: Asked, ask: Callable[[store.At], Awaitable[store.Reading | None]]
+) -> tuple[Window, store.Reading]:
+    now = db.clock()
+    key = _guessed(asked, now)
+    while True:
+        found = await ask(store.At(asked.community_id, asked.board_id, asked.kind, key))
+        if found is None:
+            raise unknown_board(asked.board_id)
+        window = _window(asked, now, found)
+        if window.period.key == key:
+            return window, found
+        key = window.period.key
 
 
-async def _ranked(tx: Tx, at: Window, rows: Sequence[store.Placed]) -> list[Line]:
-    if not rows:
-        return []
-    first = (await store.standings(tx, at.slot, [rows[0].member_id], at.board.tie_policy))[rows[0].member_id]
-    numbers = ranks(at.board.tie_policy, first.rank, first.tied, [row.score for row in rows])
-    names = await known_members(tx, at.board.community_id, [row.member_id for row in rows])
-    return [_line(n, row, _name(names, row.member_id)) for n, row in zip(numbers, rows, strict=True)]
+def _guessed(asked: Asked, now: datetime) -> str:
+    zone, day_start = _zones.get(asked.community_id, ("UTC", 0))
+    try:
+        return _period(asked, now, zone, day_start).key
+    except (ValueError, OverflowError):
+        # Whether there is such a board is said first.
+        return NO_KEY
 
 
-def _name(names: Mapping[UUID, KnownMember], member_id: UUID) -> str:
-    member = names.get(member_id)
-    return member.display_name if member is not None else ""
+def _period(asked: Asked, now: datetime, zone: str, day_start: int) -> Period:
+    if asked.key is not None:
+        return period_named(asked.kind, asked.key, zone, day_start)
+    return period_of(asked.kind, now, zone, day_start)
 
 
-def _line(rank: int, row: store.Placed, name: str) -> Line:
-    return Line(rank, row.member_id, name, row.score, row.reached_at)
+def _window(asked: Asked, now: datetime, found: store.Reading) -> Window:
+    board = found.board
+    if asked.kind not in board.periods:
+        raise NotFound(f"this board keeps {', '.join(board.periods)}", code="period_not_kept")
+    zone, day_start = (found.zone, found.day_start) if found.zone is not None else ("UTC", 0)
+    if len(_zones) >= ZONES_MOST:
+        _zones.clear()
+    _zones[asked.community_id] = zone, day_start
+    try:
+        period = _period(asked, now, zone, day_start)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{asked.key!r} is no {asked.kind}", code="period_key_invalid") from error
+    return Window(board, period, period_of(asked.kind, now, zone, day_start).end)
+
+
+def _me(found: store.Reading) -> Line | None:
+    return _line(found.my_rank, found.me) if found.me is not None else None
+
+
+def _ranked(found: store.Reading) -> list[Line]:
+    numbers = ranks(found.board.tie_policy, found.rank, found.tied, [-line.negated for line in found.lines])
+    return [_line(rank, line) for rank, line in zip(numbers, found.lines, strict=True)]
+
+
+def _line(rank: int, placed: store.Placed) -> Line:
+    return Line(rank, placed.member_id, placed.name, -placed.negated, placed.reached_at)

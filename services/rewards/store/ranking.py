@@ -2,115 +2,238 @@
 
 A rank is made of the buckets above the member's and of the tallies inside it: as many rows as there are buckets,
 whatever the number of members. Only `ordinal` also counts, among those who tie, the ones who came earlier.
+
+Each read is one statement, and so sees one instant without a transaction. It names the board and the period; which
+generation that is, and of which zone the community, the statement itself finds out.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, func, literal, select, tuple_
+from sqlalchemy import BigInteger, String, Uuid, and_, bindparam, case, func, select, true, tuple_, union_all
 
-from kit.database import Tx
-from services.rewards.domain.boards import DENSE, ORDINAL, Standing
-from services.rewards.tables.boards import board_buckets, board_scores, board_tallies
+from kit.database import Database, Question, UtcDateTime, gathered
+from services.rewards.domain.boards import DENSE, ORDINAL, Board
+from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
+from services.rewards.tables.metadata import metadata
 
 Position = tuple[int, datetime, UUID]
 """(score, reached_at, member): a place in the order of a board, whether anybody stands there or not."""
 
-_order = board_scores.c.negated, board_scores.c.reached_at, board_scores.c.member_id
+
+class Placed(NamedTuple):
+    """A line of a board without its rank. It sorts as the board does, therefore `negated` is minus the score; `name` is
+    empty for a member not heard of yet."""
+
+    negated: int
+    reached_at: datetime
+    member_id: UUID
+    name: str
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
-    """A line of a board without its rank."""
+class Reading:
+    """What one statement saw of a board. `zone` is None for a community not heard of yet.
 
-    member_id: UUID
-    score: int
-    reached_at: datetime
+    `lines` in the order of the board; `rank` is that of the first of them by the board's policy, `tied` how many have
+    its score (None: none above it). `me` and `my_rank` are the member asked for, if on the board.
+    """
+
+    board: Board
+    zone: str | None
+    day_start: int
+    total: int
+    lines: list[Placed]
+    rank: int
+    tied: int | None
+    me: Placed | None
+    my_rank: int
 
 
-async def rows_after(tx: Tx, slot: UUID, position: Position | None, limit: int) -> list[Placed]:
-    """The first `limit` below the position (None: of the board), best first."""
-    stmt = _rows(slot).order_by(*_order).limit(limit)
+_known_communities, _known_members = metadata.tables["known_communities"], metadata.tables["known_members"]
+_order = board_scores.c.negated, board_scores.c.reached_at, board_scores.c.member_id
+_given = (
+    bindparam("negated", type_=BigInteger()),
+    bindparam("reached_at", type_=UtcDateTime()),
+    bindparam("position", type_=Uuid()),
+)
+_community = bindparam("community", type_=Uuid())
+
+_head = (
+    select(
+        boards,
+        board_periods.c.slot,
+        _known_communities.c.zone,
+        _known_communities.c.day_start,
+    )
+    .select_from(
+        boards.outerjoin(
+            board_periods,
+            and_(
+                board_periods.c.generation == boards.c.generation,
+                board_periods.c.kind == bindparam("kind", type_=String()),
+                board_periods.c.key == bindparam("key", type_=String()),
+            ),
+        ).outerjoin(_known_communities, _known_communities.c.community_id == boards.c.community_id)
+    )
+    .where(boards.c.community_id == _community, boards.c.id == bindparam("board", type_=String()))
+    .cte("head")
+)
+_slot = select(_head.c.slot).scalar_subquery()
+_policy = select(_head.c.tie_policy).scalar_subquery()
+_placed = select(*_order).where(board_scores.c.slot == _slot)
+
+
+def _row_of(member: Any) -> Any:
+    # The bucket is in no index but the key's: it is looked up for those who are ranked and not for every line.
+    return select(*_order, board_scores.c.bucket).where(
+        board_scores.c.slot == _slot, board_scores.c.member_id == member
+    )
+
+
+_me = _row_of(bindparam("member", type_=Uuid())).cte("me")
+
+
+def _page(position: Sequence[Any] | None, limit: str, *, upwards: bool = False) -> Any:
+    """So many rows from a position on (None: from the top), those nearest to it."""
+    stmt = _placed.limit(bindparam(limit, type_=BigInteger()))
     if position is not None:
-        stmt = stmt.where(tuple_(*_order) > _at(position))
-    return [Placed(r.member_id, -r.negated, r.reached_at) for r in await tx.all(stmt)]
+        here, there = tuple_(*_order), tuple_(*position)
+        stmt = stmt.where(here < there if upwards else here > there)
+    return stmt.order_by(*(column.desc() if upwards else column for column in _order))
 
 
-async def rows_before(tx: Tx, slot: UUID, position: Position, limit: int) -> list[Placed]:
-    """The last `limit` above the position, best first."""
-    stmt = _rows(slot).where(tuple_(*_order) < _at(position))
-    stmt = stmt.order_by(*(column.desc() for column in _order)).limit(limit)
-    return [Placed(r.member_id, -r.negated, r.reached_at) for r in reversed(await tx.all(stmt))]
+def _value(column: Any) -> Any:
+    # For a comparison of rows. Neither database looks up a place by comparing with a subquery's row, so its values come
+    # one by one; and SQLite not by a subquery's column either, which has rules of its own, but by a function's value.
+    return func.coalesce(column, column)
 
 
-def _rows(slot: UUID) -> Any:
-    return select(*_order).where(board_scores.c.slot == slot)
+def _around() -> Any:
+    mine = [select(_value(_me.c[c.name])).scalar_subquery() for c in _order]
+    upper, lower = _page(mine, "above", upwards=True).subquery(), _page(mine, "below").subquery()
+    return union_all(select(upper), select(*(_me.c[c.name] for c in _order)), select(lower))
 
 
-def _at(position: Position) -> Any:
+def _name(line: Any) -> Any:
+    known = _known_members.c.community_id == _community, _known_members.c.member_id == line.c.member_id
+    return func.coalesce(select(_known_members.c.display_name).where(*known).scalar_subquery(), "").label("name")
+
+
+def _rank(line: Any, in_higher_buckets: Any) -> Any:
+    """The rank of a row of scores; `in_higher_buckets` says how many members are."""
+    dense = _policy == DENSE
+    scores = select(func.coalesce(func.sum(board_buckets.c.scores), 0)).where(
+        board_buckets.c.slot == _slot, board_buckets.c.bucket > line.c.bucket
+    )
+    higher = case((dense, scores.scalar_subquery()), else_=in_higher_buckets)
+    better = func.sum(case((dense, 1), else_=board_tallies.c.members))
+    in_bucket = select(func.coalesce(better, 0)).where(*_its_bucket(line), board_tallies.c.score > -line.c.negated)
+    earlier = select(func.count()).where(
+        board_scores.c.slot == _slot,
+        board_scores.c.negated == line.c.negated,
+        tuple_(board_scores.c.reached_at, board_scores.c.member_id)
+        < tuple_(_value(line.c.reached_at), _value(line.c.member_id)),
+    )
+    above = higher + in_bucket.scalar_subquery()
+    above += case((_policy == ORDINAL, earlier.scalar_subquery()), else_=0)
+    return (above + 1).cast(BigInteger)
+
+
+def _its_bucket(line: Any) -> tuple[Any, Any]:
+    return board_tallies.c.slot == _slot, board_tallies.c.bucket == line.c.bucket
+
+
+def _counted(*lines: Any) -> Any:
+    """One row of one pass: how many are on the board, and how many in the buckets above that of each of these rows."""
+    members = func.sum(board_buckets.c.members)
+    sums = [members.label("total")]
+    for line in lines:
+        mine = select(line.c.bucket).scalar_subquery()
+        sums.append(members.filter(board_buckets.c.bucket > mine).label(line.name))
+    whole = (func.coalesce(total, 0).cast(BigInteger).label(total.name) for total in sums)
+    return select(*whole).where(board_buckets.c.slot == _slot).subquery("counted")
+
+
+def _reading(lines: Any, *, first: bool = True, me: bool = True) -> Question:
+    """The board with these lines of it; with the rank of the first of them, and with the member's line and rank."""
+    lines = lines.cte("lines")
+    listed = select(
+        *(gathered(lines.c[column.name]).label(f"{column.name}s") for column in _order),
+        gathered(_name(lines)).label("names"),
+    ).subquery("listed")
+    top = select(lines.c.member_id).order_by(*(lines.c[column.name] for column in _order)).limit(1)
+    top = _row_of(top.scalar_subquery()).cte("top")
+    counted = _counted(*([top] if first else []), *([_me] if me else []))
+    columns = [*(column for column in _head.c if column.key != "slot"), counted.c.total, *listed.c]
+    source = _head.join(listed, true()).join(counted, true())
+    if first:
+        source = source.outerjoin(top, true())
+        tied = select(board_tallies.c.members).where(*_its_bucket(top), board_tallies.c.score == -top.c.negated)
+        columns += [_rank(top, counted.c.top).label("rank"), tied.scalar_subquery().label("tied")]
+    if me:
+        source = source.outerjoin(_me, true())
+        columns += [*(_me.c[column.name].label(f"my_{column.name}") for column in _order), _name(_me).label("my_name")]
+        columns += [_rank(_me, counted.c.me).label("my_rank")]
+    return Question(select(*columns).select_from(source))
+
+
+TOP = _reading(_page(None, "limit"), first=False)
+AFTER = _reading(_page(_given, "limit"))
+BEFORE = _reading(_page(_given, "limit", upwards=True))
+AROUND = _reading(_around(), me=False)
+QUESTIONS = {"top": TOP, "after": AFTER, "before": BEFORE, "around": AROUND}
+
+
+@dataclass(frozen=True, slots=True)
+class At:
+    """A period of a board, by the names people give them."""
+
+    community_id: UUID
+    board_id: str
+    kind: str
+    key: str
+
+
+async def top(db: Database, at: At, *, limit: int, member: UUID | None) -> Reading | None:
+    """The first `limit` lines; None when there is no such board."""
+    return await _read(db, TOP, at, member, limit=limit)
+
+
+async def after(db: Database, at: At, *, position: Position, limit: int, member: UUID | None) -> Reading | None:
+    """The first `limit` lines below the position."""
+    return await _read(db, AFTER, at, member, limit=limit, **_placing(position))
+
+
+async def before(db: Database, at: At, *, position: Position, limit: int, member: UUID | None) -> Reading | None:
+    """The last `limit` lines above the position."""
+    return await _read(db, BEFORE, at, member, limit=limit, **_placing(position))
+
+
+async def around(db: Database, at: At, *, member: UUID, above: int, below: int) -> Reading | None:
+    """The member's line with up to so many on either side; no lines when not on the board."""
+    return await _read(db, AROUND, at, member, above=above, below=below)
+
+
+def _placing(position: Position) -> dict[str, Any]:
     score, reached_at, member = position
-    values = -score, reached_at, member
-    return tuple_(*(literal(v, c.type) for v, c in zip(values, _order, strict=True)))
+    return {"negated": -score, "reached_at": reached_at, "position": member}
 
 
-async def standings(tx: Tx, slot: UUID, members: Sequence[UUID], policy: str) -> dict[UUID, Standing]:
-    """Where these few members stand; those not on the board are left out."""
-    above = _above(policy)
-    tied = (
-        select(board_tallies.c.members)
-        .where(
-            board_tallies.c.slot == board_scores.c.slot,
-            board_tallies.c.bucket == board_scores.c.bucket,
-            board_tallies.c.score == -board_scores.c.negated,
-        )
-        .scalar_subquery()
+async def _read(db: Database, question: Question, at: At, member: UUID | None, **more: Any) -> Reading | None:
+    rows = await db.ask(
+        question, community=at.community_id, board=at.board_id, kind=at.kind, key=at.key, member=member, **more
     )
-    stmt = select(*_order, (above + 1).label("rank"), tied.label("tied"))
-    stmt = stmt.where(board_scores.c.slot == slot, board_scores.c.member_id.in_(members))
-    return {
-        r.member_id: Standing(r.member_id, -r.negated, r.reached_at, int(r.rank), int(r.tied))
-        for r in await tx.all(stmt)
-    }
-
-
-def _above(policy: str) -> Any:
-    """How many count as better than a row of `board_scores`, as an expression."""
-    in_buckets = board_buckets.c.scores if policy == DENSE else board_buckets.c.members
-    in_bucket = func.count() if policy == DENSE else func.coalesce(func.sum(board_tallies.c.members), 0)
-    buckets = (
-        select(func.coalesce(func.sum(in_buckets), 0))
-        .where(board_buckets.c.slot == board_scores.c.slot, board_buckets.c.bucket > board_scores.c.bucket)
-        .scalar_subquery()
-    )
-    tallies = (
-        select(in_bucket)
-        .select_from(board_tallies)
-        .where(
-            board_tallies.c.slot == board_scores.c.slot,
-            board_tallies.c.bucket == board_scores.c.bucket,
-            board_tallies.c.score > -board_scores.c.negated,
-        )
-        .scalar_subquery()
-    )
-    if policy != ORDINAL:
-        return buckets + tallies
-    other = board_scores.alias("other")
-    earlier = (
-        select(func.count())
-        .select_from(other)
-        .where(
-            and_(other.c.slot == board_scores.c.slot, other.c.negated == board_scores.c.negated),
-            tuple_(other.c.reached_at, other.c.member_id) < tuple_(board_scores.c.reached_at, board_scores.c.member_id),
-        )
-        .scalar_subquery()
-    )
-    return buckets + tallies + earlier
-
-
-async def total(tx: Tx, slot: UUID) -> int:
-    """How many are on the board."""
-    stmt = select(func.coalesce(func.sum(board_buckets.c.members), 0)).where(board_buckets.c.slot == slot)
-    return int(await tx.scalar(stmt))
+    if not rows:
+        return None
+    (r,) = rows
+    board = Board(r.community_id, r.id, r.generation, r.name, r.unit, r.tie_policy, tuple(r.periods), r.created_at)
+    lines = sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
+    rank, tied = (r.rank, r.tied) if question is not TOP and lines else (1, None)
+    me, my_rank = None, 0
+    if question is not AROUND and r.my_member_id is not None:
+        me, my_rank = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name), r.my_rank
+    return Reading(board, r.zone, r.day_start or 0, r.total, lines, rank, tied, me, my_rank)

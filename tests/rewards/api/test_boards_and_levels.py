@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from kit.contracts.rewards import LevelReached
+from services.rewards.api.boards import BoardPage
 from tests.rewards.guild import MORNING, rule
 from tests.rewards.ledger.support import announced
 from tests.rewards.serving import Rewards
@@ -65,6 +66,21 @@ async def test_around_a_member_shows_who_is_near(rewards: Rewards) -> None:
     assert (body["me"]["rank"], body["prev"], body["next"] is not None) == (2, None, True)
     nobody = f"/v1/boards/xp/around/{rewards.guild.member('eve')}"
     assert await rewards.refused("GET", nobody) == (404, "not_on_board")
+
+
+async def test_replies_are_written_exactly_as_their_model_would_be(rewards: Rewards) -> None:
+    rewards.clock.advance(timedelta(microseconds=120))
+    await fill(rewards, ann=9, bob=7, cat=5, dan=3)
+    ann = str(rewards.guild.member("ann"))
+    for path, asked in (
+        ("/v1/boards/xp", {"limit": 2, "member": ann}),
+        ("/v1/boards/xp", {"period": "week", "limit": 100}),
+        ("/v1/boards/xp", {"period": "day", "key": "2025-01-01"}),
+        (f"/v1/boards/xp/around/{ann}", {"below": 1, "period": "month"}),
+    ):
+        reply = await rewards.client.get(path, params=asked)
+        assert (reply.status_code, reply.headers["content-type"]) == (200, "application/json")
+        assert reply.text == BoardPage.model_validate_json(reply.text).model_dump_json()
 
 
 async def test_a_board_is_made_filled_and_removed(rewards: Rewards) -> None:

@@ -36,11 +36,12 @@ async def page(
     limit: int = 100,
     after: ranking.Line | None = None,
     before: ranking.Line | None = None,
+    member: UUID | None = None,
+    db: Database | None = None,
 ) -> ranking.Lines:
-    async with place.db.read() as tx:
-        at = await ranking.window(tx, place.id, id, kind, key)
-        a, b = after.position if after else None, before.position if before else None
-        return await ranking.page(tx, at, limit, after=a, before=b)
+    a, b = after.position if after else None, before.position if before else None
+    asked = ranking.Asked(place.id, id, kind, key)
+    return await ranking.page(db or place.db, asked, limit, after=a, before=b, member=member)
 
 
 async def shown(place: Place, id: str = "b", kind: str = "all", key: str | None = None) -> list[Row]:
@@ -48,15 +49,12 @@ async def shown(place: Place, id: str = "b", kind: str = "all", key: str | None 
 
 
 async def around(place: Place, member: UUID, above: int, below: int, id: str = "b") -> ranking.Lines:
-    async with place.db.read() as tx:
-        at = await ranking.window(tx, place.id, id, "all", None)
-        return await ranking.around(tx, at, member, above, below)
+    return await ranking.around(place.db, ranking.Asked(place.id, id, "all"), member, above, below)
 
 
 async def rank_of(place: Place, member: UUID, id: str = "b") -> int | None:
-    async with place.db.read() as tx:
-        line = await ranking.standing(tx, await ranking.window(tx, place.id, id, "all", None), member)
-    return line.rank if line else None
+    me = (await page(place, id, limit=1, member=member)).me
+    return me.rank if me else None
 
 
 def ranked(scores: Iterable[tuple[int, datetime, UUID]], policy: str) -> list[tuple[int, UUID, int, datetime]]:

@@ -1,0 +1,131 @@
+"""Reads that are asked very often: one statement, compiled once, on a connection kept for nothing else.
+
+A statement through `Database.read` costs SQLAlchemy's compiling, caching, result rows and transaction, and the trips of
+BEGIN and ROLLBACK: several times what the database itself does for a look-up. A `Question` goes to the driver as it is.
+A single statement sees one instant without any transaction, on SQLite as on PostgreSQL.
+"""
+
+from collections import namedtuple
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+from sqlalchemy import Select
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeEngine
+
+from kit.database.types import UtcDateTime, to_instant
+
+Processor = Callable[[Any], Any] | None
+
+
+class gathered(FunctionElement[list[Any]]):
+    """An aggregate: a column's values as a list, in no order that is promised; empty where there are no rows.
+
+    Many lines in one row are one step of SQLite, which lets go of the interpreter's lock at every step and has to win
+    it back from a busy event loop. Takes numbers, text, ids and instants, no bytes.
+    """
+
+    name = "gathered"
+    inherit_cache = True
+
+    def __init__(self, column: Any) -> None:
+        super().__init__(column)
+        self.type = _Gathered(column.type)
+
+
+@compiles(gathered, "postgresql")
+def _array(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"array_agg({compiler.process(element.clauses, **kw)})"
+
+
+@compiles(gathered, "sqlite")
+def _json(element: Any, compiler: Any, **kw: Any) -> str:
+    return f"json_group_array({compiler.process(element.clauses, **kw)})"
+
+
+class _Gathered(TypeEngine[list[Any]]):
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        self.item = item
+
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], list[Any]]:
+        instants = isinstance(self.item, UtcDateTime)
+        each = _result(self.item, dialect)
+        if dialect.name == "sqlite":
+            # Ids are read out of their text by the decoder, several times faster than one by one.
+            ids = self.item.python_type is UUID
+            decode = msgspec.json.Decoder(list[UUID | None] if ids else list[Any]).decode
+            if ids or each is None:
+                return decode
+            each = to_instant if instants else each
+            return lambda text: [None if v is None else each(v) for v in decode(text)]
+        if each is None or instants:
+            # The driver's instants are in UTC already.
+            return lambda array: array or []
+        return lambda array: [each(v) for v in array or ()]
+
+
+def _result(kind: TypeEngine[Any], dialect: Dialect) -> Processor:
+    return kind.dialect_impl(dialect).result_processor(dialect, None)
+
+
+class _Compiled(NamedTuple):
+    sql: str
+    parameters: tuple[tuple[str, Processor, Any], ...]
+    """(name, how the driver wants it, the value where the statement itself has it)"""
+    results: tuple[Processor, ...]
+
+
+_ASKED = object()
+
+
+class Question:
+    """A SELECT with named parameters (`bindparam`), compiled on first use. Made once, at import.
+
+    Its answer is a list of rows, named tuples by the columns' keys. No `IN` over lists: their length changes the text.
+    """
+
+    def __init__(self, stmt: Select[Any]) -> None:
+        self._stmt = stmt
+        columns = list(stmt.selected_columns)
+        self._row: Any = namedtuple("Answer", [column.key for column in columns])  # type: ignore[misc]
+        self._types = [column.type for column in columns]
+        self._compiled: dict[str, _Compiled] = {}
+
+    def compiled(self, dialect: Dialect) -> _Compiled:
+        found = self._compiled.get(dialect.name)
+        if found is None:
+            found = self._compiled[dialect.name] = self._compile(dialect)
+        return found
+
+    def _compile(self, dialect: Dialect) -> _Compiled:
+        made: Any = self._stmt.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
+        parameters = []
+        for name in made.positiontup or ():
+            bind = made.binds[name]
+            processor = bind.type.dialect_impl(dialect).bind_processor(dialect)
+            constant = _ASKED
+            if not bind.required:
+                constant = bind.effective_value if processor is None else processor(bind.effective_value)
+            parameters.append((name, processor, constant))
+        return _Compiled(str(made), tuple(parameters), tuple(_result(kind, dialect) for kind in self._types))
+
+    def arguments(self, dialect: Dialect, params: Mapping[str, Any]) -> list[Any]:
+        """In the order of the statement; KeyError for one that is missing."""
+        out = []
+        for name, processor, constant in self.compiled(dialect).parameters:
+            if constant is _ASKED:
+                value = params[name]
+                out.append(value if processor is None else processor(value))
+            else:
+                out.append(constant)
+        return out
+
+    def rows(self, dialect: Dialect, raw: Iterable[Sequence[Any]]) -> list[Any]:
+        results, make = self.compiled(dialect).results, self._row._make
+        return [make(v if p is None else p(v) for p, v in zip(results, row, strict=True)) for row in raw]
