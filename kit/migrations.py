@@ -66,15 +66,21 @@ async def migrate(db: Database, scripts: Path) -> None:
         await connection.run_sync(upgrade)
 
 
-async def at_head(db: Database, scripts: Path) -> bool:
-    """Whether the schema is exactly the one this code was written for."""
+async def revisions(db: Database, scripts: Path) -> tuple[str | None, str | None]:
+    """The revision the schema is at (None: there is none), and the one this code was written for."""
     head = ScriptDirectory.from_config(_config(scripts)).get_current_head()
 
     def current(connection: Connection) -> str | None:
         return MigrationContext.configure(connection).get_current_revision()
 
     async with db.read() as tx:
-        return await tx.conn.run_sync(current) == head
+        return await tx.conn.run_sync(current), head
+
+
+async def at_head(db: Database, scripts: Path) -> bool:
+    """Whether the schema is exactly the one this code was written for."""
+    present, head = await revisions(db, scripts)
+    return present == head
 
 
 async def differences(db: Database) -> list[Any]:

@@ -18,13 +18,14 @@ from kit.log import LogUnavailable, TopicMismatch
 from kit.migrations import migrate as migrate_schema
 from kit.runtime import WiringError
 from kit.settings import Settings, SettingsError, load_settings
-from services.commands import dead_letters, demo, gateway, importing, starting, topics
+from services.commands import dead_letters, demo, doctor, gateway, importing, starting, topics
 from services.compose import BY_NAME, SERVICES, compose
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 cli.add_typer(dead_letters.cli, name="dead-letters")
 cli.add_typer(topics.cli, name="topics")
 cli.command("import")(importing.import_file)
+cli.command("doctor")(doctor.doctor)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where to keep the files (GUILDHALL_DATA_DIR, ./data).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one (GUILDHALL_PORT, 8000).")]

@@ -14,6 +14,7 @@ from kit.database.bulk import (
 )
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
 from kit.database.lookups import delete_among, lock_rows, select_among
+from kit.database.server import Server, server_of
 from kit.database.types import JsonText, UtcDateTime, metadata_for
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "DatabaseUnavailable",
     "JsonText",
     "Leadership",
+    "Server",
     "Tx",
     "UtcDateTime",
     "add_up",
@@ -33,6 +35,7 @@ __all__ = [
     "metadata_for",
     "open_database",
     "select_among",
+    "server_of",
     "try_lock",
     "upsert",
 ]

@@ -242,12 +242,19 @@ def open_database(
     url: str = "",
     directory: Path | None = None,
     pool: int = 10,
+    read_only: bool = False,
 ) -> Database:
-    """PostgreSQL at `url` (schema named like the service), or `<directory>/<service>.sqlite`. Connects lazily."""
+    """PostgreSQL at `url` (schema named like the service), or `<directory>/<service>.sqlite`. Connects lazily.
+
+    With `read_only` nothing can be written through it, and a file that is not there is not made.
+    """
     if not url:
         if directory is None:
             raise ValueError("an embedded database needs a directory")
         path = directory / f"{service}.sqlite"
+        if read_only:
+            looking = _sqlite(path, writer=False, read_only=True)
+            return Database(service, clock, metadata, frozenset(publishes), looking, looking, path)
         engines = _sqlite(path, writer=True), _sqlite(path, writer=False)
         return Database(service, clock, metadata, frozenset(publishes), *engines, path)
     engine = create_async_engine(
@@ -259,17 +266,21 @@ def open_database(
         json_deserializer=msgspec.json.decode,
         connect_args={
             "timeout": 5,
-            "server_settings": {"search_path": service, "application_name": f"guildhall {service}"},
+            "server_settings": {
+                "search_path": service,
+                "application_name": f"guildhall {service}",
+                **({"default_transaction_read_only": "on"} if read_only else {}),
+            },
         },
     )
     reader = engine.execution_options(isolation_level="REPEATABLE READ")
     return Database(service, clock, metadata, frozenset(publishes), engine, reader, None)
 
 
-def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
+def _sqlite(path: Path, *, writer: bool, read_only: bool = False) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
-        async_creator=partial(connect, path),
+        async_creator=partial(connect, path, read_only=read_only),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if writer else 4,
         max_overflow=0,

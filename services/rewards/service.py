@@ -5,6 +5,7 @@ from pathlib import Path
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Service
 from services.rewards.api import ROUTERS
+from services.rewards.audits import AUDITS
 from services.rewards.handlers import SUBSCRIPTIONS
 from services.rewards.loops import LOOPS
 from services.rewards.tables import metadata
@@ -21,4 +22,5 @@ SERVICE = Service(
         "levels", "badges", "votes", "funds", "shop", "games", "units", "events/*/decisions", "members/*/points",
     ),
     loops=LOOPS,
+    audits=AUDITS,
 )  # fmt: skip

@@ -43,7 +43,7 @@ from kit.log.kafka.bounds import (
 from kit.log.kafka.consuming import KafkaSubscription
 from kit.log.kafka.producing import Call, Chunk, Lane
 from kit.log.kafka.security import Security
-from kit.log.kafka.topics import CLEANUP, Topics
+from kit.log.kafka.topics import CLEANUP, Found, Topics
 from kit.log.partitioner import partition_of
 from kit.log.positions import Positions
 
@@ -114,10 +114,26 @@ class KafkaLog:
                     raise
                 logger.warning("kafka.waiting", bootstrap=self._bootstrap)
                 await asyncio.sleep(1)
+        await self._open_readers()
+
+    async def look(self, topics: Sequence[Topic]) -> dict[str, Found]:
+        """The given topics as they are, and the log open for questions only (`topics`, `lag`, `brokers`): nothing is
+        made on the broker. LogUnavailable, without waiting for it to come up, when it cannot be reached or refuses
+        us."""
+        await self._open_readers()
+        found = await self.topics.find(topics)
+        self._counts.update({name: one.partitions for name, one in found.items()})
+        return found
+
+    async def _open_readers(self) -> None:
         self._admin = AIOKafkaAdminClient(**self._reached(), client_id=self._client_id)
-        await bounded(self._admin.start(), CALL_SECONDS, "Kafka cannot be reached")
+        await bounded(self._admin.start(), CALL_SECONDS, f"Kafka at {self._bootstrap} cannot be reached, or refuses us")
         self._reader = AIOKafkaConsumer(**self._reached(), client_id=f"{self._client_id}-offsets")
         await bounded(self._reader.start(), CALL_SECONDS, "Kafka cannot be reached")
+
+    async def brokers(self) -> int:
+        """How many brokers the cluster has now. LogUnavailable when it does not say."""
+        return len((await self._call(lambda: self._open_admin().describe_cluster()))["brokers"])
 
     async def _make_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(

@@ -1,0 +1,59 @@
+"""SQL that looks whether the boards are what the entries say. Reads every board and every entry once."""
+
+from typing import Any
+
+from sqlalchemy import Row, and_, func, or_, select
+
+from kit.database import Tx
+from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
+from services.rewards.tables.ledger import entries
+
+
+def _periods() -> Any:
+    return board_periods.join(boards, boards.c.generation == board_periods.c.generation)
+
+
+async def wrong_totals(tx: Tx, most: int = 100) -> list[Row[Any]]:
+    """(community_id, board, kind, key, scored, tallied, bucketed) where the histogram of a period does not count the
+    members on it."""
+    by_slot = [
+        select(table.c.slot, count.label("members")).group_by(table.c.slot).subquery()
+        for table, count in (
+            (board_scores, func.count()),
+            (board_tallies, func.sum(board_tallies.c.members)),
+            (board_buckets, func.sum(board_buckets.c.members)),
+        )
+    ]
+    joined = _periods()
+    for one in by_slot:
+        joined = joined.outerjoin(one, one.c.slot == board_periods.c.slot)
+    scored, tallied, bucketed = (func.coalesce(one.c.members, 0) for one in by_slot)
+    columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
+    stmt = select(*columns, scored.label("scored"), tallied.label("tallied"), bucketed.label("bucketed"))
+    return await tx.all(stmt.select_from(joined).where(or_(scored != tallied, scored != bucketed)).limit(most))
+
+
+async def wrong_sums(tx: Tx, most: int = 100) -> list[Row[Any]]:
+    """(community_id, board, kind, key, scores, entries) where the scores of a period do not sum to its entries."""
+    shown = select(board_scores.c.slot, func.sum(-board_scores.c.negated).label("sum")).group_by(board_scores.c.slot)
+    scores = shown.subquery()
+    # By day first: a period joins some days, not all of a community's entries.
+    day = entries.c.community_id, entries.c.unit, entries.c.day
+    days = select(*day, func.sum(entries.c.amount).label("sum")).where(entries.c.scored > 0).group_by(*day).subquery()
+    counts = and_(
+        days.c.community_id == boards.c.community_id,
+        days.c.unit == boards.c.unit,
+        days.c.day.between(board_periods.c.first_day, board_periods.c.last_day),
+    )
+    posted = (
+        select(board_periods.c.slot, func.sum(days.c.sum).label("sum"))
+        .select_from(_periods().join(days, counts))
+        .group_by(board_periods.c.slot)
+        .subquery()
+    )
+    joined = _periods().outerjoin(scores, scores.c.slot == board_periods.c.slot)
+    joined = joined.outerjoin(posted, posted.c.slot == board_periods.c.slot)
+    in_scores, in_entries = func.coalesce(scores.c.sum, 0), func.coalesce(posted.c.sum, 0)
+    columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
+    stmt = select(*columns, in_scores.label("scores"), in_entries.label("entries"))
+    return await tx.all(stmt.select_from(joined).where(in_scores != in_entries).limit(most))
