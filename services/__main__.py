@@ -1,4 +1,4 @@
-"""The command line: `guildhall up | serve | up-split | demo | migrate | doctor | topics | import | dead-letters | …`."""
+"""The command line: `guildhall up | serve | up-split | demo | migrate | doctor | topics | import | …`."""
 
 import asyncio
 import json
