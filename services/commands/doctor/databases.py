@@ -3,10 +3,9 @@
 from functools import partial
 
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import SQLAlchemyError
 
 from kit import outbox
-from kit.database import Database, DatabaseUnavailable, server_of
+from kit.database import Database, server_of
 from kit.dead_letters import count_dead
 from kit.migrations import revisions
 from kit.service import Audit, Service
@@ -45,7 +44,8 @@ async def _reached(db: Database, settings: Settings, *, clock: bool) -> list[Fin
             before = db.clock()
             server = await server_of(tx)
             after = db.clock()
-    except (DatabaseUnavailable, SQLAlchemyError, OSError) as error:
+    except Exception as error:
+        # Whatever it is: a wrong password and a missing database are errors of the driver's own.
         return [failed(name, _cause(error), _how_to_reach(settings))]
     found = ok(name, f"{server.product} {server.version}")
     if server.product == "PostgreSQL" and server.major < OLDEST_POSTGRES:

@@ -131,6 +131,12 @@ async def test_what_cannot_be_used_is_told_before_anything_is_opened(environ: di
     assert "GUILDHALL_KAFKA_TLS_CA" in (await look({**environ, **given}))["settings"].found
 
 
+async def test_a_database_that_is_not_on_the_server_is_named(environ: dict[str, str]) -> None:
+    elsewhere = environ["GUILDHALL_DATABASE_URL"].rpartition("/")[0] + "/nowhere"
+    found = (await look({**environ, "GUILDHALL_DATABASE_URL": elsewhere}))["database:rewards"]
+    assert (found.state, "nowhere" in found.found, "GUILDHALL_DATABASE_URL" in found.do) == (State.FAILED, True, True)
+
+
 @pytest.fixture
 def silent() -> Iterator[int]:
     """A port that takes connections and never says a word."""
