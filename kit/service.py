@@ -71,6 +71,10 @@ class Audit:
     look: Callable[[Tx], Awaitable[list[str]]]
 
 
+Figures = Callable[[Tx], Awaitable[dict[str, str]]]
+"""What a person compares before and after a service's rows were moved: names and values, few enough to be kept."""
+
+
 @dataclass(frozen=True, slots=True)
 class Service:
     """`prefixes` are the first path segments after `/v1/` that are this service's; `events/*/decisions` names a
@@ -92,3 +96,4 @@ class Service:
     activity_types: frozenset[str] | None = None
     concerned: Mapping[type, Callable[[Any], bool]] = field(default_factory=dict)
     audits: tuple[Audit, ...] = ()
+    figures: Figures | None = None

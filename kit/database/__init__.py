@@ -15,9 +15,10 @@ from kit.database.bulk import (
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
 from kit.database.lookups import delete_among, lock_rows, select_among
 from kit.database.server import Server, server_of
-from kit.database.types import JsonText, UtcDateTime, metadata_for
+from kit.database.types import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
 __all__ = [
+    "PLACES_ON_THE_LOG",
     "Database",
     "DatabaseUnavailable",
     "JsonText",

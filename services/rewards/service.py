@@ -6,6 +6,7 @@ from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, Points
 from kit.service import Service
 from services.rewards.api import ROUTERS
 from services.rewards.audits import AUDITS
+from services.rewards.figures import figures
 from services.rewards.handlers import SUBSCRIPTIONS
 from services.rewards.loops import LOOPS
 from services.rewards.tables import metadata
@@ -23,4 +24,5 @@ SERVICE = Service(
     ),
     loops=LOOPS,
     audits=AUDITS,
+    figures=figures,
 )  # fmt: skip

@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 from kit import outbox
 from kit.database import Database, server_of
 from kit.dead_letters import count_dead
-from kit.migrations import revisions
+from kit.migrations import MOVING, revisions
 from kit.service import Audit, Service
 from kit.settings import Settings
 from services.commands.doctor.clocks import compared
@@ -77,6 +77,8 @@ async def _schema(service: Service, db: Database) -> Finding:
     present, head = await revisions(db, service.migrations)
     if present == head:
         return ok(name, f"at head ({head})")
+    if present == MOVING:
+        return failed(name, "a move to here has not ended", "run the same `guildhall migrate-db` again")
     do = "run `guildhall migrate`; where it does not know the revision, this release is older than the schema"
     return failed(name, f"at {present or 'no revision'}, this release needs {head}", do)
 

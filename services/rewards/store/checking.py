@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import Row, and_, case, func, or_, select
 
 from kit.database import Tx
 from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
-from services.rewards.tables.ledger import entries
+from services.rewards.tables.ledger import accounts, entries
 
 
 def _periods() -> Any:
@@ -57,3 +57,23 @@ async def wrong_sums(tx: Tx, most: int = 100) -> list[Row[Any]]:
     columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
     stmt = select(*columns, in_scores.label("scores"), in_entries.label("entries"))
     return await tx.all(stmt.select_from(joined).where(in_scores != in_entries).limit(most))
+
+
+async def sums_by_unit(tx: Tx) -> list[Row[Any]]:
+    """(unit, entries, members, total) of all communities: how many lines, what members have, what all sums to."""
+    lines = select(entries.c.unit, func.count().label("entries")).group_by(entries.c.unit).subquery()
+    owned = case((accounts.c.system == 0, accounts.c.balance), else_=0)
+    columns = func.sum(owned).label("members"), func.sum(accounts.c.balance).label("total")
+    sums = select(accounts.c.unit, *columns).group_by(accounts.c.unit).subquery()
+    count = func.coalesce(lines.c.entries, 0).label("entries")
+    joined = sums.outerjoin(lines, lines.c.unit == sums.c.unit)
+    stmt = select(sums.c.unit, count, sums.c.members, sums.c.total).select_from(joined)
+    return sorted(await tx.all(stmt), key=lambda row: str(row.unit))
+
+
+async def periods(tx: Tx) -> list[Row[Any]]:
+    """(community_id, board, kind, key, slot) of every period of every board there is."""
+    columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
+    rows = await tx.all(select(*columns, board_periods.c.slot).select_from(_periods()))
+    # Sorted here: two databases do not agree on the order of text.
+    return sorted(rows, key=lambda row: (str(row.community_id), row.board, row.kind, row.key))
