@@ -40,8 +40,11 @@ def migrate_db(
     chunk: Annotated[int, typer.Option(min=1, max=100_000, help="Rows or records at a time.")] = 5000,
     as_json: Annotated[bool, typer.Option("--json", help="Print one line of JSON at the end.")] = False,
 ) -> None:
-    """Move an embedded installation to PostgreSQL and Kafka, and compare. It must be stopped, and stays as it is. Killed
-    in the middle, the same command goes on where it was. Exit code 1 when something differs."""
+    """Move an embedded installation to PostgreSQL and Kafka, and compare.
+
+    It must be stopped, and stays as it is. Killed in the middle, the same command goes on where it was. Exit code 1
+    when something differs, or when it cannot be done.
+    """
     try:
         source, target = both_settings(to, kafka, data_dir=data_dir)
         log_setup.configure("error", source.log_format)

@@ -3,9 +3,23 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, Numeric, String, Table, Text
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Numeric,
+    String,
+    Table,
+    Text,
+    insert,
+    select,
+    text,
+    update,
+)
 from sqlalchemy import inspect as inspect_connection
-from sqlalchemy import insert, select, text, update
 
 from kit.database import Database, Tx, UtcDateTime
 

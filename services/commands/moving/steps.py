@@ -130,7 +130,7 @@ async def _fingerprint(here: Mapping[str, Database], file: LogFile) -> str:
         present, head = await revisions(db, service.migrations)
         if present != head:
             raise Refused(
-                f"the schema of {service.name} is at {present}, this release needs {head}: run `guildhall migrate` first"
+                f"the schema of {service.name} is at {present}, not at {head}: run `guildhall migrate` here first"
             )
         heads[service.name] = head
         async with db.read() as tx:
