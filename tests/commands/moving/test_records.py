@@ -11,6 +11,7 @@ from kit.log import Log, Partition, Record
 from kit.log.embedded import EmbeddedLog
 from kit.log.embedded.reading import LogFile
 from kit.log.kafka import KafkaLog
+from kit.log.partitioner import partition_of
 from kit.runtime import topics
 from kit.settings import load_settings
 from services.commands.moving.records import append_topic, compared
@@ -73,7 +74,8 @@ async def test_what_arrived_before_a_kill_is_not_appended_again(target: Target, 
     log = await opened(target)
     # What a call that was killed had brought over: of each partition the first some, not of all of them as many.
     await log.append(ACTIVITY_TOPIC, everyone[:90])
-    await log.append(ACTIVITY_TOPIC, [r for r in everyone[90:200] if r.key == b"key-3"])
+    one = partition_of(b"key-3", 3)
+    await log.append(ACTIVITY_TOPIC, [r for r in everyone[90:200] if partition_of(r.key, 3) == one])
     with LogFile(tmp_path / "log.sqlite") as file:
         for _ in range(2):
             await append_topic(file, log, ACTIVITY_TOPIC, SERVICES, chunk=64, say=lambda _: None)
