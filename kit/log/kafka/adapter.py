@@ -118,10 +118,11 @@ class KafkaLog:
         await self._open_readers()
 
     async def look(self, topics: Sequence[Topic]) -> dict[str, Found]:
-        """The given topics as they are, and the log open for questions only (`topics`, `lag`, `brokers`): nothing is
-        made on the broker. LogUnavailable, without waiting for it to come up, when it cannot be reached or refuses
-        us."""
-        await self._open_readers()
+        """The given topics as they are. A log that was not started is open afterwards for questions only (`topics`,
+        `lag`, `ends`, `brokers`): nothing is made on the broker. LogUnavailable, without waiting for it to come up,
+        when it cannot be reached or refuses us."""
+        if self._admin is None:
+            await self._open_readers()
         found = await self.topics.find(topics)
         self._counts.update({name: one.partitions for name, one in found.items()})
         return found
