@@ -51,7 +51,7 @@ async def rows_after(tx: Tx, table: Table, position: bytes | None, limit: int) -
 
 
 async def all_rows(tx: Tx, table: Table) -> AsyncIterator[Sequence[Row[Any]]]:
-    """Every row once, in no order, some at a time."""
+    """Every row of a table on PostgreSQL once, in no order, some at a time through a cursor of the server."""
     result = await tx.conn.stream(select(table), execution_options={"yield_per": _READ_AHEAD})
     async for rows in result.partitions(_READ_AHEAD):
         yield rows

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import BigInteger, Boolean, Column, Integer, LargeBinary, MetaData, String, Table, Uuid
 
 from kit.database import Database, JsonText, UtcDateTime, insert_many
-from kit.database.copying import Hasher, all_rows, position_of, rows_after
+from kit.database.copying import Hasher, all_rows, copy_in, position_of, rows_after
 
 Scratch = Callable[[MetaData], Awaitable[Database]]
 
@@ -59,10 +59,20 @@ async def test_the_hash_of_rows_is_the_same_on_both_engines_and_that_of_what_was
     db = await scratch(metadata)
     async with db.begin() as tx:
         await insert_many(tx, things, ROWS)
+    async with db.read() as tx:
+        assert Hasher(things).of(await rows_after(tx, things, None, 100)) == BY_HAND
+
+
+@pytest.mark.parametrize("engine", ["postgresql"])
+async def test_rows_that_were_copied_in_and_read_through_a_cursor_are_the_same(scratch: Scratch, engine: str) -> None:
+    db = await scratch(metadata)
+    async with db.begin() as tx:
+        assert await rows_after(tx, things, None, 1) == []
+        await copy_in(tx, things, [tuple(one.values()) for one in ROWS])
     hasher, total = Hasher(things), 0
     async with db.read() as tx:
         async for rows in all_rows(tx, things):
-            total += hasher.of([tuple(one) for one in rows])
+            total += hasher.of(rows)
     assert total % 2**64 == BY_HAND
 
 
