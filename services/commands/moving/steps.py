@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Any
 
 from sqlalchemy import func, select
+from sqlalchemy.engine import make_url
 
 from kit.clock import Clock, system_clock
 from kit.database import Database
@@ -72,12 +73,16 @@ async def move(source: Settings, target: Settings, *, chunk: int, say: Say, cloc
     path = source.data_dir / "log.sqlite"
     if not path.exists():
         raise Refused(f"there is no embedded installation in {source.data_dir}: name it with --data-dir")
+    if not source.secret_key and not (source.data_dir / "secret").exists():
+        raise Refused(
+            f"{source.data_dir / 'secret'} is not there: restore it, nothing that was sealed opens without it"
+        )
     log = open_log(target)
     assert isinstance(log, KafkaLog)  # the target's settings name brokers
     with _held(source), LogFile(path) as file:
         async with _opened(source, clock, read_only=True) as here, _opened(target, clock, read_only=False) as there:
             print_of_source = await _fingerprint(here, file)
-            known = await progress.prepare(there["members"])
+            known = await _known(there["members"], target)
             if known is not None and known.finished_at is not None:
                 return Result(moved_before=known.finished_at.isoformat(timespec="seconds"))
             if known is not None and known.source != print_of_source:
@@ -95,6 +100,20 @@ async def move(source: Settings, target: Settings, *, chunk: int, say: Say, cloc
                 return result
             finally:
                 await log.stop()
+
+
+async def _known(db: Database, target: Settings) -> progress.Move | None:
+    """What the target knows of a move; Refused, with what its driver said, when it cannot be used."""
+    try:
+        return await progress.prepare(db)
+    except Exception as error:
+        # Whatever it is: a wrong password and a missing database are errors of the driver's own.
+        cause = error
+        while isinstance(cause.__cause__, Exception):
+            cause = cause.__cause__
+        where = make_url(target.database_url).render_as_string(hide_password=True)
+        told = f"{type(cause).__name__}: {cause}"
+        raise Refused(f"{where} cannot be used: {told}; is the server running, and this its address?") from error
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """What is not moved, and why; and that nothing starts on a target that is half full."""
 
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,18 @@ async def test_where_there_is_no_installation_nothing_is_made(target: Target, tm
     with pytest.raises(Refused, match="no embedded installation"):
         await moving(target, tmp_path / "elsewhere")
     assert not (tmp_path / "elsewhere").exists()
+
+
+async def test_an_installation_without_its_secret_is_not_moved(target: Target, data_dir: Path) -> None:
+    (data_dir / "secret").unlink()
+    with pytest.raises(Refused, match="restore it"):
+        await moving(target, data_dir)
+
+
+def test_a_target_that_cannot_be_used_is_told_without_its_password(target: Target, data_dir: Path) -> None:
+    url = target.url.replace("://guildhall@", "://guildhall:password-of-theirs@").rpartition("/")[0] + "/nowhere"
+    code, _, errors = replace(target, url=url).move(data_dir)
+    assert (code, "cannot be used" in errors, "password-of-theirs" in errors) == (1, True, False), errors
 
 
 async def test_a_source_that_is_not_at_head_is_to_be_migrated_first(target: Target, data_dir: Path) -> None:
