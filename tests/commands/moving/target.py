@@ -46,7 +46,7 @@ class Target:
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=900,
+            timeout=7200,
             check=False,
         )
         said = json.loads(done.stdout) if done.stdout.startswith("{") else {}

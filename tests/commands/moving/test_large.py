@@ -24,6 +24,7 @@ from tests.crash.test_crash import say
 EVENTS = int(os.environ.get("GUILDHALL_TEST_MOVED_EVENTS", "1000000"))
 MEMBERS = max(10, EVENTS // 10)
 KILLS = 3
+DRAIN_SECONDS = 2 * 3600.0
 KINDS = ("message.created",) * 6 + ("checkin.submitted", "question.asked", "answer.posted", "event.attended")
 
 
@@ -60,7 +61,7 @@ async def test_a_million_events_move_and_are_equal(tmp_path: Path, target: Targe
             outcome = await client.post(http, here.key, history(), name="large", options=options, on_progress=_quiet)
         assert outcome.progress.accepted == EVENTS
         took(f"{EVENTS} events are taken")
-        await harness.drained(here)
+        await harness.drained(here, DRAIN_SECONDS)
         took("they are stored, scored and told of")
     finally:
         here.stop()
@@ -68,7 +69,7 @@ async def test_a_million_events_move_and_are_equal(tmp_path: Path, target: Targe
     took(f"the files have {size >> 20} MiB")
     for kill in range(KILLS):
         said = target.move_until(data_dir, (EVENTS // 5000) * (kill + 1))
-        took(f"killed after {said[-1]!r}")
+        took(f"killed after {len(said)} lines, at {said[-1]!r}")
     code, compared, errors = target.move(data_dir)
     took("moved and compared")
     assert (code, compared["equal"]) == (0, True), errors
