@@ -55,7 +55,8 @@ def migrate_db(
         first = _first(error)
         if not isinstance(first, EXPECTED):
             raise
-        Console(stderr=True).print(f"guildhall: {first}", style="red", markup=False, highlight=False)
+        out = Console(stderr=True, highlight=False, soft_wrap=True)
+        out.print(f"guildhall: {first}", style="red", markup=False)
         raise typer.Exit(1) from error
     _report(result, source, as_json=as_json)
     if result.different:
