@@ -48,3 +48,13 @@ def configure(level: str, form: str) -> None:
     logging.basicConfig(
         level=max(number, logging.WARNING), stream=sys.stderr, format="%(levelname)s %(name)s %(message)s"
     )
+
+
+def silence() -> None:
+    """No log lines at all, for commands whose output is the whole answer."""
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[_dropped])
+    logging.disable(logging.CRITICAL)
+
+
+def _dropped(_logger: Any, _method: str, _event: Any) -> Any:
+    raise structlog.DropEvent

@@ -113,6 +113,11 @@ def handlers_of(service: Service) -> dict[type, list[Handler]]:
     return merged
 
 
+def consumed_topics(service: Service) -> list[str]:
+    """The topics a service reads, each with a consumer of its own."""
+    return sorted({_topic_of(cls) for cls in handlers_of(service)})
+
+
 class Runtime:
     """The services of this process and everything that runs for them."""
 
@@ -140,7 +145,7 @@ class Runtime:
             db.secret = settings.secret_key
             one = ServiceRuntime(service, db, log, clock, settings, handlers=handlers, stopping=self.stopping)
             self.services[service.name] = one
-            for topic in sorted({_topic_of(cls) for cls in handlers}):
+            for topic in consumed_topics(service):
                 chosen = {cls: hs for cls, hs in handlers.items() if _topic_of(cls) == topic}
                 self.consumers.append(Consumer(one, topic, chosen))
         self._tasks: list[asyncio.Task[None]] = []

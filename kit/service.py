@@ -63,6 +63,19 @@ class Loop:
 
 
 @dataclass(frozen=True, slots=True)
+class Audit:
+    """Something that always holds in a service's rows. `look` reads as much as it takes to know (all of them, if need
+    be) and returns one line for each violation, [] when it holds."""
+
+    name: str
+    look: Callable[[Tx], Awaitable[list[str]]]
+
+
+Figures = Callable[[Tx], Awaitable[dict[str, str]]]
+"""What a person compares before and after a service's rows were moved: names and values, few enough to be kept."""
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """`prefixes` are the first path segments after `/v1/` that are this service's; `events/*/decisions` names a
     sub-resource under another service's segment. `publishes` are the contract classes it may announce. Handlers of
@@ -82,3 +95,5 @@ class Service:
     loops: tuple[Loop, ...] = ()
     activity_types: frozenset[str] | None = None
     concerned: Mapping[type, Callable[[Any], bool]] = field(default_factory=dict)
+    audits: tuple[Audit, ...] = ()
+    figures: Figures | None = None

@@ -1,4 +1,4 @@
-"""The command line: `guildhall up | serve | up-split | demo | migrate | topics | import | dead-letters | …`."""
+"""The command line: `guildhall up | serve | up-split | demo | migrate | doctor | topics | import | …`."""
 
 import asyncio
 import json
@@ -15,16 +15,19 @@ from rich.console import Console
 from deploy.gateway.config import GatewayError
 from kit import logging as log_setup
 from kit.log import LogUnavailable, TopicMismatch
+from kit.migrations import SchemaBeingFilled
 from kit.migrations import migrate as migrate_schema
 from kit.runtime import WiringError
 from kit.settings import Settings, SettingsError, load_settings
-from services.commands import dead_letters, demo, gateway, importing, starting, topics
+from services.commands import dead_letters, demo, doctor, gateway, importing, moving, starting, topics
 from services.compose import BY_NAME, SERVICES, compose
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 cli.add_typer(dead_letters.cli, name="dead-letters")
 cli.add_typer(topics.cli, name="topics")
 cli.command("import")(importing.import_file)
+cli.command("doctor")(doctor.doctor)
+cli.command("migrate-db")(moving.migrate_db)
 
 DataDir = Annotated[Path | None, typer.Option(help="Where to keep the files (GUILDHALL_DATA_DIR, ./data).")]
 Port = Annotated[int | None, typer.Option(help="Port to listen on; 0 takes a free one (GUILDHALL_PORT, 8000).")]
@@ -36,7 +39,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(work)
-        except (WiringError, SettingsError, LogUnavailable, TopicMismatch, OSError) as error:
+        except (WiringError, SettingsError, LogUnavailable, TopicMismatch, SchemaBeingFilled, OSError) as error:
             fail(str(error))
 
 

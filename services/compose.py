@@ -70,7 +70,13 @@ def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock
 
 
 def open_service_database(
-    settings: Settings, name: str, metadata: MetaData, publishes: frozenset[type], clock: Clock = system_clock
+    settings: Settings,
+    name: str,
+    metadata: MetaData,
+    publishes: frozenset[type],
+    clock: Clock = system_clock,
+    *,
+    read_only: bool = False,
 ) -> Database:
     return open_database(
         name,
@@ -80,4 +86,5 @@ def open_service_database(
         url=settings.database_url,
         directory=settings.data_dir,
         pool=settings.database_pool,
+        read_only=read_only,
     )

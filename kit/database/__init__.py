@@ -15,14 +15,17 @@ from kit.database.bulk import (
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
 from kit.database.lookups import delete_among, lock_rows, select_among
 from kit.database.questions import Question, gathered
-from kit.database.types import JsonText, UtcDateTime, metadata_for
+from kit.database.server import Server, server_of
+from kit.database.types import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
 __all__ = [
+    "PLACES_ON_THE_LOG",
     "Database",
     "DatabaseUnavailable",
     "JsonText",
     "Leadership",
     "Question",
+    "Server",
     "Tx",
     "UtcDateTime",
     "add_up",
@@ -36,6 +39,7 @@ __all__ = [
     "metadata_for",
     "open_database",
     "select_among",
+    "server_of",
     "try_lock",
     "upsert",
 ]

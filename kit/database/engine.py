@@ -261,19 +261,28 @@ def open_database(
     url: str = "",
     directory: Path | None = None,
     pool: int = 10,
+    read_only: bool = False,
 ) -> Database:
-    """PostgreSQL at `url` (schema named like the service), or `<directory>/<service>.sqlite`. Connects lazily."""
+    """PostgreSQL at `url` (schema named like the service), or `<directory>/<service>.sqlite`. Connects lazily.
+
+    With `read_only` nothing can be written through it, and a file that is not there is not made.
+    """
     if not url:
         if directory is None:
             raise ValueError("an embedded database needs a directory")
         path = directory / f"{service}.sqlite"
+        if read_only:
+            looking = _sqlite(path, writer=False, read_only=True)
+            asker = Asker(_sqlite(path, writer=False, read_only=True), ASKERS)
+            return Database(service, clock, metadata, frozenset(publishes), looking, looking, path, asker)
         engines = _sqlite(path, writer=True), _sqlite(path, writer=False)
         asker = Asker(_sqlite(path, writer=False), ASKERS)
         return Database(service, clock, metadata, frozenset(publishes), *engines, path, asker)
-    engine = _postgres(url, service, pool)
+    unwritten = {"default_transaction_read_only": "on"}
+    engine = _postgres(url, service, pool, **(unwritten if read_only else {}))
     reader = engine.execution_options(isolation_level="REPEATABLE READ")
     # Questions are few and the same: a plan made once for each, and none worth compiling to machine code.
-    kept = {"plan_cache_mode": "force_generic_plan", "jit": "off", "default_transaction_read_only": "on"}
+    kept = {"plan_cache_mode": "force_generic_plan", "jit": "off", **unwritten}
     asker = Asker(_postgres(url, service, ASKERS, **kept), ASKERS)
     return Database(service, clock, metadata, frozenset(publishes), engine, reader, None, asker)
 
@@ -293,10 +302,10 @@ def _postgres(url: str, service: str, pool: int, **settings: str) -> AsyncEngine
     )
 
 
-def _sqlite(path: Path, *, writer: bool) -> AsyncEngine:
+def _sqlite(path: Path, *, writer: bool, read_only: bool = False) -> AsyncEngine:
     engine = create_async_engine(
         f"sqlite+aiosqlite:///{path}",
-        async_creator=partial(connect, path),
+        async_creator=partial(connect, path, read_only=read_only),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=1 if writer else 4,
         max_overflow=0,

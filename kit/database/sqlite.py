@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import aiosqlite
 
@@ -133,9 +134,21 @@ def _on_thread(
         cursor.close()
 
 
-def connect(path: Path) -> Connection:
-    """For `create_async_engine(async_creator=…)`; awaited, it is open."""
-    connection = Connection(partial(sqlite3.connect, path, check_same_thread=False), iter_chunk_size=64)
+def connect(path: Path, *, read_only: bool = False) -> Connection:
+    """For `create_async_engine(async_creator=…)`; awaited, it is open. `read_only`: see `read_only_uri`."""
+    place = read_only_uri(path) if read_only else str(path)
+    opening = partial(sqlite3.connect, place, uri=read_only, check_same_thread=False)
+    connection = Connection(opening, iter_chunk_size=64)
     # A process that ends without closing its pools must not wait for their threads.
     connection._thread.daemon = True
     return connection
+
+
+def read_only_uri(path: Path) -> str:
+    """For `sqlite3.connect(…, uri=True)`: a file that must be there, and of which no byte is written.
+
+    What a process that was killed left in the write-ahead log is read too and stays there: closing does not fold it
+    into the file, as the last connection that could write would. (Beside the file `-shm` and an empty `-wal` may be
+    left, which SQLite uses to keep readers and writers apart.)
+    """
+    return f"file:{quote(str(path.absolute()))}?mode=ro"

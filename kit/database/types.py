@@ -13,6 +13,10 @@ from sqlalchemy.types import TypeDecorator, TypeEngine
 
 from kit.ids import to_uuid
 
+PLACES_ON_THE_LOG = "places_on_the_log"
+"""In the `info` of a table that holds nothing but places on the installation's log: on another log they mean nothing,
+and the table fills again by itself. (A single place is in columns called `log_partition` and `log_offset`.)"""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, Uuid
 
-from kit.database import JsonText, UtcDateTime, metadata_for
+from kit.database import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
 metadata = metadata_for("events")
 
@@ -64,6 +64,7 @@ tails = Table(
     Column("stream", String(40), primary_key=True),
     Column("log_partition", Integer, primary_key=True),
     Column("next_offset", BigInteger, nullable=False),
+    info={PLACES_ON_THE_LOG: True},
 )
 
 seen_identities = Table(

@@ -5,6 +5,8 @@ from pathlib import Path
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Service
 from services.rewards.api import ROUTERS
+from services.rewards.audits import AUDITS
+from services.rewards.figures import figures
 from services.rewards.handlers import SUBSCRIPTIONS
 from services.rewards.loops import LOOPS
 from services.rewards.tables import metadata
@@ -21,4 +23,6 @@ SERVICE = Service(
         "levels", "badges", "votes", "funds", "shop", "games", "units", "events/*/decisions", "members/*/points",
     ),
     loops=LOOPS,
+    audits=AUDITS,
+    figures=figures,
 )  # fmt: skip

@@ -107,14 +107,14 @@ async def _kill(installation: Installation, plan: Sequence[Kill], flow: _Flow, s
         await asyncio.to_thread(victim.wait_ready)
 
 
-async def drained(installation: Installation) -> None:
+async def drained(installation: Installation, seconds: float = DRAIN_SECONDS) -> None:
     """Until no consumer has anything left to read, seen several times in a row: one's work is another's input."""
-    deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
+    deadline = asyncio.get_running_loop().time() + seconds
     calm = 0
     while calm < 4:
         left = {name: lag for name, lag in (await lags(installation)).items() if lag}
         calm = 0 if left else calm + 1
-        assert asyncio.get_running_loop().time() < deadline, f"not drained after {DRAIN_SECONDS:.0f} s: {left}"
+        assert asyncio.get_running_loop().time() < deadline, f"not drained after {seconds:.0f} s: {left}"
         await asyncio.sleep(0.3)
 
 

@@ -57,6 +57,16 @@ async def test_what_is_stored_and_decided_after_the_stream_opened_is_on_it(event
         assert second.data["decisions"][0]["amount"] == 7  # type: ignore[index]
 
 
+async def test_a_stream_resumed_with_a_place_beyond_the_end_begins_at_the_first_record(events: Events) -> None:
+    """As after a move to another log, whose offsets begin anew."""
+    await events.place.post(event(id="since"))
+    await events.settle()
+    async with tail(events.place, "a0:1000000,a7:3,s0:1000000") as live:
+        assert (await live.next()).data["id"] == "since"
+        await events.place.post(event(id="next", data={"actor": "qq:2"}))
+        assert (await live.next()).data["id"] == "next"
+
+
 async def test_a_stream_resumed_by_its_last_id_shows_everything_since_exactly_once(events: Events) -> None:
     async with tail(events.place) as live:
         await events.place.post(*(event(id=f"a{n}", data={"actor": f"qq:{n}"}) for n in range(30)))

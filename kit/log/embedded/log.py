@@ -1,7 +1,6 @@
 """The embedded log itself: topics, groups and housekeeping around one writer and some readers."""
 
 import asyncio
-import fcntl
 import os
 import sqlite3
 import threading
@@ -18,6 +17,7 @@ from kit.clock import Clock, system_clock
 from kit.log import LogUnavailable, Partition, Position, Record, Topic, TopicMismatch, check_sizes
 from kit.log.batches import Entry, unpack
 from kit.log.compaction import compact_step
+from kit.log.embedded.locking import hold
 from kit.log.embedded.subscription import EmbeddedSubscription
 from kit.log.embedded.writer import Place, Writer
 from kit.log.partitioner import partition_of
@@ -68,7 +68,7 @@ class EmbeddedLog:
     async def start(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock()
+        self._lock_file = hold(self._path)
         try:
             writer = self._connect(self._path, writing=True)
             writer.executescript(SCHEMA)
@@ -82,18 +82,6 @@ class EmbeddedLog:
         for name in (self._names[id] for id in topics):
             self._wakes[name].set()
             self._wakes[name] = asyncio.Event()
-
-    def _lock(self) -> None:
-        handle = os.open(self._path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(handle)
-            raise LogUnavailable(
-                f"another process uses {self._path}, which is one process's own: stop it first, "
-                "or choose another GUILDHALL_DATA_DIR"
-            ) from error
-        self._lock_file = handle
 
     def _connect(self, path: Path, *, writing: bool) -> sqlite3.Connection:
         connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)

@@ -10,7 +10,7 @@ What "durable" means is the broker's business: one broker survives its own SIGKI
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Any, TypeVar
@@ -27,6 +27,7 @@ from kit.log import (
     Partition,
     Position,
     Record,
+    Stored,
     Topic,
     TopicMismatch,
     check_sizes,
@@ -43,7 +44,7 @@ from kit.log.kafka.bounds import (
 from kit.log.kafka.consuming import KafkaSubscription
 from kit.log.kafka.producing import Call, Chunk, Lane
 from kit.log.kafka.security import Security
-from kit.log.kafka.topics import CLEANUP, Topics
+from kit.log.kafka.topics import CLEANUP, Found, Topics
 from kit.log.partitioner import partition_of
 from kit.log.positions import Positions
 
@@ -117,10 +118,27 @@ class KafkaLog:
                     raise
                 logger.warning("kafka.waiting", bootstrap=self._bootstrap)
                 await asyncio.sleep(1)
+        await self._open_readers()
+
+    async def look(self, topics: Sequence[Topic]) -> dict[str, Found]:
+        """The given topics as they are. A log that was not started is open afterwards for questions only (`topics`,
+        `lag`, `ends`, `brokers`): nothing is made on the broker. LogUnavailable, without waiting for it to come up,
+        when it cannot be reached or refuses us."""
+        if self._admin is None:
+            await self._open_readers()
+        found = await self.topics.find(topics)
+        self._counts.update({name: one.partitions for name, one in found.items()})
+        return found
+
+    async def _open_readers(self) -> None:
         self._admin = AIOKafkaAdminClient(**self._reached(), client_id=self._client_id)
-        await bounded(self._admin.start(), CALL_SECONDS, "Kafka cannot be reached")
+        await bounded(self._admin.start(), CALL_SECONDS, f"Kafka at {self._bootstrap} cannot be reached, or refuses us")
         self._reader = AIOKafkaConsumer(**self._reached(), client_id=f"{self._client_id}-offsets")
         await bounded(self._reader.start(), CALL_SECONDS, "Kafka cannot be reached")
+
+    async def brokers(self) -> int:
+        """How many brokers the cluster has now. LogUnavailable when it does not say."""
+        return len((await self._call(lambda: self._open_admin().describe_cluster()))["brokers"])
 
     async def _make_producer(self) -> AIOKafkaProducer:
         producer = AIOKafkaProducer(
@@ -276,6 +294,43 @@ class KafkaLog:
             behind = ends[place] - max(at, starts[place])
             out[Partition(place.topic.removeprefix(self._prefix), place.partition)] = max(0, behind)
         return out
+
+    async def ends(self, topic: str) -> list[int]:
+        """The next offset of each partition; of a topic that `ensure` or `look` has found."""
+        reader = self._reader
+        if reader is None:
+            raise LogUnavailable("the log is not open")
+        places = [TopicPartition(self.name(topic), number) for number in range(self._counts[topic])]
+        ends = await self._call(lambda: reader.end_offsets(places))
+        return [ends[place] for place in places]
+
+    async def place(self, group: str, offsets: Mapping[Partition, int]) -> None:
+        """Put a group that has no members at these next-to-read offsets. LogUnavailable when it has members, or the
+        broker does not take it."""
+        consumer = self._make_consumer(group)
+        placed = {TopicPartition(self.name(p.topic), p.number): offset for p, offset in offsets.items()}
+        try:
+            await bounded(consumer.start(), CALL_SECONDS, "Kafka cannot be reached")
+            consumer.assign(list(placed))
+            await self._call(lambda: consumer.commit(placed))
+        finally:
+            await stopped(consumer)
+
+    async def replay(self, topic: str) -> AsyncIterator[list[Stored]]:
+        """What is on a topic from its oldest record to where it ends now, some at a time; as no group."""
+        ends = await self.ends(topic)
+        consumer = AIOKafkaConsumer(**self._reached(), client_id=f"{self._client_id}-replay", enable_auto_commit=False)
+        try:
+            await bounded(consumer.start(), CALL_SECONDS, "Kafka cannot be reached")
+            places = {TopicPartition(self.name(topic), number): end for number, end in enumerate(ends)}
+            consumer.assign(list(places))
+            await self._call(lambda: consumer.seek_to_beginning(*places))
+            while left := [p for p, end in places.items() if await self._call(partial(consumer.position, p)) < end]:
+                found = await bounded(consumer.getmany(*left, timeout_ms=1000), CALL_SECONDS, "Kafka did not answer")
+                for place, records in found.items():
+                    yield [Stored(topic, place.partition, r.offset, r.key, r.value) for r in records]
+        finally:
+            await stopped(consumer)
 
     async def check(self) -> None:
         if self._replacing is not None:

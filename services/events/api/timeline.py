@@ -205,6 +205,8 @@ async def _tail(
         async with one.db.read() as tx:
             ends = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
             for name in (STREAM, SCORED):
+                # A place beyond the end is one on a log that this one took the place of.
+                cursor[name] = {p: at for p, at in cursor[name].items() if at <= ends[name].get(p, 0)}
                 # A partition that came into use since begins at its first record.
                 for partition in ends[name]:
                     cursor[name].setdefault(partition, 0)

@@ -1,0 +1,27 @@
+"""What always holds in the rewards service; looked at by `guildhall doctor --books` and after a move."""
+
+from typing import Any
+
+from kit.database import Tx
+from kit.service import Audit
+from services.rewards.handlers.ledger import verify
+from services.rewards.store import checking
+
+
+async def boards(tx: Tx) -> list[str]:
+    """Where a board does not say what the entries say, in words; [] when every one does."""
+    wrong = [
+        f"{_name(r)}: {r.scored} members, {r.tallied} in its tallies, {r.bucketed} in its buckets"
+        for r in await checking.wrong_totals(tx)
+    ]
+    wrong += [
+        f"{_name(r)}: scores sum to {r.scores}, its entries to {r.entries}" for r in await checking.wrong_sums(tx)
+    ]
+    return wrong
+
+
+def _name(row: Any) -> str:
+    return f"board {row.board} of {row.community_id}, {row.kind} {row.key}"
+
+
+AUDITS = (Audit("ledger", verify), Audit("boards", boards))
