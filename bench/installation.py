@@ -35,11 +35,15 @@ class Made:
     api_key: str
 
 
+RATES = {"rate_per_second": 1e9, "rate_burst": 10**9}
+"""A load generator is one credential that asks as often as it can: counted like any other, and never refused."""
+
+
 def settings_of(directory: Path, database_url: str = "", kafka: str = "", kafka_prefix: str = "") -> Settings:
     """The databases on SQLite or PostgreSQL; the log is the embedded one in both, so that they differ in one thing,
     unless brokers are named."""
     engines = {"database_url": database_url, "kafka": kafka, "kafka_prefix": kafka_prefix}
-    return Settings.model_validate({"data_dir": directory, "secret_key": SECRET, "port": 0, **engines})
+    return Settings.model_validate({"data_dir": directory, "secret_key": SECRET, "port": 0, **RATES, **engines})
 
 
 async def prepare(settings: Settings) -> Made:
@@ -97,7 +101,11 @@ def running(module: str, *arguments: str, directory: Path) -> Iterator[Child]:
     with errors.open("w") as stderr:
         process = subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            env={**environment, "GUILDHALL_SECRET_KEY": SECRET},
+            env={
+                **environment,
+                "GUILDHALL_SECRET_KEY": SECRET,
+                **{f"GUILDHALL_{name.upper()}": str(value) for name, value in RATES.items()},
+            },
             stdout=subprocess.PIPE,
             stderr=stderr,
             text=True,
