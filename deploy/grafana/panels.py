@@ -210,7 +210,7 @@ PIPELINE = Dashboard(
             "Taken while the log was away. GuildhallSpoolInUse fires above 0, GuildhallSpoolFilling above 70 %.",
             (
                 Query("sum(guildhall_spool_records)", "waiting"),
-                Query("max(guildhall_spool_bytes / (guildhall_spool_limit_bytes > 0)) * 100", "fullest, %"),
+                Query("max(guildhall_spool_bytes / clamp_min(guildhall_spool_limit_bytes, 1)) * 100", "fullest, %"),
                 Query("sum(rate(guildhall_spooled_records_total[5m]))", "taken a second"),
                 Query("sum(rate(guildhall_spool_refused_records_total[5m]))", "refused a second"),
             ),

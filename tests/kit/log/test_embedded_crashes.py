@@ -104,7 +104,7 @@ async def test_a_log_with_a_torn_tail_opens_with_a_whole_prefix_and_takes_append
 async def test_a_second_process_on_the_same_file_is_refused_and_told_what_to_do(tmp_path: Path) -> None:
     log = EmbeddedLog(tmp_path / "log.sqlite")
     await log.start()
-    with pytest.raises(LogUnavailable, match="one process: stop it first"):
+    with pytest.raises(LogUnavailable, match="one process's own: stop it first"):
         await EmbeddedLog(tmp_path / "log.sqlite").start()
     command = [sys.executable, "-m", "tests.kit.log.appender", str(tmp_path / "log.sqlite"), "0"]
     done = await asyncio.to_thread(subprocess.run, command, cwd=ROOT, capture_output=True, text=True, check=False)
