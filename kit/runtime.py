@@ -246,7 +246,7 @@ class Runtime:
                 await asyncio.sleep(0.02)
 
     async def readiness(self, patience: float = LAG_SECONDS) -> list[Check]:
-        """What /readyz shows: databases, schemas, log, consumers and, if it is told within `patience` seconds, their lag."""
+        """What /readyz shows: databases, schemas, log, consumers and, if told within `patience` seconds, their lag."""
         databases = [_checked(f"database:{name}", one.db.check()) for name, one in self.services.items()]
         checks = await asyncio.gather(*databases, _checked("log", self.log.check()))
         log = checks[-1]
