@@ -21,7 +21,7 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def parts() -> dict[str, Callable[[Size], None]]:
     """What can be measured, in this order; each part imports what it needs when it is asked for."""
-    from bench import boards, gateway, growth, ingest, kafka, memory, pipeline
+    from bench import boards, gateway, growth, ingest, kafka, memory, pipeline, replicas
 
     return {
         "ingest": ingest.run,
@@ -30,6 +30,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
         "growth": growth.run,
         "memory": memory.run,
         "kafka": kafka.run,
+        "replicas": replicas.run,
         "gateway": gateway.run,
     }
 

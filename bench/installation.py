@@ -38,6 +38,8 @@ class Made:
 RATES = {"rate_per_second": 1e9, "rate_burst": 10**9}
 """A load generator is one credential that asks as often as it can: counted like any other, and never refused."""
 
+NOT_REFUSED = {f"GUILDHALL_{name.upper()}": str(value) for name, value in RATES.items()}
+
 
 def settings_of(directory: Path, database_url: str = "", kafka: str = "", kafka_prefix: str = "") -> Settings:
     """The databases on SQLite or PostgreSQL; the log is the embedded one in both, so that they differ in one thing,
@@ -94,8 +96,9 @@ class Child:
 
 
 @contextmanager
-def running(module: str, *arguments: str, directory: Path) -> Iterator[Child]:
-    """`python -m module arguments`, stopped at the end. RuntimeError with its last words when it does not start."""
+def running(module: str, *arguments: str, directory: Path, **more: str) -> Iterator[Child]:
+    """`python -m module arguments` with `more` in its environment, stopped at the end. RuntimeError with its last
+    words when it does not start."""
     errors = directory / f"{module}.err"
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GUILDHALL_")}
     with errors.open("w") as stderr:
@@ -104,7 +107,8 @@ def running(module: str, *arguments: str, directory: Path) -> Iterator[Child]:
             env={
                 **environment,
                 "GUILDHALL_SECRET_KEY": SECRET,
-                **{f"GUILDHALL_{name.upper()}": str(value) for name, value in RATES.items()},
+                **NOT_REFUSED,
+                **more,
             },
             stdout=subprocess.PIPE,
             stderr=stderr,

@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from bench import producer, report
 from bench.activities import ACTOR, ID, accepted, actor, door_event
 from bench.ingest import COLUMNS, INGESTED, Counted, check_counts, line, on_log
-from bench.installation import Child, counter, running, settings_of
+from bench.installation import NOT_REFUSED, Child, counter, running, settings_of
 from bench.sizes import Size
 from demo.replay import STORING
 from deploy.local.split import Installation, engines, environment, wait_until_known
@@ -62,7 +62,7 @@ def _producers(bootstrap: str, size: Size, directory: Path) -> dict[str, float]:
 
 def events_service(directory: Path, database_url: str, bootstrap: str) -> tuple[Installation, str]:
     """The events service, alone, on an installation whose first community it knows; with that community's key."""
-    installation = Installation(directory, environment(database_url, bootstrap, directory))
+    installation = Installation(directory, environment(database_url, bootstrap, directory) | NOT_REFUSED)
     installation.guildhall("migrate")
     installation.start("members")
     installation.start("events")
@@ -103,7 +103,8 @@ def run(size: Size) -> None:
 def _door(size: Size, directory: Path, where: tuple[str, str], bare: Counted, key: str) -> float:
     """The door alone, on topics of its own that nobody reads; its most events a second in batches."""
     database_url, bootstrap = where
-    arguments = ("--data-dir", str(directory), "--database-url", database_url, "--kafka", bootstrap)
+    # Beside the service's: what a process takes while the broker is away is its own.
+    arguments = ("--data-dir", str(directory / "door"), "--database-url", database_url, "--kafka", bootstrap)
     prefix = "door."
     with running("bench.door", *arguments, "--kafka-prefix", prefix, directory=directory) as child:
         door = Counted(child, key, directory)
