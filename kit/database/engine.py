@@ -35,8 +35,11 @@ Params = dict[str, Any] | list[dict[str, Any]] | None
 ASKERS = 4
 """Connections of a database that answer questions (`Database.ask`), at most."""
 
-# Deadlock, serialization, lock not available, shutdown, crash, starting up, too many connections.
-_PASSING_STATES = {"40P01", "40001", "55P03", "57P01", "57P02", "57P03", "53300", "25006"}
+QUESTION_TIMEOUT = "5s"
+
+# Deadlock, serialization, lock not available, told to stop or too slow, shutdown, crash, starting up, too many
+# connections.
+_PASSING_STATES = {"40P01", "40001", "55P03", "57014", "57P01", "57P02", "57P03", "53300", "25006"}
 
 
 class DatabaseUnavailable(Unavailable):
@@ -281,8 +284,9 @@ def open_database(
     unwritten = {"default_transaction_read_only": "on"}
     engine = _postgres(url, service, pool, **(unwritten if read_only else {}))
     reader = engine.execution_options(isolation_level="REPEATABLE READ")
-    # Questions are few and the same: a plan made once for each, and none worth compiling to machine code.
-    kept = {"plan_cache_mode": "force_generic_plan", "jit": "off", **unwritten}
+    # Questions are few and the same: a plan made once for each, and none worth compiling to machine code. A server does
+    # not notice that nobody waits any more, and would work on an abandoned one to its end.
+    kept = {"plan_cache_mode": "force_generic_plan", "jit": "off", "statement_timeout": QUESTION_TIMEOUT, **unwritten}
     asker = Asker(_postgres(url, service, ASKERS, **kept), ASKERS)
     return Database(service, clock, metadata, frozenset(publishes), engine, reader, None, asker)
 

@@ -211,3 +211,12 @@ async def test_a_connection_the_server_ended_is_replaced(db: Database) -> None:
         await asking
     after = {rows[0].pid for rows in await asyncio.gather(*(db.ask(own) for _ in range(ASKERS)))}
     assert not after & before
+
+
+async def test_a_server_does_not_work_on_a_question_for_ever(db: Database) -> None:
+    """Nobody may be waiting any more, which it would not notice."""
+    if db.dialect == "sqlite":
+        pytest.skip("a SQLite file has no server")
+    with pytest.raises(DatabaseUnavailable):
+        await db.ask(endless, most=10**15)
+    assert [row.said for row in await db.ask(echo, said=1)] == [1]
