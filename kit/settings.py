@@ -70,7 +70,9 @@ class Settings(BaseSettings):
     max_event_bytes: int = Field(64 * 1024, ge=1024, le=512 * 1024, description="Largest single event.")
     max_events_per_request: int = Field(500, ge=1, le=5000, description="Most events in one request.")
     rate_per_second: float = Field(
-        500.0, gt=0, description="Requests a second that one credential may make of one process, on average."
+        500.0,
+        gt=0,
+        description="Requests a second that one credential may make of a service in one process, on average.",
     )
     rate_burst: int = Field(2000, ge=1, description="Requests that one credential may make at once, after a pause.")
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long a reply is kept for its Idempotency-Key.")

@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import httpx2
 import typer
@@ -35,9 +36,9 @@ class CheckFailed(Exception):
     """The image is not as it must be; the message says what."""
 
 
-def run(*command: str | Path, **options: object) -> str:
+def run(*command: str | Path, **options: Any) -> str:
     """Standard output of a command that succeeds; CheckFailed with its last words otherwise."""
-    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, **options)  # type: ignore[call-overload]  # options are subprocess's own
+    done = subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False, **options)
     if done.returncode:
         raise CheckFailed(f"{' '.join(map(str, command))}: {(done.stdout + done.stderr)[-3000:]}")
     return str(done.stdout)
@@ -83,9 +84,10 @@ class Builder:
         self.buildah("bud", "--quiet", *options, *given, "-t", IMAGE, "-f", ROOT / "deploy" / "Dockerfile", ROOT)
         self.container = self.buildah("from", "--pull-never", IMAGE)
 
-    def config(self) -> dict[str, object]:
+    def config(self) -> dict[str, Any]:
+        """What the image says of itself, in Docker's form."""
         described = json.loads(self.buildah("inspect", "--type", "image", IMAGE))
-        config: dict[str, object] = described["Docker"]["config"]
+        config: dict[str, Any] = described["Docker"]["config"]
         return config
 
     def written(self) -> list[str]:
@@ -123,7 +125,7 @@ class Contained:
         return self.builder.command("run", "--isolation", "chroot", *settings, self.builder.container, "--", *command)
 
     def entrypoint(self) -> list[str]:
-        return [str(part) for part in self.builder.config()["Entrypoint"]]  # type: ignore[attr-defined]  # a list
+        return [str(part) for part in self.builder.config()["Entrypoint"]]
 
     def finish(self) -> str:
         """Run it to its end; what it printed."""
@@ -197,7 +199,7 @@ def check_embedded(builder: Builder) -> None:
     one = Contained(builder, ("up", "--json"), {"GUILDHALL_PORT": str(port), "GUILDHALL_HOST": "127.0.0.1"})
     one.start()
     made = one.first_line()
-    healthcheck = one.builder.config()["Healthcheck"]["Test"][1:]  # type: ignore[index]  # the image's own form of it
+    healthcheck = one.builder.config()["Healthcheck"]["Test"][1:]
     one.inside(*healthcheck)
     reply = httpx2.get(made["url"] + "/v1/boards/xp", headers={"Authorization": f"Bearer {made['api_key']}"})
     reply.raise_for_status()

@@ -77,6 +77,7 @@ class Asker:
             try:
                 return await driver.fetch(sql, arguments)
             except Exception as error:
+                # Whatever either driver raises: callers know SQLAlchemy's errors only, and tell by them what passes.
                 raise DBAPIError.instance(sql, None, error, Exception) from error
             finally:
                 if driver.lost:

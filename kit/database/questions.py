@@ -93,7 +93,8 @@ class Question:
     def __init__(self, stmt: Select[Any]) -> None:
         self._stmt = stmt
         columns = list(stmt.selected_columns)
-        self._row: Any = namedtuple("Answer", [column.key for column in columns])  # type: ignore[misc]
+        fields = [str(column.key) for column in columns]
+        self._row: Any = namedtuple("Answer", fields)  # type: ignore[misc]  # mypy wants the fields written out
         self._types = [column.type for column in columns]
         self._compiled: dict[str, _Compiled] = {}
 
