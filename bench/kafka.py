@@ -47,7 +47,7 @@ async def _topic(bootstrap: str) -> None:
     await log.stop()
 
 
-def _producers(bootstrap: str, size: Size, directory: Path) -> dict[str, float]:
+def producers(bootstrap: str, size: Size, directory: Path) -> dict[str, float]:
     """Kafka's own rate without compression (its default) and with the product's."""
     asyncio.run(_topic(bootstrap))
     ready = payloads()
@@ -81,7 +81,7 @@ def run(size: Size) -> None:
         directory = Path(name)
         producer.jars()
         database_url, bootstrap = stack.enter_context(engines(directory))
-        own = _producers(bootstrap, size, directory)
+        own = producers(bootstrap, size, directory)
         installation, key = events_service(directory, database_url, bootstrap)
         stack.callback(installation.stop)
         bare = Counted(stack.enter_context(running("bench.bare", directory=directory)), "", directory)

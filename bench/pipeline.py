@@ -131,6 +131,16 @@ def start_postgres(directory: Path, stack: ExitStack) -> PostgresServer | None:
 
 
 def _row(title: str, directory: Path, postgres: PostgresServer | None, day: Day, names: Names) -> tuple[str, ...]:
+    result, alone = against_inserts(title, directory, postgres, day, names)
+    statements = sum(tape.statements for tape in result.tapes)
+    rates = report.whole(result.rate), report.whole(statements), report.whole(alone)
+    return (title, *rates, report.ratio(result.rate / alone))
+
+
+def against_inserts(
+    title: str, directory: Path, postgres: PostgresServer | None, day: Day, names: Names
+) -> tuple[Result, float]:
+    """What these services get through on SQLite or that server, and activities a second of their inserts alone."""
     slug = title.lower().replace(" ", "_").replace(",", "")
 
     def fresh(purpose: str) -> Settings:
@@ -138,7 +148,4 @@ def _row(title: str, directory: Path, postgres: PostgresServer | None, day: Day,
         return settings_of(directory / f"{slug}_{purpose}", url)
 
     result = uvloop.run(product(fresh("product"), day, names))
-    alone = uvloop.run(floor(fresh("floor"), result, len(day.events)))
-    statements = sum(tape.statements for tape in result.tapes)
-    rates = report.whole(result.rate), report.whole(statements), report.whole(alone)
-    return (title, *rates, report.ratio(result.rate / alone))
+    return result, uvloop.run(floor(fresh("floor"), result, len(day.events)))

@@ -1,10 +1,12 @@
 """Who calls: API keys, member tokens, operator sessions, all checked in this process against local copies (K20-K22).
 
 No request asks another service. A key is looked up at most every two seconds, so a revocation bites within that
-time of reaching this service; while the database is away a key seen before stays good for 15 minutes, so that
-ingestion goes on. The community comes from the credential, or from `Guildhall-Community` among the credential's own.
+time of reaching this service; while the database is away, or does not answer within half a second, a key seen before
+stays good for 15 minutes, so that ingestion goes on. The community comes from the credential, or from
+`Guildhall-Community` among the credential's own.
 """
 
+import asyncio
 import hashlib
 import hmac
 import secrets
@@ -28,6 +30,7 @@ from kit.service import ServiceRuntime
 
 FRESH = timedelta(seconds=2)
 STALE = timedelta(minutes=15)
+LOOKUP_SECONDS = 0.5
 CACHE_MOST = 10_000
 COOKIE = "guildhall_session"
 AUDIENCE = "guildhall"
@@ -166,11 +169,14 @@ class Authenticator:
         self, digest: str, now: datetime, find: Callable[[str, datetime], Awaitable[_Credential]]
     ) -> _Credential:
         kept = self._credentials.get(digest)
+        known = kept[1] if kept is not None and now - kept[0] < STALE else None
         try:
-            credential = await find(digest, now)
-        except DatabaseUnavailable:
-            if kept is not None and now - kept[0] < STALE:
-                return kept[1]
+            # Who is known need not wait for a database that is there and does not answer.
+            async with asyncio.timeout(LOOKUP_SECONDS if known is not None else None):
+                credential = await find(digest, now)
+        except (DatabaseUnavailable, TimeoutError):
+            if known is not None:
+                return known
             raise
         except Unauthorized:
             self._credentials.pop(digest, None)
@@ -250,9 +256,9 @@ class Authenticator:
             if own and wanted not in own:
                 raise NotFound("no such community", code="community_unknown")
             try:
-                async with self._one.db.read() as tx:
+                async with asyncio.timeout(LOOKUP_SECONDS if wanted in own else None), self._one.db.read() as tx:
                     known = await copies.known_community(tx, wanted) is not None
-            except DatabaseUnavailable:
+            except (DatabaseUnavailable, TimeoutError):
                 # The credential itself names it, and ingestion goes on while the database is away.
                 if wanted not in own:
                     raise

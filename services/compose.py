@@ -1,6 +1,7 @@
 """The wiring: which services there are, and the two constructor calls that decide embedded or split."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from sqlalchemy import MetaData
 
@@ -37,6 +38,11 @@ def open_log(settings: Settings, clock: Clock = system_clock) -> Log:
     return EmbeddedLog(settings.data_dir / "log.sqlite", clock=clock)
 
 
+def spool_path(settings: Settings) -> Path:
+    """Where the events service keeps what Kafka has not taken."""
+    return settings.data_dir / "spool.sqlite"
+
+
 def kafka_security(settings: Settings) -> Security:
     """How brokers are reached. SettingsError when the certificates of the authorities cannot be used."""
     security = Security(
@@ -64,8 +70,7 @@ def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock
     log = open_log(settings, clock)
     if settings.kafka and settings.spool_mb and EVENTS in services:
         limit = settings.spool_mb * 1024 * 1024
-        path = settings.data_dir / "spool.sqlite"
-        log = SpooledLog(log, path, topics=[ACTIVITY_TOPIC], limit_bytes=limit, clock=clock)
+        log = SpooledLog(log, spool_path(settings), topics=[ACTIVITY_TOPIC], limit_bytes=limit, clock=clock)
     return Runtime(services, everyone=SERVICES, settings=settings, clock=clock, log=log, open_db=open_db)
 
 

@@ -7,4 +7,5 @@ pytest_plugins = [
     "tests.support.databases",
     "tests.support.platform",
     "tests.support.gateway",
+    "tests.support.network",
 ]

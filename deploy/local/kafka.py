@@ -10,6 +10,8 @@ import signal
 import socket
 import subprocess
 import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -84,21 +86,51 @@ class Demands:
     mechanism: str = "SCRAM-SHA-512"
 
 
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A broker's place among those that make a cluster: its number from 1 on, and where everybody's controllers are."""
+
+    number: int
+    controllers: tuple[int, ...]
+
+    @property
+    def voters(self) -> str:
+        return ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(self.controllers, 1))
+
+    @property
+    def copies(self) -> int:
+        """How many brokers keep what the brokers themselves keep in topics."""
+        return min(3, len(self.controllers))
+
+
 class KafkaBroker:
-    """One broker that is its own controller. Killed and started again it has what it acknowledged.
+    """One broker that is a controller as well, its own unless it has a `seat` among others. Killed and started again
+    it has what it acknowledged.
 
     With `demands` nobody gets in otherwise; `ca` is then the file of the authority that signed its certificate.
+    Clients find it at `host`, in the network that `within` (a command that runs another one) runs it in.
     """
 
-    def __init__(self, directory: Path, *, demands: Demands | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        demands: Demands | None = None,
+        seat: Seat | None = None,
+        host: str = "127.0.0.1",
+        within: Sequence[str] = (),
+    ) -> None:
         self.directory = directory
         self.demands = demands
-        self.port, self._controller = free_ports(2)
+        self.port, controller = free_ports(2)
+        self._seat = seat or Seat(1, (controller,))
+        self._host = host
+        self._within = tuple(within)
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def bootstrap(self) -> str:
-        return f"127.0.0.1:{self.port}"
+        return f"{self._host}:{self.port}"
 
     @property
     def ca(self) -> Path:
@@ -121,7 +153,7 @@ class KafkaBroker:
             if done.returncode:
                 raise RuntimeError(f"Kafka could not format: {(done.stdout + done.stderr)[-1000:]}")
         with (self.directory / "broker.log").open("ab") as out:
-            command = [*java, "kafka.Kafka", str(config)]
+            command = [*self._within, *java, "kafka.Kafka", str(config)]
             self._process = subprocess.Popen(command, stdout=out, stderr=out, start_new_session=True)
         self._wait()
 
@@ -143,8 +175,8 @@ class KafkaBroker:
         mechanism, login = demands.mechanism, f"listener.name.sasl_ssl.{demands.mechanism.lower()}.sasl.jaas.config"
         module = "org.apache.kafka.common.security.scram.ScramLoginModule"
         return {
-            "listeners": f"SASL_SSL://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"SASL_SSL://127.0.0.1:{self.port}",
+            "listeners": f"SASL_SSL://{self.bootstrap},{self._controller}",
+            "advertised.listeners": f"SASL_SSL://{self.bootstrap}",
             "listener.security.protocol.map": "SASL_SSL:SASL_SSL,CONTROLLER:PLAINTEXT",
             "inter.broker.listener.name": "SASL_SSL",
             "sasl.enabled.mechanisms": mechanism,
@@ -156,22 +188,31 @@ class KafkaBroker:
             "ssl.truststore.location": str(made.authority),
         }
 
+    @property
+    def _controller(self) -> str:
+        return f"CONTROLLER://127.0.0.1:{self._seat.controllers[self._seat.number - 1]}"
+
     def _properties(self) -> dict[str, str]:
+        copies = str(self._seat.copies)
+        enough = str(max(1, self._seat.copies - 1))
         return {
             "process.roles": "broker,controller",
-            "node.id": "1",
-            "controller.quorum.voters": f"1@127.0.0.1:{self._controller}",
-            "listeners": f"PLAINTEXT://127.0.0.1:{self.port},CONTROLLER://127.0.0.1:{self._controller}",
-            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{self.port}",
+            "node.id": str(self._seat.number),
+            "controller.quorum.voters": self._seat.voters,
+            "listeners": f"PLAINTEXT://{self.bootstrap},{self._controller}",
+            "advertised.listeners": f"PLAINTEXT://{self.bootstrap}",
             "controller.listener.names": "CONTROLLER",
             "listener.security.protocol.map": "PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT",
             "log.dirs": str(self.directory / "logs"),
-            "offsets.topic.replication.factor": "1",
+            "offsets.topic.replication.factor": copies,
             "offsets.topic.num.partitions": "4",
-            "transaction.state.log.replication.factor": "1",
-            "transaction.state.log.min.isr": "1",
-            "share.coordinator.state.topic.replication.factor": "1",
-            "share.coordinator.state.topic.min.isr": "1",
+            "transaction.state.log.replication.factor": copies,
+            "transaction.state.log.min.isr": enough,
+            "share.coordinator.state.topic.replication.factor": copies,
+            "share.coordinator.state.topic.min.isr": enough,
+            # A broker that was killed is missed after three seconds, not after nine.
+            "broker.session.timeout.ms": "3000",
+            "broker.heartbeat.interval.ms": "500",
             "group.initial.rebalance.delay.ms": "0",
             "auto.create.topics.enable": "false",
             "log.cleaner.dedupe.buffer.size": "16777216",
@@ -184,7 +225,7 @@ class KafkaBroker:
             if self._process.poll() is not None or time.monotonic() > deadline:
                 raise RuntimeError(f"Kafka did not start: {(self.directory / 'broker.log').read_text()[-1500:]}")
             try:
-                socket.create_connection(("127.0.0.1", self.port), 1).close()
+                socket.create_connection((self._host, self.port), 1).close()
             except OSError:
                 time.sleep(0.1)
             else:
@@ -213,3 +254,27 @@ class KafkaBroker:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
+
+
+class KafkaCluster:
+    """Brokers that keep each other's records: any one of three may be gone."""
+
+    def __init__(self, directory: Path, count: int = 3) -> None:
+        controllers = tuple(free_ports(count))
+        self.brokers = [
+            KafkaBroker(directory / f"broker-{number}", seat=Seat(number, controllers))
+            for number in range(1, count + 1)
+        ]
+
+    @property
+    def bootstrap(self) -> str:
+        return ",".join(broker.bootstrap for broker in self.brokers)
+
+    def start(self) -> None:
+        """All at once: one alone waits for the others."""
+        with ThreadPoolExecutor(len(self.brokers)) as pool:
+            list(pool.map(KafkaBroker.start, self.brokers))
+
+    def stop(self) -> None:
+        with ThreadPoolExecutor(len(self.brokers)) as pool:
+            list(pool.map(KafkaBroker.stop, self.brokers))

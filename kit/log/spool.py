@@ -5,7 +5,8 @@ and needs no second place.
 
 Guaranteed on top of `kit.log`: what `append` returned for is in the log or durably in the file; records reach the log
 in the order they were taken, and while anything waits in the file what comes later goes behind it. A file that a
-killed process left is forwarded by the next one that opens it.
+killed process left is forwarded by the next one that opens it. A log that is away at the start is waited for while the
+file takes what comes.
 
 Not guaranteed: positions (those of what went into the file are not known yet: `UNPLACED`); that a record reaches the
 log once (an append that was given up after `patience` may have arrived: consumers are idempotent); the order of two
@@ -20,7 +21,7 @@ from pathlib import Path
 import structlog
 
 from kit.clock import Clock, system_clock
-from kit.log import Log, LogUnavailable, Partition, Position, Record, Stored, Subscription, Topic
+from kit.log import Log, LogUnavailable, Partition, Position, Record, Stored, Subscription, Topic, TopicMismatch
 from kit.log.embedded import EmbeddedLog
 from kit.metrics import SPOOL_BYTES, SPOOL_LIMIT_BYTES, SPOOL_RECORDS, SPOOL_REFUSED, SPOOLED
 
@@ -32,9 +33,11 @@ UNPLACED = -1
 PATIENCE_SECONDS = 2.0
 RETRY_SECONDS = 1.0
 DRAIN_SECONDS = 3.0
+START_SECONDS = 5.0
 CHECK_SECONDS = 1.0
+GROUP = "forwarder"
+"""Who reads the file."""
 _FORWARDED_AT_ONCE = 500
-_GROUP = "forwarder"
 
 
 class SpoolFull(LogUnavailable):
@@ -66,7 +69,10 @@ class SpooledLog:
         self._records = 0
         self._bytes = 0
         self._waiting: Subscription | None = None
+        self._opening: asyncio.Task[None] | None = None
+        self._ensuring: asyncio.Task[None] | None = None
         self._forwarding: asyncio.Task[None] | None = None
+        self._unfit: TopicMismatch | None = None
 
     @property
     def waiting(self) -> int:
@@ -76,15 +82,16 @@ class SpooledLog:
     # Starting and stopping
 
     async def start(self) -> None:
+        """Returns after `START_SECONDS` although the log is still away; everything but the file is unavailable then."""
         try:
             await self._file.start()
         except OSError as error:
             raise LogUnavailable(f"the spool cannot be opened: {error}; GUILDHALL_SPOOL_MB=0 goes without") from error
         try:
             await self._file.ensure([Topic(name) for name in self._topics])
-            self._waiting = await self._file.subscribe(_GROUP, self._topics)
+            self._waiting = await self._file.subscribe(GROUP, self._topics)
             await self._count_what_waits(self._waiting)
-            await self._log.start()
+            await self._open_log()
         except BaseException:
             await self._file.stop()
             raise
@@ -92,19 +99,71 @@ class SpooledLog:
         if self._records:
             logger.warning("spool.found", records=self._records, bytes=self._bytes)
 
+    async def _open_log(self) -> None:
+        self._opening = asyncio.create_task(self._until_open(), name="spool-open-log")
+        done, _ = await asyncio.wait([self._opening], timeout=START_SECONDS)
+        if done:
+            self._opening.result()
+        else:
+            logger.warning("spool.started_without_log")
+
+    async def _until_open(self) -> None:
+        while True:
+            try:
+                await self._log.start()
+                return
+            except Exception as error:
+                # Whatever it was, what the file takes meanwhile must get there.
+                logger.warning("spool.log_away", error=str(error))
+                # What it had opened before it failed.
+                await self._log.stop()
+                await asyncio.sleep(RETRY_SECONDS)
+
     async def _count_what_waits(self, waiting: Subscription) -> None:
         while found := await waiting.fetch(_FORWARDED_AT_ONCE, 0):
             self._count(len(found), sum(map(_size, found)))
         await waiting.abandon()
 
     async def ensure(self, topics: Sequence[Topic]) -> None:
+        """As the log's; of one that is away, once it is there. Until its topics are as described it is not written to,
+        and `check` says what is wrong with them."""
+        if self._opening is not None and not self._opening.done():
+            self._ensuring = asyncio.create_task(self._ensure_when_open(self._opening, topics), name="spool-ensure")
+            return
         await self._log.ensure(topics)
+        self._begin()
+
+    async def _ensure_when_open(self, opening: asyncio.Task[None], topics: Sequence[Topic]) -> None:
+        await opening
+        while True:
+            try:
+                await self._log.ensure(topics)
+                break
+            except LogUnavailable as error:
+                logger.warning("spool.log_away", error=str(error))
+            except TopicMismatch as error:
+                self._unfit = error
+                logger.error("spool.log_unfit", error=str(error))
+            await asyncio.sleep(RETRY_SECONDS)
+        self._unfit = None
+        self._begin()
+
+    def _begin(self) -> None:
+        """Not before its topics are known: then what waits, and what comes, goes to the log."""
         if self._forwarding is None and self._waiting is not None:
-            # Not before: until now the log knows no topics.
             self._forwarding = asyncio.create_task(self._forward(self._waiting), name="spool-forwarder")
+
+    def _there(self) -> Log:
+        if self._forwarding is None:
+            raise LogUnavailable(str(self._unfit or "the log was away at the start and is not back yet"))
+        return self._log
 
     async def stop(self) -> None:
         """What waits gets `DRAIN_SECONDS` to leave; what did not is in the file for the next start."""
+        for beginning in (self._opening, self._ensuring):
+            if beginning is not None and not beginning.done():
+                beginning.cancel()
+                await asyncio.wait([beginning])
         if self._forwarding is not None:
             with suppress(TimeoutError):
                 async with asyncio.timeout(DRAIN_SECONDS):
@@ -121,11 +180,11 @@ class SpooledLog:
 
     async def append(self, topic: str, records: Sequence[Record]) -> Sequence[Position]:
         if topic not in self._topics:
-            return await self._log.append(topic, records)
+            return await self._there().append(topic, records)
         if not self._records:
             try:
                 async with asyncio.timeout(self._patience):
-                    return await self._log.append(topic, records)
+                    return await self._there().append(topic, records)
             except (LogUnavailable, TimeoutError) as error:
                 logger.warning("spool.log_away", error=str(error) or f"no answer within {self._patience:g} s")
         return await self._keep(topic, records)
@@ -189,17 +248,19 @@ class SpooledLog:
     # What has nothing to do with the file
 
     async def subscribe(self, group: str, topics: Sequence[str]) -> Subscription:
-        return await self._log.subscribe(group, topics)
+        return await self._there().subscribe(group, topics)
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
-        return await self._log.lag(group, topics)
+        return await self._there().lag(group, topics)
 
     async def check(self) -> None:
         """Passes while the log is away as long as the file takes more: what is sent here is taken."""
+        if self._unfit is not None:
+            raise LogUnavailable(str(self._unfit))
         if not self._records:
             try:
                 async with asyncio.timeout(CHECK_SECONDS):
-                    await self._log.check()
+                    await self._there().check()
                     return
             except (LogUnavailable, TimeoutError) as error:
                 logger.warning("spool.log_away", error=str(error) or f"no answer within {CHECK_SECONDS:g} s")

@@ -1,8 +1,9 @@
 """Kill the product again and again while history flows into it, then look into its books.
 
-What must hold at the end: everything acknowledged is stored, once; the ledger and the boards are the oracle's; sums
-are zero; no outbox row waits, no message was given up, and the inboxes know every activity. The client is the
-product's own importer, which retries; an answer that a kill swallowed is no acknowledgement.
+What must hold at the end: everything acknowledged is stored, once, and what a member did in its order; the ledger and
+the boards are the oracle's; sums are zero; no outbox row waits, no message was given up, and the inboxes know every
+activity. The client is the product's own importer, which retries; an answer that a kill swallowed is no
+acknowledgement.
 """
 
 import asyncio
@@ -21,7 +22,7 @@ from services.events.importers import client
 from services.events.importers.lines import Good
 from tests.crash.processes import Installation, lags
 from tests.crash.schedule import Kill, schedule
-from tests.journeys.books import assert_equal, read_books, stored_once, table
+from tests.journeys.books import assert_equal, in_order, read_books, stored_once, table
 from tests.support import oracle
 
 Event = dict[str, Any]
@@ -34,11 +35,19 @@ IMPORT = "crash"
 
 @dataclass(slots=True)
 class _Flow:
-    """How far the client is; `moved` is set whenever that changes."""
+    """How far the client is; `moved` is set whenever that changes. `silence` is the longest it waited for that."""
 
     acknowledged: int = 0
     finished: bool = False
     moved: asyncio.Event = field(default_factory=asyncio.Event)
+    heard_at: float = 0.0
+    silence: float = 0.0
+
+    def heard(self, batches: int) -> None:
+        now = asyncio.get_running_loop().time()
+        self.silence = max(self.silence, now - self.heard_at)
+        self.acknowledged, self.heard_at = batches, now
+        self.moved.set()
 
     async def until(self, batches: int) -> None:
         while self.acknowledged < batches and not self.finished:
@@ -57,18 +66,22 @@ async def run(
 
 
 async def carry_out(
-    installation: Installation, events: Sequence[Event], plan: Sequence[Kill], *, say: Say
+    installation: Installation, events: Sequence[Event], plan: Sequence[Kill], *, say: Say, pace: float = 0.0
 ) -> client.Progress:
-    """As `run`, with this plan. What the client counted."""
-    flow = _Flow()
+    """As `run`, with this plan. What the client counted. It waits `pace` seconds before each request: what befalls the
+    installation for a while should find events flowing."""
+    flow = _Flow(heard_at=asyncio.get_running_loop().time())
     async with asyncio.TaskGroup() as group:
-        posting = group.create_task(_post(installation, events, flow))
+        posting = group.create_task(_post(installation, events, flow, pace))
         group.create_task(_kill(installation, plan, flow, say))
     outcome = posting.result()
     assert outcome.progress.accepted == len(events), f"refused: {outcome.problems[:3]}"
     began = asyncio.get_running_loop().time()
     await drained(installation)
-    say(f"drained {asyncio.get_running_loop().time() - began:.1f} s after the last answer and the last start")
+    waited = asyncio.get_running_loop().time() - began
+    say(
+        f"longest wait for an answer {flow.silence:.1f} s; drained {waited:.1f} s after the last one and the last start"
+    )
     codes = await asyncio.to_thread(installation.stop)
     assert set(codes.values()) == {0}, f"exit codes {codes}"
     await inspect(installation, events)
@@ -76,15 +89,18 @@ async def carry_out(
     return outcome.progress
 
 
-async def _post(installation: Installation, events: Sequence[Event], flow: _Flow) -> client.Outcome:
+async def _post(installation: Installation, events: Sequence[Event], flow: _Flow, pace: float) -> client.Outcome:
+    async def wait(_: httpx2.Request) -> None:
+        await asyncio.sleep(pace)
+
     def progress(now: client.Progress) -> None:
-        flow.acknowledged = now.line // BATCH
-        flow.moved.set()
+        flow.heard(now.line // BATCH)
 
     lines = (Good(number, event) for number, event in enumerate(events, 1))
     options = client.Options(batch=BATCH, lanes=2, patience=300.0)
     try:
-        async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30.0) as http:
+        hooks = {"request": [wait]}
+        async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30.0, event_hooks=hooks) as http:
             return await client.post(http, installation.key, lines, name=IMPORT, options=options, on_progress=progress)
     finally:
         flow.finished = True
@@ -97,6 +113,7 @@ async def _kill(installation: Installation, plan: Sequence[Kill], flow: _Flow, s
         await asyncio.sleep(kill.delay)
         victim = installation.victims[kill.victim]
         say(f"kill {number} of {len(plan)}: {kill.victim} after {flow.acknowledged} batches (due at {kill.after})")
+        began = asyncio.get_running_loop().time()
         await asyncio.to_thread(victim.kill)
         await asyncio.to_thread(victim.spawn)
         if kill.again is not None:
@@ -105,6 +122,7 @@ async def _kill(installation: Installation, plan: Sequence[Kill], flow: _Flow, s
             await asyncio.to_thread(victim.kill)
             await asyncio.to_thread(victim.spawn)
         await asyncio.to_thread(victim.wait_ready)
+        say(f"          over after {asyncio.get_running_loop().time() - began:.1f} s")
 
 
 async def drained(installation: Installation, seconds: float = DRAIN_SECONDS) -> None:
@@ -131,10 +149,12 @@ async def inspect(installation: Installation, events: Sequence[Event]) -> None:
                     rows = await tx.scalar(select(func.count()).select_from(table(db, left)))
                     assert rows == 0, f"{name}: {rows} rows left in {left}"
         activities = table(databases["events"], "activities")
-        columns = select(activities.c.event_id, activities.c.source, activities.c.source_id)
+        names = ("event_id", "source", "source_id", "log_partition", "log_offset")
+        columns = select(*(activities.c[name] for name in names))
         async with databases["events"].read() as tx:
             rows = await tx.all(columns.where(activities.c.community_id == community))
         stored_once(rows, list(events))
+        in_order(rows, list(events))
         for name in ("events", "rewards"):
             inbox = table(databases[name], "inbox")
             async with databases[name].read() as tx:

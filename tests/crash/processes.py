@@ -6,7 +6,7 @@ import select
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -31,13 +31,15 @@ def clean_environment(**settings: str) -> dict[str, str]:
 
 @dataclass(slots=True)
 class Process:
-    """One process of the product. `made` is the line it printed when it first answered, its address kept ever since."""
+    """One process of the product. `made` is the line it printed when it first answered, its address kept ever since.
+    `within` is a command that runs another one, on a host of its own for example."""
 
     name: str
     arguments: tuple[str, ...]
     environment: Mapping[str, str]
     log: Path
     made: dict[str, Any] = field(default_factory=dict)
+    within: Sequence[str] = ()
     _process: "subprocess.Popen[bytes] | None" = None
 
     @property
@@ -51,7 +53,7 @@ class Process:
     def spawn(self) -> None:
         """Start it, on a free port the first time and on the same one afterwards; does not wait."""
         port = self.url.rpartition(":")[2] if self.made else "0"
-        command = [sys.executable, "-m", "services", *self.arguments, "--port", port, "--json"]
+        command = [*self.within, sys.executable, "-m", "services", *self.arguments, "--port", port, "--json"]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 command, env=dict(self.environment), stdout=subprocess.PIPE, stderr=log, start_new_session=True
@@ -133,6 +135,12 @@ class Installation:
     key: str = ""
     engines: dict[str, Engine] = field(default_factory=dict)
 
+    def another(self, service: str, directory: Path, number: int, **more: str) -> Process:
+        """One more process of a service, not started."""
+        name = f"{service}-{number}"
+        environment = clean_environment(**{**self.settings, "data_dir": str(directory / name), **more})
+        return Process(name, ("serve", service), environment, directory / f"{name}.log")
+
     @property
     def victims(self) -> dict[str, Process | Engine]:
         return {**self.processes, **self.engines}
@@ -193,7 +201,8 @@ def command(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 async def lags(installation: Installation) -> dict[str, int]:
-    """Records each consumer has yet to read, of every process."""
+    """Records each consumer has yet to read, of every process; 1 for whatever a process waits for before it can say.
+    AssertionError when a consumer has given up."""
     out: dict[str, int] = {}
     for process in installation.processes.values():
         async with httpx2.AsyncClient(base_url=process.url, timeout=30) as http:

@@ -2,6 +2,7 @@
 noticed by those who send (K36). As in `test_crash`: nothing is lost, nothing counts twice.
 """
 
+import asyncio
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -68,6 +69,18 @@ async def test_who_sends_does_not_notice_two_minutes_without_the_broker(
 ) -> None:
     with on_engines_of_its_own(tmp_path, mortal, away=120.0) as installation:
         await not_noticed(installation, None)
+
+
+async def test_the_door_of_a_process_that_starts_while_the_broker_is_away_is_open(
+    tmp_path: Path, postgres_server: PostgresServer, mortal: KafkaBroker
+) -> None:
+    with on_engines_of_its_own(tmp_path, mortal) as installation:
+        door = installation.processes["events"]
+        await asyncio.to_thread(mortal.kill)
+        await asyncio.to_thread(door.kill)
+        await asyncio.to_thread(door.start)
+        plan = [Kill(5, 0.0, "events"), Kill(15, 0.0, "broker")]
+        await harness.carry_out(installation, some_events(3_000), plan, say=say)
 
 
 async def not_noticed(installation: Installation, count: int | None) -> None:

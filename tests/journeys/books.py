@@ -116,3 +116,19 @@ def stored_once(rows: list[Any], activities: list[dict[str, Any]]) -> None:
     missing, strange = want - have.keys(), have.keys() - want
     assert not missing, f"{len(missing)} missing, as {sorted(missing)[:3]}"
     assert not strange, f"{len(strange)} unexpected, as {sorted(strange)[:3]}"
+
+
+def in_order(rows: list[Any], activities: list[dict[str, Any]]) -> None:
+    """What a member did stands on the log, and was stored from there, in the order it was sent: its first appearance
+    counts. Rows have `source`, `source_id`, `log_partition` and `log_offset` as well."""
+    places = {(row.source, row.source_id): (row.log_partition, row.log_offset) for row in rows}
+    last: dict[str, tuple[int, int]] = {}
+    for activity in activities:
+        actor = activity["data"].get("actor")
+        if actor is None:
+            continue
+        place = places[activity["source"], activity["id"]]
+        before = last.get(actor, (place[0], -1))
+        assert place[0] == before[0], f"{actor} is on two partitions"
+        assert place[1] > before[1], f"{activity['id']} of {actor} stands before what was sent before it"
+        last[actor] = place

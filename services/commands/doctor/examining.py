@@ -18,7 +18,7 @@ from services.commands.doctor import broker, databases, files
 from services.commands.doctor import settings as own
 from services.commands.doctor.findings import Finding, State
 from services.commands.doctor.running import Chain, Check, in_thread, run_all
-from services.compose import open_log, open_service_database
+from services.compose import BY_NAME, open_log, open_service_database, spool_path
 
 CLOSE_SECONDS = 2.0
 
@@ -56,6 +56,9 @@ def _first(settings: Settings, services: tuple[Service, ...], seconds: float) ->
     if settings.embedded:
         chains.append([Check("disk", partial(in_thread, partial(files.disk, directory)), seconds)])
         chains.append([Check("files", partial(in_thread, partial(files.installed, directory, services)), seconds)])
+    elif settings.spool_mb and BY_NAME["events"] in services:
+        chains.append([Check("disk", partial(in_thread, partial(files.disk, directory)), seconds)])
+        chains.append([Check("spool", partial(in_thread, partial(files.spool, spool_path(settings))), seconds)])
     return chains
 
 

@@ -1,4 +1,4 @@
-"""The data directory of an embedded installation: its space, and the log in it."""
+"""The data directory: its space, and the log or the spool in it."""
 
 import os
 import shutil
@@ -8,6 +8,7 @@ from pathlib import Path
 from kit.consumer import group_name
 from kit.log import LogUnavailable, Partition
 from kit.log.embedded.reading import LogFile
+from kit.log.spool import GROUP
 from kit.runtime import consumed_topics, topics
 from kit.service import Service
 from kit.settings import Settings
@@ -69,6 +70,31 @@ def log(settings: Settings, services: tuple[Service, ...], now: datetime) -> lis
             return out + lags(file, settings, services)
     except LogUnavailable as error:
         return [failed("log", str(error), restore)]
+
+
+def spool(path: Path) -> Finding:
+    """What waits for Kafka in the file of an events service. Called on a thread."""
+    name = "spool"
+    if not path.exists():
+        return ok(name, f"nothing was ever put into {path}")
+    do = "keep a copy of the file: activities that were accepted may be in it; then restore it, or move it away"
+    try:
+        with LogFile(path) as file:
+            torn = file.torn()
+            if torn:
+                return failed(name, "; ".join(torn), do)
+            read = file.positions().get(GROUP, {})
+            waiting = sum(
+                end - read.get(Partition(topic, number), 0)
+                for topic, found in file.topics.items()
+                for number, end in enumerate(found.ends)
+            )
+    except LogUnavailable as error:
+        return failed(name, str(error), do)
+    if waiting:
+        do = "they leave once Kafka is there and an events service runs on this data directory"
+        return warning(name, f"{waiting} accepted activities wait for Kafka in {path}", do)
+    return ok(name, f"nothing waits in {path}")
 
 
 def lags(file: LogFile, settings: Settings, services: tuple[Service, ...]) -> list[Finding]:

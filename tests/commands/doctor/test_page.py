@@ -11,7 +11,7 @@ PAGE = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text()
 
 
 async def test_every_check_is_on_the_page(look: Look) -> None:
-    names = {name.partition(":")[0] for name in await look()} | {"kafka", "topics", "clock"}
+    names = {name.partition(":")[0] for name in await look()} | {"kafka", "spool", "topics", "clock"}
     missing = [name for name in sorted(names) if f"| `{name}" not in PAGE]
     audits: list[tuple[str, Audit]] = [(service.name, audit) for service in SERVICES for audit in service.audits]
     assert audits

@@ -8,16 +8,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from deploy.local.kafka import KafkaBroker
+from deploy.local.kafka import KafkaBroker, free_ports
 from deploy.local.postgres import PostgresServer
+from kit.contracts import ACTIVITY_TOPIC
 from kit.database import Database
+from kit.log import Record, Topic
 from kit.log.kafka import KafkaLog
+from kit.log.spool import SpooledLog
 from kit.migrations import migrate
 from kit.runtime import topics
 from kit.settings import PREFIX, Settings, load_settings
 from services.commands.doctor.examining import examine
 from services.commands.doctor.findings import Finding, State
-from services.compose import BY_NAME, SERVICES, open_service_database
+from services.compose import BY_NAME, SERVICES, open_service_database, spool_path
 from tests.commands.doctor.conftest import by_name
 from tests.support.platform import App
 
@@ -82,7 +85,29 @@ async def test_before_the_first_migration_it_says_which_command_is_missing(envir
     assert {found[f"schema:{service.name}"].state for service in SERVICES} == {State.FAILED}
     assert "guildhall migrate" in found["schema:rewards"].do
     assert found["topics"].state is State.WARNING
-    assert (found["kafka"].state, "disk" in found) == (State.OK, False)
+    assert (found["kafka"].state, found["spool"].state) == (State.OK, State.OK)
+
+
+async def test_what_waits_in_the_spool_is_counted_and_a_file_that_is_none_is_said(environ: dict[str, str]) -> None:
+    settings = load_settings(environ)
+    settings.data_dir.mkdir()
+    [port] = free_ports(1)
+    nobody = KafkaLog(f"127.0.0.1:{port}", client_id="doctor")
+    log = SpooledLog(nobody, spool_path(settings), topics=[ACTIVITY_TOPIC], limit_bytes=10**6)
+    await log.start()
+    try:
+        await log.ensure([Topic(ACTIVITY_TOPIC)])
+        await log.append(ACTIVITY_TOPIC, [Record(b"k", b"v")] * 7)
+        # Beside the process that has it open, too.
+        assert (await look(environ, "events"))["spool"].found.startswith("7 accepted activities wait")
+    finally:
+        await log.stop()
+    found = await look(environ, "events")
+    assert (found["spool"].state, found["disk"].state) == (State.WARNING, State.OK)
+    assert not {"spool", "disk"} & (await look(environ, "rewards")).keys()
+    assert "spool" not in await look({**environ, "GUILDHALL_SPOOL_MB": "0"}, "events")
+    spool_path(settings).write_bytes(b"no database" * 1000)
+    assert (await look(environ, "events"))["spool"].state is State.FAILED
 
 
 async def test_looking_makes_no_schema_and_no_topic(environ: dict[str, str]) -> None:

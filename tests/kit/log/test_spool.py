@@ -40,6 +40,16 @@ async def until(holds: Callable[[], bool]) -> None:
             await asyncio.sleep(0.05)
 
 
+async def complaint(log: SpooledLog) -> str:
+    """What `check` says once it does not pass."""
+    while True:
+        try:
+            await log.check()
+        except LogUnavailable as error:
+            return str(error)
+        await asyncio.sleep(0.1)
+
+
 async def read_up_to(log: SpooledLog, last: int) -> dict[bytes, list[int]]:
     """What `things` has, key by key in order, until this value came; without the repeats that an append may leave
     whose answer was lost."""
@@ -128,6 +138,52 @@ async def test_what_a_killed_process_took_is_forwarded_by_the_next(mortal: Kafka
         await until(lambda: log.waiting == 0)
         found = await read_up_to(log, taken[-1])
     assert found[b"k"][: len(taken)] == taken
+
+
+async def test_a_process_that_starts_while_the_broker_is_away_takes_what_comes(
+    mortal: KafkaBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kit.log.spool.START_SECONDS", 0.5)
+    await asyncio.to_thread(mortal.kill)
+    async with spooled(mortal, tmp_path / "spool.sqlite") as log:
+        await log.append("things", records(50))
+        assert log.waiting == 50
+        await log.check()
+        for refused in (log.append("others", records(1)), log.subscribe("g", ["things"]), log.lag("g", ["things"])):
+            with pytest.raises(LogUnavailable, match="away at the start"):
+                await refused
+    # And a second time, with what the first one left.
+    async with spooled(mortal, tmp_path / "spool.sqlite") as log:
+        await log.append("things", records(50, start=50))
+        assert log.waiting == 100
+        await asyncio.to_thread(mortal.start)
+        await until(lambda: log.waiting == 0)
+        await log.append("things", records(10, start=100))
+        await log.append("others", records(1))
+        found = [await read_up_to(log, last) for last in range(100, 110)]
+    for n, seen in enumerate(found):
+        assert seen[b"key-%d" % n] == list(range(n, 110, 10))
+
+
+async def test_topics_found_to_be_wrong_after_a_start_without_the_broker_are_said_and_not_written_to(
+    mortal: KafkaBroker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with spooled(mortal, tmp_path / "first.sqlite"):
+        pass
+    monkeypatch.setattr("kit.log.spool.START_SECONDS", 0.5)
+    await asyncio.to_thread(mortal.kill)
+    inner = KafkaLog(mortal.bootstrap, partitions=2, replication=1, client_id="spool")
+    log = SpooledLog(inner, tmp_path / "spool.sqlite", topics=["things"], limit_bytes=MEGABYTE)
+    await log.start()
+    try:
+        await log.ensure([Topic("things", compacted=True)])
+        await asyncio.to_thread(mortal.start)
+        async with asyncio.timeout(PATIENCE):
+            assert "topics repair" in await complaint(log)
+        await log.append("things", records(10))
+        assert log.waiting == 10
+    finally:
+        await log.stop()
 
 
 async def test_a_file_that_another_process_uses_is_refused(kafka_broker: KafkaBroker, tmp_path: Path) -> None:
