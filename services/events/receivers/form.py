@@ -1,0 +1,140 @@
+"""What a receiver is: one chat platform's way of telling what happened, turned into activities (E5).
+
+Pure: bytes and the time of their arrival in, values out; no clock, no database, no network. Whatever a platform, or
+somebody who knows its secret, may send: `verify` raises `Refused` or `Malformed`, `translate` raises `Malformed`,
+nothing raises anything else.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+S = TypeVar("S", bound=msgspec.Struct)
+C = TypeVar("C", bound=msgspec.Struct)
+
+
+class Refused(Exception):
+    """Not from the platform this connection is for, or not of now. `code` is for programs, the message says what to
+    look at; neither contains a secret."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Malformed(Exception):
+    """Not what this platform sends; `pointer` is a JSON pointer to what is wrong, the message never has its text."""
+
+    def __init__(self, pointer: str, message: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+        self.message = message
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """One request. Header names are in lower case; `at` is when it arrived, by our clock."""
+
+    headers: Mapping[str, str]
+    query: Mapping[str, str]
+    body: bytes
+    at: datetime
+    method: str = "POST"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """One thing that happened, in the terms of our public contract (identities are `platform:external_id`).
+
+    `id` tells it apart for ever: on the whole platform when `shared`, so that two connections that see the same thing
+    count once, else within the connection. `text` is what somebody wrote: the door keeps of it what it may (E9).
+    `notice`: a platform tells these again after a login; old ones are marked stale (E6).
+    `ref` is what later deliveries of this connection call `subject`, where that is another name; `about` is such a
+    name (or a subject) of which subject and author are to be looked up. `sequence` is the platform's own numbering,
+    (stream, number): what is missing in it was lost (E14).
+    """
+
+    type: str
+    id: str
+    at: datetime | None = None
+    actor: str | None = None
+    author: str | None = None
+    group: str | None = None
+    subject: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    text: str | None = None
+    shared: bool = False
+    notice: bool = False
+    ref: str | None = None
+    about: str | None = None
+    sequence: tuple[str, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """A sign of life: whether the bot is online, and when the next one is due."""
+
+    online: bool
+    interval: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it)."""
+
+    seen: tuple[Seen, ...] = ()
+    ignored: str = ""
+    beat: Beat | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the platform wants to hear."""
+
+    status: int = 200
+    body: bytes = b""
+    media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Setup:
+    """What a person does on the platform's side, in order, and something to paste there."""
+
+    steps: tuple[str, ...]
+    snippet: str
+
+
+@dataclass(frozen=True, slots=True)
+class Receiver(Generic[S, C]):
+    """A platform. `secrets` and `settings` are what a connection is given; `make_secrets` fills in those of the
+    secrets that we choose, `Malformed` names one that only the platform can tell.
+
+    `verify` checks the delivery against each of the secrets (two while one is being replaced), in constant time, and
+    gives it back with the body as it was before it was encrypted. `greet` answers a handshake, None for anything else.
+    `accepted` is answered when everything is durable.
+    """
+
+    platform: str
+    title: str
+    secrets: type[S]
+    settings: type[C]
+    make_secrets: Callable[[Mapping[str, str]], S]
+    verify: Callable[[Delivery, Sequence[S], C], Delivery]
+    translate: Callable[[Delivery, C], Translation]
+    setup: Callable[[str, S, C], Setup]
+    greet: Callable[[Delivery, S, C], Answer | None] = lambda delivery, secrets, settings: None
+    accepted: Answer = Answer(204)
+
+
+class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Nothing to choose."""
+
+
+class OneSecret(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A secret that both sides know."""
+
+    secret: str
