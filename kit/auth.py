@@ -41,6 +41,7 @@ RATE = "guildhall.rate"
 COMMUNITY_SCOPES = frozenset(
     {
         "communities:write",
+        "connections:write",
         "events:import",
         "events:read",
         "events:write",

@@ -162,6 +162,7 @@ def _activity(stored: Stored) -> Envelope[Activity]:
         group=group,
         import_name=wire.importname,
         replay_id=wire.replayid,
+        connection_id=UUID(wire.connection) if wire.connection else None,
         flags=tuple(flag for flag in FLAGS if getattr(wire, flag)),
         data=data,
     )

@@ -45,6 +45,11 @@ LINK_CODES = Counter("guildhall_link_codes_total", "Link codes said in a chat, b
 TOKENS_ISSUED = Counter("guildhall_tokens_issued_total", "Member tokens handed out.")
 EVENTS_INGESTED = Counter("guildhall_events_ingested_total", "Events accepted at the door.")
 EVENTS_REJECTED = Counter("guildhall_events_rejected_total", "Events refused at the door, by code.", ["code"])
+DELIVERIES = Counter(
+    "guildhall_deliveries_total", "Deliveries of chat platforms, by what came of them.", ["platform", "outcome"]
+)
+CONNECTIONS_DOWN = Gauge("guildhall_connections_down", "Connections whose heartbeat is missed.", ["platform"])
+GAPS = Counter("guildhall_gaps_total", "Times a connection fell silent.", ["platform"])
 LEDGER_IMBALANCE = Gauge(
     "guildhall_ledger_imbalance", "How far balances are from adding up to 0; any is a bug.", ["unit"]
 )

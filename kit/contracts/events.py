@@ -19,7 +19,9 @@ class Activity:
     `event_id` is `activity_event_id(community_id, source, id)`. `actor_id` and `author_id` are computed from
     `data.actor` / `data.author` without knowing links: a consumer maps them through its `known_identities`.
     `occurred_at` is claimed, `received_at` ours, `effective_at` the clamped one that days and windows use.
-    `import_name` marks history: lateness does not apply and nobody is notified. All times UTC with zone.
+    `import_name` marks history: lateness does not apply and nobody is notified. `connection_id`: the bot's connection
+    it came through, None when it was posted. `flags`: late, clamped, stale (told again after a login: nobody is
+    welcomed or paid for it). All times UTC with zone.
     """
 
     event_id: UUID
@@ -38,6 +40,7 @@ class Activity:
     group: str | None
     import_name: str | None = None
     replay_id: str | None = None
+    connection_id: UUID | None = None
     flags: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -73,3 +76,31 @@ class ImportItemsRejected:
     community_id: UUID
     import_name: str
     items: tuple[RejectedItem, ...]
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConnectionStateChanged:
+    """A bot's connection was lost or is back: `state` is `down` or `up`, since when, and why."""
+
+    community_id: UUID
+    connection_id: UUID
+    platform: str
+    name: str
+    state: str
+    since: datetime
+    reason: str
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapChanged:
+    """Activity of this connection may be missing: it was silent (`kind` heartbeat). `until` None while it is; announced
+    again, with the same `gap_id`, when it ends."""
+
+    community_id: UUID
+    connection_id: UUID
+    gap_id: UUID
+    kind: str
+    since: datetime
+    until: datetime | None

@@ -197,3 +197,14 @@ def _types(schema: Mapping[str, Any]) -> set[str]:
     types = schema["type"]
     names = {types} if isinstance(types, str) else set(types)
     return names | {"integer"} if "number" in names else names
+
+
+BEATS_MISSED = 3
+
+
+def missed(beat_at: datetime | None, seconds: int | None, now: datetime) -> bool:
+    """Whether three heartbeats in a row did not come (E14); never for who does not beat. 0 seconds: it said that it
+    goes offline."""
+    if beat_at is None or seconds is None:
+        return False
+    return now - beat_at > timedelta(seconds=BEATS_MISSED * seconds)

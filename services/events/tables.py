@@ -1,6 +1,6 @@
 """Tables of the events service."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, Uuid
 
 from kit.database import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
@@ -31,6 +31,7 @@ activities = Table(
     Column("effective_at", UtcDateTime, nullable=False),
     Column("import_name", String(64)),
     Column("replay_id", String(64)),
+    Column("connection_id", Uuid),
     Column("flags", JsonText, nullable=False),
     Column("problem", Text),
     Column("data", JsonText, nullable=False),
@@ -117,4 +118,70 @@ import_problems = Table(
     Column("message", Text, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index("ix_import_problems_name", "community_id", "name", "at", "id"),
+)
+
+# `sealed` are the secrets in force, newest first, encrypted.
+connections = Table(
+    "connections",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("platform", String(40), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("settings", JsonText, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("active", SmallInteger, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(150), nullable=False),
+    Index("ix_connections_community", "community_id", "id"),
+)
+
+# Written by every replica that heard something: times move forward only. `beat_seconds` is null until it beats,
+# `down_since` set while it is missed.
+connection_signs = Table(
+    "connection_signs",
+    metadata,
+    Column("connection_id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("beat_at", UtcDateTime),
+    Column("beat_seconds", Integer),
+    Column("down_since", UtcDateTime),
+)
+
+connection_days = Table(
+    "connection_days",
+    metadata,
+    Column("connection_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("outcome", String(60), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+gaps = Table(
+    "gaps",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("connection_id", Uuid, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
+    Index("ix_gaps_connection", "connection_id", "id"),
+)
+
+# Who wrote what, for what is said about it later without naming the writer (E5). `scope` is the platform where its
+# names hold for all connections, else the connection; `ref` the platform's name for it there.
+written = Table(
+    "written",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("scope", String(40), primary_key=True),
+    Column("ref", String(200), primary_key=True),
+    Column("subject", String(300), nullable=False),
+    Column("author", String(300), nullable=False),
+    Column("group_ref", String(300), nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_written_group", "community_id", "group_ref", "at"),
+    Index("ix_written_at", "at"),
 )

@@ -48,6 +48,7 @@ class ActivityOut(BaseModel):
     effective_at: datetime
     import_name: str | None
     replay_id: str | None
+    connection_id: UUID | None = Field(description="The connection it came through; null for what was posted.")
     flags: list[str]
     problem: str | None = Field(description="Where the data is not what its type's schema says.")
     data: dict[str, Any]

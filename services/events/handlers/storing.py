@@ -18,6 +18,7 @@ from kit.database import Tx
 from kit.json_schemas import compiled, first_problem
 from services.events import domain
 from services.events.canonical import CANONICAL
+from services.events.handlers.spoken import note_written
 from services.events.store import activities as store
 from services.events.store import registry
 
@@ -40,6 +41,7 @@ async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     await _announce_identities(tx, fresh)
     await _count_types(tx, fresh, problems)
     await _count_imports(tx, fresh)
+    await note_written(tx, [e for e in batch if e.event.event_id in new])
     await store.set_tails(tx, stream=STREAM, following=_following(batch))
 
 
@@ -67,6 +69,7 @@ def _row(e: Envelope[Activity], problem: str | None) -> dict[str, Any]:
         "effective_at": a.effective_at,
         "import_name": a.import_name,
         "replay_id": a.replay_id,
+        "connection_id": a.connection_id,
         "flags": a.flags,
         "problem": problem,
         "data": a.data,

@@ -17,6 +17,8 @@ def event_of(seen: Seen, platform: str, connection: UUID) -> bytes:
     """A CloudEvent in structured JSON, in the form of our public contract."""
     people = {"actor": seen.actor, "author": seen.author, "group": seen.group}
     data: dict[str, Any] = {**{name: value for name, value in people.items() if value is not None}, **seen.data}
+    if seen.ref is not None:
+        data["ref"] = seen.ref
     if seen.text is not None:
         data["text"] = seen.text
     event: dict[str, Any] = {

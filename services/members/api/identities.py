@@ -10,10 +10,10 @@ from starlette.responses import Response
 from kit.database import Tx
 from kit.errors import FieldError, Forbidden, NotFound, Unprocessable
 from kit.http import check_if_match, etag, problems
+from kit.http.secret_replies import once_with_secret
 from kit.idempotency import Reply, once
 from services.members.api.common import SOME_ID, Db, One, Reader, Writer, WriterOrMember, identity_of, shown
 from services.members.api.members import SHOWN, IdentityIn, MemberOut, member_reply, members_shown
-from services.members.api.secret_replies import once_with_secret
 from services.members.handlers import identities as handlers
 from services.members.handlers.people import existing
 from services.members.store import people as store

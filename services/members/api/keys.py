@@ -10,10 +10,10 @@ from starlette.responses import Response
 
 from kit.database import Tx
 from kit.http import Page, PageOf, problems
+from kit.http.secret_replies import once_with_secret
 from kit.idempotency import Reply
 from services.members.api.common import SOME_ID, SOME_TIME, Db, KeyMaker, Name, One, shown
 from services.members.api.paging import page_of, seek
-from services.members.api.secret_replies import once_with_secret
 from services.members.handlers import credentials as handlers
 from services.members.store import credentials as store
 

@@ -14,9 +14,9 @@ from kit.auth import COOKIE, ROLES, check_same_origin
 from kit.database import Tx
 from kit.errors import Forbidden, Unauthorized
 from kit.http import problems
+from kit.http.secret_replies import once_with_secret
 from kit.idempotency import Reply
 from services.members.api.common import SOME_ID, SOME_TIME, Db, KeyMaker, One, shown
-from services.members.api.secret_replies import once_with_secret
 from services.members.bootstrap import OPERATOR
 from services.members.handlers import sessions as handlers
 

@@ -11,10 +11,10 @@ from starlette.responses import JSONResponse, Response
 from kit.database import Tx
 from kit.errors import NotFound
 from kit.http import problems
+from kit.http.secret_replies import once_with_secret
 from kit.idempotency import Reply, once
 from services.members.api.common import SOME_ID, SOME_TIME, Db, One, TokenMaker, identity_of, shown
 from services.members.api.members import IdentityIn
-from services.members.api.secret_replies import once_with_secret
 from services.members.handlers import tokens as handlers
 from services.members.store import credentials as store
 from services.members.store import people

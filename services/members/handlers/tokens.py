@@ -17,10 +17,10 @@ from kit.contracts.members import SigningKeyChanged
 from kit.database import Tx, try_lock
 from kit.errors import Conflict
 from kit.metrics import TOKENS_ISSUED
+from kit.sealing import Box
 from services.members import domain
 from services.members.handlers.people import existing
 from services.members.handlers.revocations import void_tokens
-from services.members.sealing import Box
 from services.members.store import credentials
 
 TOKEN_SECONDS = 900
@@ -30,7 +30,7 @@ LEEWAY = timedelta(seconds=60)
 
 
 def _box(secret_key: str) -> Box:
-    return Box(secret_key, "signing keys")
+    return Box(secret_key, "members: signing keys")
 
 
 async def rotate_signing_key(tx: Tx, *, secret_key: str) -> Any:

@@ -235,6 +235,8 @@ def _refusal(
         return INELIGIBLE, "what bots do earns nobody anything"
     if known is not None and known.state in ("removed", "banned", "erased"):
         return INELIGIBLE, f"the member is {known.state}"
+    if "stale" in a.flags:
+        return LATE, "told again after a login, long after it happened"
     if a.import_name is None and a.received_at - a.occurred_at > timedelta(hours=rule.lateness_hours):
         return LATE, f"arrived more than {rule.lateness_hours} h after it happened"
     if a.import_name is not None and day_of(a) in scene.closed:

@@ -8,10 +8,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 
 class Box:
-    """Seals and opens bytes. `purpose` keeps what was sealed for one thing from being opened for another."""
+    """Seals and opens bytes. `purpose` (`service: thing`) keeps what was sealed for one thing from being opened for
+    another."""
 
     def __init__(self, secret_key: str, purpose: str) -> None:
-        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"guildhall members: {purpose}".encode())
+        derive = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"guildhall {purpose}".encode())
         self._fernet = Fernet(base64.urlsafe_b64encode(derive.derive(secret_key.encode())))
 
     def seal(self, plain: bytes) -> bytes:

@@ -14,25 +14,25 @@ from starlette.responses import Response
 from kit.auth import Principal
 from kit.database import Tx
 from kit.idempotency import Effect, Reply, once
+from kit.sealing import Box
 from kit.service import ServiceRuntime
-from services.members.sealing import Box
 
 
 async def once_with_secret(
     request: Request, one: ServiceRuntime, principal: Principal, effect: Effect, field: str
 ) -> Response:
-    """`kit.idempotency.once` for an effect whose reply has a secret in `field`."""
-    box = Box(one.settings.secret_key, "replies")
+    """`kit.idempotency.once` for an effect whose reply has a secret in `field`: a text, or an object of them."""
+    box = Box(one.settings.secret_key, f"{one.service.name}: replies")
 
     async def sealed(tx: Tx) -> Reply:
         reply = await effect(tx)
         assert isinstance(reply.body, BaseModel)
         body = reply.body.model_dump(mode="json")
-        return replace(reply, body={**body, field: box.seal(body[field].encode()).decode()})
+        return replace(reply, body={**body, field: box.seal(msgspec.json.encode(body[field])).decode()})
 
     response = await once(request, one.db, principal, sealed)
     body = msgspec.json.decode(response.body)
-    body[field] = box.open(body[field].encode()).decode()
+    body[field] = msgspec.json.decode(box.open(body[field].encode()))
     headers = {
         name: value for name, value in response.headers.items() if name not in ("content-length", "content-type")
     }

@@ -1,0 +1,68 @@
+"""`/v1/hooks/{connection}`: where chat platforms post (E5). Who posts is told by the platform's own signature."""
+
+from uuid import UUID
+
+from fastapi import APIRouter, Request
+from starlette.responses import Response
+
+from kit.errors import TooManyRequests
+from kit.http import problems
+from kit.rates import Rates
+from kit.service import ServiceRuntime
+from services.events.api.common import One
+from services.events.handlers.connections import known
+from services.events.handlers.receiving import receive
+from services.events.receivers.form import Delivery
+
+router = APIRouter(tags=["connections"])
+
+
+@router.post(
+    "/v1/hooks/{connection_id}",
+    summary="A platform's delivery",
+    response_class=Response,
+    responses={
+        200: {"description": "Taken; the body is what the platform wants to hear"},
+        **problems(400, 401, 403, 404),
+    },
+    openapi_extra={"requestBody": {"content": {"application/json": {"schema": {}}}, "required": False}},
+)
+async def deliver(request: Request, one: One, connection_id: UUID) -> Response:
+    """Answered as soon as what it tells of is durable; the same delivery again counts once. In the form of the
+    platform the connection is for: `GET /v1/connections/platforms` names them."""
+    return await _answered(request, one, connection_id)
+
+
+@router.get(
+    "/v1/hooks/{connection_id}",
+    summary="A platform's handshake",
+    response_class=Response,
+    responses={200: {"description": "What the platform wants to hear"}, **problems(400, 401, 403, 404)},
+)
+async def greet(request: Request, one: One, connection_id: UUID) -> Response:
+    """For platforms that try an address by GET before they use it."""
+    return await _answered(request, one, connection_id)
+
+
+async def _answered(request: Request, one: ServiceRuntime, connection_id: UUID) -> Response:
+    connection = await known(one, connection_id)
+    taken = _rates(one).take(str(connection_id))
+    if taken.wait:
+        raise TooManyRequests(f"this connection sends too often; wait {taken.wait} s", retry_after=taken.wait)
+    delivery = Delivery(
+        headers=dict(request.headers),
+        query=dict(request.query_params),
+        body=await request.body(),
+        at=one.clock(),
+        method=request.method,
+    )
+    answer = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
+    return Response(answer.body, answer.status, media_type=answer.media_type if answer.body else None)
+
+
+def _rates(one: ServiceRuntime) -> Rates:
+    rates = one.memory.get("hook-rates")
+    if rates is None:
+        rates = one.memory["hook-rates"] = Rates(one.settings.rate_per_second, one.settings.rate_burst)
+    assert isinstance(rates, Rates)
+    return rates

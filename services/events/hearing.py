@@ -1,0 +1,84 @@
+"""What this process heard of its connections until it is written down: the door waits for no database."""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from uuid import UUID
+
+from kit.service import ServiceRuntime
+from services.events.receivers.form import Beat
+
+REMEMBERED_MOST = 20_000
+
+
+@dataclass(slots=True)
+class Heard:
+    """Of one connection since it was written down last."""
+
+    community_id: UUID
+    seen_at: datetime
+    beat: tuple[datetime, Beat] | None = None
+    outcomes: Counter[tuple[date, str]] = field(default_factory=Counter)
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """Somebody's message: what our activities call it, and who wrote it."""
+
+    subject: str
+    author: str
+
+
+Ref = tuple[UUID, str, str]
+"""Community, scope, name."""
+
+
+class Hearing:
+    """`take` hands over what was heard and begins anew. Messages are remembered, the last used ones."""
+
+    def __init__(self) -> None:
+        self._heard: dict[UUID, Heard] = {}
+        self._written: OrderedDict[Ref, Written] = OrderedDict()
+
+    def note(
+        self, connection_id: UUID, community_id: UUID, at: datetime, outcome: str, count: int, beat: Beat | None = None
+    ) -> None:
+        """So many things came of a delivery; days are those of UTC."""
+        heard = self._heard.get(connection_id)
+        if heard is None:
+            heard = self._heard[connection_id] = Heard(community_id, at)
+        heard.seen_at = max(heard.seen_at, at)
+        if beat is not None:
+            heard.beat = at, beat
+        heard.outcomes[at.date(), outcome] += count
+
+    def take(self) -> dict[UUID, Heard]:
+        heard, self._heard = self._heard, {}
+        return heard
+
+    def give_back(self, connection_id: UUID, heard: Heard) -> None:
+        """What could not be written down."""
+        newer = self._heard.setdefault(connection_id, heard)
+        if newer is not heard:
+            newer.outcomes.update(heard.outcomes)
+            newer.beat = newer.beat or heard.beat
+
+    def remember(self, ref: Ref, written: Written) -> None:
+        self._written[ref] = written
+        self._written.move_to_end(ref)
+        if len(self._written) > REMEMBERED_MOST:
+            self._written.popitem(last=False)
+
+    def recall(self, ref: Ref) -> Written | None:
+        found = self._written.get(ref)
+        if found is not None:
+            self._written.move_to_end(ref)
+        return found
+
+
+def hearing_of(one: ServiceRuntime) -> Hearing:
+    made = one.memory.get("hearing")
+    if made is None:
+        made = one.memory["hearing"] = Hearing()
+    assert isinstance(made, Hearing)
+    return made
