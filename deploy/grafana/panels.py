@@ -119,6 +119,19 @@ TRAFFIC = Dashboard(
             (Query(rate("guildhall_events_rejected_total", "code"), "{{code}}"),),
         ),
         Panel(
+            "Deliveries of chat platforms",
+            "By what came of them. `refused`: a secret that differs on both sides. `malformed`: the platform changed.",
+            (Query(rate("guildhall_deliveries_total", "platform, outcome"), "{{platform}} {{outcome}}"),),
+        ),
+        Panel(
+            "Connections that are down",
+            "They missed three heartbeats; how often any fell silent is beside it.",
+            (
+                Query("max by (platform) (guildhall_connections_down)", "{{platform}}"),
+                Query(rate("guildhall_gaps_total", "platform"), "{{platform}} fell silent"),
+            ),
+        ),
+        Panel(
             "Tokens and link codes",
             "`refused` and `throttled` without `linked`: somebody is guessing codes.",
             (

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from uuid import UUID
 
+from kit.days import local_day
 from kit.service import ServiceRuntime
 from services.events.receivers.form import Beat
 
@@ -50,7 +51,7 @@ class Hearing:
         heard.seen_at = max(heard.seen_at, at)
         if beat is not None:
             heard.beat = at, beat
-        heard.outcomes[at.date(), outcome] += count
+        heard.outcomes[local_day(at, "UTC", 0), outcome] += count
 
     def take(self) -> dict[UUID, Heard]:
         heard, self._heard = self._heard, {}

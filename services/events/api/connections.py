@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from kit.auth import Principal, requires
 from kit.database import Tx
+from kit.days import local_day
 from kit.errors import BadRequest
 from kit.http import Page, PageOf, Paging, encode_cursor, problems
 from kit.http.secret_replies import once_with_secret
@@ -221,14 +222,12 @@ async def create_connection(request: Request, one: One, caller: Maker, body: Con
     return await once_with_secret(request, one, caller, effect, "secret")
 
 
-@router.get(
-    "/v1/connections/{connection_id}", summary="One connection and how it is", responses=problems(400, 404, 422)
-)
-async def get_connection(request: Request, db: Db, one: One, caller: Reader, connection_id: UUID) -> ConnectionDetail:
+@router.get("/v1/connections/{id}", summary="One connection and how it is", responses=problems(400, 404, 422))
+async def get_connection(request: Request, db: Db, one: One, caller: Reader, id: UUID) -> ConnectionDetail:
     async with db.read() as tx:
-        row = await handlers.found(tx, community_id=caller.community_id, connection_id=connection_id)
+        row = await handlers.found(tx, community_id=caller.community_id, connection_id=id)
         signs = await store.signs(tx, connection_ids=[row.id])
-        today = await store.counts(tx, connection_id=row.id, day=tx.now.date())
+        today = await store.counts(tx, connection_id=row.id, day=local_day(tx.now, "UTC", 0))
         gaps = await store.gaps(tx, connection_id=row.id, before=None, limit=50)
     return ConnectionDetail(
         **_shown(request, one, row, signs.get(row.id)),
@@ -237,15 +236,13 @@ async def get_connection(request: Request, db: Db, one: One, caller: Reader, con
     )
 
 
-@router.patch(
-    "/v1/connections/{connection_id}", summary="Rename, set, switch on or off", responses=problems(400, 404, 422)
-)
+@router.patch("/v1/connections/{id}", summary="Rename, set, switch on or off", responses=problems(400, 404, 422))
 async def change_connection(
-    request: Request, db: Db, one: One, caller: Maker, connection_id: UUID, body: ConnectionChange
+    request: Request, db: Db, one: One, caller: Maker, id: UUID, body: ConnectionChange
 ) -> ConnectionOut:
     """The door follows within two seconds."""
     async with db.begin() as tx:
-        row = await handlers.found(tx, community_id=caller.community_id, connection_id=connection_id, lock=True)
+        row = await handlers.found(tx, community_id=caller.community_id, connection_id=id, lock=True)
         changed: dict[str, Any] = {}
         if body.name is not None:
             changed["name"] = body.name
@@ -261,16 +258,16 @@ async def change_connection(
 
 
 @router.post(
-    "/v1/connections/{connection_id}/rotate",
+    "/v1/connections/{id}/rotate",
     summary="Replace the secrets",
     response_model=RevealedOut,
     responses=problems(400, 404, 409, 422),
 )
-async def rotate(request: Request, one: One, caller: Maker, connection_id: UUID, body: RotationIn) -> Response:
+async def rotate(request: Request, one: One, caller: Maker, id: UUID, body: RotationIn) -> Response:
     """Both the present and the new ones are good for a while, so that nothing is lost in between."""
 
     async def effect(tx: Tx) -> Reply:
-        row = await handlers.found(tx, community_id=caller.community_id, connection_id=connection_id, lock=True)
+        row = await handlers.found(tx, community_id=caller.community_id, connection_id=id, lock=True)
         overlap = timedelta(seconds=body.overlap_seconds)
         secrets = await handlers.rotate(tx, one, row=row, given=body.secrets, overlap=overlap)
         return _revealed(request, one, row, secrets, 200)

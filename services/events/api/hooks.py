@@ -18,7 +18,7 @@ router = APIRouter(tags=["connections"])
 
 
 @router.post(
-    "/v1/hooks/{connection_id}",
+    "/v1/hooks/{id}",
     summary="A platform's delivery",
     response_class=Response,
     responses={
@@ -27,26 +27,26 @@ router = APIRouter(tags=["connections"])
     },
     openapi_extra={"requestBody": {"content": {"application/json": {"schema": {}}}, "required": False}},
 )
-async def deliver(request: Request, one: One, connection_id: UUID) -> Response:
+async def deliver(request: Request, one: One, id: UUID) -> Response:
     """Answered as soon as what it tells of is durable; the same delivery again counts once. In the form of the
     platform the connection is for: `GET /v1/connections/platforms` names them."""
-    return await _answered(request, one, connection_id)
+    return await _answered(request, one, id)
 
 
 @router.get(
-    "/v1/hooks/{connection_id}",
+    "/v1/hooks/{id}",
     summary="A platform's handshake",
     response_class=Response,
     responses={200: {"description": "What the platform wants to hear"}, **problems(400, 401, 403, 404)},
 )
-async def greet(request: Request, one: One, connection_id: UUID) -> Response:
+async def greet(request: Request, one: One, id: UUID) -> Response:
     """For platforms that try an address by GET before they use it."""
-    return await _answered(request, one, connection_id)
+    return await _answered(request, one, id)
 
 
-async def _answered(request: Request, one: ServiceRuntime, connection_id: UUID) -> Response:
-    connection = await known(one, connection_id)
-    taken = _rates(one).take(str(connection_id))
+async def _answered(request: Request, one: ServiceRuntime, id: UUID) -> Response:
+    connection = await known(one, id)
+    taken = _rates(one).take(str(id))
     if taken.wait:
         raise TooManyRequests(f"this connection sends too often; wait {taken.wait} s", retry_after=taken.wait)
     delivery = Delivery(

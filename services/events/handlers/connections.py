@@ -57,25 +57,25 @@ def settings_of(receiver: Receiver[Any, Any], given: Mapping[str, Any]) -> Any:
     try:
         return msgspec.convert(dict(given), receiver.settings)
     except msgspec.ValidationError as error:
-        raise _unfit("settings", str(error)) from error
+        wrong = FieldError("/settings", "settings_invalid", str(error))
+        message = f"these are no settings for {receiver.title}: {error}"
+        raise Unprocessable(message, code="settings_invalid", errors=[wrong]) from error
 
 
 def secrets_of(receiver: Receiver[Any, Any], given: Mapping[str, str]) -> Any:
     """Those given, and ours for the rest; Unprocessable for one that only the platform can tell."""
     unknown = sorted(set(given) - set(receiver.secrets.__struct_fields__))
     if unknown:
-        raise _unfit("secrets", f"{receiver.title} has no secret {unknown[0]!r}")
+        raise _unfit(receiver, "", f"there is no secret {unknown[0]!r}")
     try:
         return receiver.make_secrets(given)
     except Malformed as error:
-        raise _unfit(f"secrets{error.pointer}", error.message) from error
+        raise _unfit(receiver, error.pointer, error.message) from error
 
 
-def _unfit(where: str, message: str) -> Unprocessable:
-    code = f"{where.partition('/')[0]}_invalid"
-    return Unprocessable(
-        f"the {where} do not fit: {message}", code=code, errors=[FieldError(f"/{where}", code, message)]
-    )
+def _unfit(receiver: Receiver[Any, Any], pointer: str, message: str) -> Unprocessable:
+    wrong = FieldError(f"/secrets{pointer}", "secrets_invalid", message)
+    return Unprocessable(f"secrets for {receiver.title}: {message}", code="secrets_invalid", errors=[wrong])
 
 
 def sealed(one: ServiceRuntime, versions: Sequence[tuple[Any, datetime | None]]) -> bytes:
