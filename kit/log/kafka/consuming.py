@@ -5,10 +5,17 @@ from collections.abc import Callable, Mapping
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, TopicPartition
-from aiokafka.errors import CommitFailedError, IllegalStateError, KafkaError, RebalanceInProgressError
+from aiokafka.errors import CommitFailedError, IllegalStateError, RebalanceInProgressError
 
 from kit.log import LogUnavailable, Partition, Revoked, Stored
-from kit.log.kafka.bounds import CALL_SECONDS, FINISH_SECONDS, SILENT_SECONDS, bounded, stopped
+from kit.log.kafka.bounds import (
+    CALL_SECONDS,
+    FETCH_SECONDS,
+    FINISH_SECONDS,
+    SILENT_SECONDS,
+    bounded,
+    stopped,
+)
 
 logger = structlog.get_logger(__name__)
 
@@ -71,10 +78,13 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # the
         if self._consumer is None:
             await self.open()
         assert self._consumer is not None
+        getting = self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
         try:
-            found = await self._consumer.getmany(timeout_ms=int(wait * 1000), max_records=limit)
-        except (KafkaError, OSError) as error:
-            raise LogUnavailable(f"Kafka could not be read: {error!r}") from error
+            found = await bounded(getting, wait + FETCH_SECONDS, "Kafka could not be read")
+        except LogUnavailable:
+            # What failed inside the client says so at every later question, or nothing any more.
+            await self._reopen()
+            raise
         if not found:
             await self._watch()
             return []
@@ -89,8 +99,8 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # the
         ]
 
     async def _watch(self) -> None:
-        """A member that is assigned and silent although there is something to read is made anew: the client may
-        lose its place in the group without a word."""
+        """A member that is silent although there is something to read is made anew: the client may lose its place in
+        the group without a word."""
         now = asyncio.get_running_loop().time()
         if now - self._quiet_since < SILENT_SECONDS or self._consumer is None:
             return

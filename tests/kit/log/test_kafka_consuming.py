@@ -11,8 +11,9 @@ from structlog.testing import capture_logs
 from deploy.local.kafka import KafkaBroker
 from kit.log import LogUnavailable, Record
 from kit.log.kafka import adapter, consuming
+from kit.log.kafka.consuming import KafkaSubscription
 from tests.kit.log.conftest import PARTITIONS
-from tests.kit.log.support import PATIENCE, next_to_read, read, records, topic, values
+from tests.kit.log.support import PATIENCE, next_to_read, read, records, topic, until, values
 from tests.kit.log.test_kafka import opened, patiently
 
 RECORD_BYTES, RECORDS = 100_000, 400
@@ -60,6 +61,69 @@ async def test_a_member_that_is_assigned_and_silent_is_made_anew_and_misses_noth
         with capture_logs() as told:
             assert sorted(values(await read(member, 10))) == list(range(10, 20))
         assert "kafka.silent_consumer" in {line["event"] for line in told}
+        await member.close()
+
+
+async def read_although(member: KafkaSubscription, count: int) -> list[int]:
+    """Values of so many records, whatever fetching says meanwhile."""
+    found: list[int] = []
+    async with asyncio.timeout(PATIENCE):
+        while len(found) < count:
+            try:
+                batch = await member.fetch(500, 0.5)
+                await member.commit(next_to_read(batch))
+                found += values(batch)
+            except (LogUnavailable, consuming.Revoked):
+                await member.abandon()
+    return found
+
+
+async def failed() -> None:
+    raise RuntimeError("unable to perform operation; the handler is closed")
+
+
+async def never(_: object) -> None:
+    await asyncio.Event().wait()
+
+
+async def test_a_member_whose_client_has_a_dead_task_inside_is_made_anew(
+    kafka_broker: KafkaBroker, prefix: str
+) -> None:
+    """As three brokers killed in turn left it: every later fetch would fail alike."""
+    async with opened(kafka_broker.bootstrap, prefix) as log:
+        things = await topic(log)
+        await log.append(things, records(10))
+        member = await log.subscribe("g", [things])
+        await member.commit(next_to_read(await read(member, 10)))
+        coordinator = member._consumer._coordinator
+        heartbeat, coordinator._heartbeat_task = coordinator._heartbeat_task, asyncio.create_task(failed())
+        heartbeat.cancel()
+        await log.append(things, records(10, start=10))
+        assert sorted(await read_although(member, 10)) == list(range(10, 20))
+        # And one whose client cancelled itself, which must not end whoever reads.
+        member._consumer._coordinator._coordination_task.cancel()
+        await asyncio.sleep(0)
+        await log.append(things, records(10, start=20))
+        assert sorted(await read_although(member, 10)) == list(range(20, 30))
+        await member.close()
+
+
+async def test_a_member_that_never_gets_into_its_group_again_is_made_anew(
+    kafka_broker: KafkaBroker, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As three brokers killed in turn left it: reading did not fail, and did not come back either."""
+    monkeypatch.setattr(consuming, "FETCH_SECONDS", 3.0)
+    async with opened(kafka_broker.bootstrap, prefix) as log:
+        things = await topic(log)
+        await log.append(things, records(10))
+        member = await log.subscribe("g", [things])
+        await member.commit(next_to_read(await read(member, 10)))
+        coordinator = member._consumer._coordinator
+        coordinator._do_rejoin_group = never
+        coordinator.request_rejoin()
+        await until(lambda: not member.assigned())
+        await log.append(things, records(10, start=10))
+        assert sorted(await read_although(member, 10)) == list(range(10, 20))
         await member.close()
 
 
