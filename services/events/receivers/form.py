@@ -84,11 +84,15 @@ class Beat:
 
 @dataclass(frozen=True, slots=True)
 class Translation:
-    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it)."""
+    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it).
+
+    `passed` are numbers of the platform's sequence that what is ignored used up: they are not missing (E14).
+    """
 
     seen: tuple[Seen, ...] = ()
     ignored: str = ""
     beat: Beat | None = None
+    passed: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
