@@ -5,7 +5,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from deploy.grafana.panels import DASHBOARDS, Dashboard, Panel
+from deploy.grafana.panels import DASHBOARDS
+from deploy.grafana.shapes import Dashboard, Panel
 
 SOURCE = {"type": "prometheus", "uid": "guildhall"}
 WIDTH, HEIGHT, ACROSS = 12, 8, 2

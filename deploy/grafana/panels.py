@@ -1,47 +1,6 @@
 """What the dashboards show: titles, what to see in them, the queries. `deploy.grafana.make` turns them into JSON."""
 
-from dataclasses import dataclass
-
-
-@dataclass(frozen=True, slots=True)
-class Query:
-    """PromQL, and what a line of its result is called."""
-
-    expr: str
-    legend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """`unit` is one of Grafana's ids; `now` shows the last value instead of the course."""
-
-    title: str
-    description: str
-    queries: tuple[Query, ...]
-    unit: str = "short"
-    now: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Dashboard:
-    uid: str
-    title: str
-    description: str
-    panels: tuple[Panel, ...]
-
-
-def rate(metric: str, *by: str) -> str:
-    return f"sum by ({', '.join(by)}) (rate({metric}[$__rate_interval]))"
-
-
-def share(part: str, whole: str, *by: str) -> str:
-    """0 where there is none of the part: a series that never came to be would leave the panel empty."""
-    return f"({rate(part, *by)} or 0 * {rate(whole, *by)}) / {rate(whole, *by)}"
-
-
-def quantile(q: float, histogram: str, *by: str) -> str:
-    return f"histogram_quantile({q}, {rate(histogram, 'le', *by)})"
-
+from deploy.grafana.shapes import Dashboard, Panel, Query, quantile, rate, share
 
 INGEST = 'guildhall_http_request_duration_seconds_bucket{method="POST",route="/v1/events"}'
 
@@ -119,15 +78,11 @@ TRAFFIC = Dashboard(
             (Query(rate("guildhall_events_rejected_total", "code"), "{{code}}"),),
         ),
         Panel(
-            "Deliveries of chat platforms",
-            "By what came of them. `refused`: a secret that differs on both sides. `malformed`: the platform changed.",
-            (Query(rate("guildhall_deliveries_total", "platform, outcome"), "{{platform}} {{outcome}}"),),
-        ),
-        Panel(
-            "Connections that are down",
-            "They missed three heartbeats; how often any fell silent is beside it.",
+            "Chat platforms",
+            "Deliveries by what came of them; connections that are down, and how often one fell silent.",
             (
-                Query("max by (platform) (guildhall_connections_down)", "{{platform}}"),
+                Query(rate("guildhall_deliveries_total", "platform", "outcome"), "{{platform}} {{outcome}}"),
+                Query("max by (platform) (guildhall_connections_down)", "{{platform}} down"),
                 Query(rate("guildhall_gaps_total", "platform"), "{{platform}} fell silent"),
             ),
         ),

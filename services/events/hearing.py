@@ -30,8 +30,8 @@ class Written:
     author: str
 
 
-Ref = tuple[UUID, str, str]
-"""Community, scope, name."""
+Ref = tuple[UUID, str, str, str]
+"""Community, group, scope, name."""
 
 
 class Hearing:

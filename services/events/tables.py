@@ -171,16 +171,16 @@ gaps = Table(
 )
 
 # Who wrote what, for what is said about it later without naming the writer (E5). `scope` is the platform where its
-# names hold for all connections, else the connection; `ref` the platform's name for it there.
+# names hold for all connections, else the connection; `ref` the platform's name for it there and in its group.
 written = Table(
     "written",
     metadata,
     Column("community_id", Uuid, primary_key=True),
+    Column("group_ref", String(300), primary_key=True),
     Column("scope", String(40), primary_key=True),
     Column("ref", String(200), primary_key=True),
     Column("subject", String(300), nullable=False),
     Column("author", String(300), nullable=False),
-    Column("group_ref", String(300), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Index("ix_written_group", "community_id", "group_ref", "at"),
     Index("ix_written_at", "at"),

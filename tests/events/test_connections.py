@@ -240,7 +240,7 @@ async def test_a_deletion_that_names_no_writer_finds_it_by_what_was_written(even
     await events.settle()
     one = events.runtime.services["events"]
     known = await handlers.known(one, UUID(made["id"]))
-    gone = Seen(type="message.deleted", id="d1", about="comment:501", actor="github:5")
+    gone = Seen(type="message.deleted", id="d1", about="comment:501", actor="github:5", group="github:repository/900")
     for _ in range(2):
         found = await completed(one, known, gone)
         assert (found.subject, found.author) == ("comment:501", "github:12")

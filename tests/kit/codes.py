@@ -47,7 +47,7 @@ def problem_codes() -> set[tuple[str, int]]:
             given = next((keyword.value for keyword in call.keywords if keyword.arg == "code"), None)
             codes = _texts(given) if given is not None else [REFUSALS[name].default_code]
             found |= {(code, REFUSALS[name].status) for code in codes}
-        elif name == "Refused" and call.args:
+        elif name == "Refused" and len(call.args) == 2:
             found |= {(code, 401) for code in _texts(call.args[0])}
         elif name == "_wrong" and len(call.args) == 3:
             found |= {(code, 422) for code in _texts(call.args[1])}

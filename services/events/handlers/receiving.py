@@ -14,7 +14,7 @@ from kit.service import ServiceRuntime
 from services.events import wire
 from services.events.handlers.connections import Known
 from services.events.hearing import Hearing, Written, hearing_of
-from services.events.receivers.door import event_of
+from services.events.receivers.door import event_of, id_about
 from services.events.receivers.form import Answer, Delivery, Malformed, Refused, Seen
 from services.events.store import connections as store
 from services.events.wire import Accepted, Arrival
@@ -94,39 +94,47 @@ def _stale(seen: Seen, delivery: Delivery) -> bool:
 
 
 async def completed(one: ServiceRuntime, known: Known, seen: Seen) -> Seen:
-    """With subject and author of what it is about, where the platform names neither."""
+    """With subject and author of what it is about and what it replies to, where the platform has other names."""
+    reply_to = seen.data.get("reply_to")
+    if seen.ref is not None and isinstance(reply_to, str):
+        answered = await _written(one, known, seen.group, reply_to)
+        if answered is not None:
+            seen = replace(seen, data={**seen.data, "reply_to": answered.subject})
     if seen.about is None:
         return seen
-    found = await _written(one, known, seen.about)
+    found = await _written(one, known, seen.group, seen.about)
     if found is None:
         return seen if seen.subject is not None else replace(seen, subject=seen.about)
     author = seen.author or (found.author if found.author != seen.actor else None)
-    return replace(seen, subject=found.subject, author=author)
+    id = id_about(seen, found.subject) if seen.shared else seen.id
+    return replace(seen, id=id, subject=found.subject, author=author)
 
 
-async def _written(one: ServiceRuntime, known: Known, ref: str) -> Written | None:
+async def _written(one: ServiceRuntime, known: Known, group: str | None, ref: str) -> Written | None:
     """Who wrote it, as this process remembers or the database knows; None as well when that does not answer at once."""
     hearing, scopes = hearing_of(one), (str(known.id), known.receiver.platform)
+    if group is None:
+        return None
     for scope in scopes:
-        found = hearing.recall((known.community_id, scope, ref))
+        found = hearing.recall((known.community_id, group, scope, ref))
         if found is not None:
             return found
     try:
         async with asyncio.timeout(LOOKUP_SECONDS), one.db.read() as tx:
-            row = await store.written_by(tx, community_id=known.community_id, scopes=scopes, ref=ref)
+            row = await store.written_by(tx, community_id=known.community_id, group=group, scopes=scopes, ref=ref)
     except (DatabaseUnavailable, TimeoutError):
         return None
     return Written(row.subject, row.author) if row is not None else None
 
 
 def _remember(hearing: Hearing, known: Known, seen: Seen) -> None:
-    if seen.type not in WRITTEN or seen.actor is None or seen.subject is None:
+    if seen.type not in WRITTEN or seen.actor is None or seen.subject is None or seen.group is None:
         return
     written = Written(seen.subject, seen.actor)
     scope = known.receiver.platform if seen.shared else str(known.id)
-    hearing.remember((known.community_id, scope, seen.subject), written)
+    hearing.remember((known.community_id, seen.group, scope, seen.subject), written)
     if seen.ref is not None:
-        hearing.remember((known.community_id, str(known.id), seen.ref), written)
+        hearing.remember((known.community_id, seen.group, str(known.id), seen.ref), written)
 
 
 WRITTEN = frozenset({"message.created", "question.asked", "answer.posted", "file.uploaded"})

@@ -6,6 +6,7 @@ from kit.contracts import Envelope, activity_event_id
 from kit.contracts.events import Activity, ConnectionStateChanged
 from kit.database import Tx
 from services.events.handlers.receiving import WRITTEN
+from services.events.hearing import Ref
 from services.events.store import activities as store
 from services.events.store import connections
 
@@ -15,7 +16,7 @@ MOST_REF = 200
 
 async def note_written(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     """What came through a connection, by the names its platform has for it."""
-    rows: dict[tuple[Any, str, str], dict[str, Any]] = {}
+    rows: dict[Ref, dict[str, Any]] = {}
     for e in batch:
         a = e.event
         if a.connection_id is None or a.type not in WRITTEN or not a.actor or not a.subject or not a.group:
@@ -24,11 +25,11 @@ async def note_written(tx: Tx, batch: list[Envelope[Activity]]) -> None:
         names = [(scope, a.subject)]
         if isinstance(a.data.get("ref"), str):
             names.append((str(a.connection_id), a.data["ref"]))
-        row = {"subject": a.subject, "author": a.actor, "group_ref": a.group, "at": a.effective_at}
+        row = {"subject": a.subject, "author": a.actor, "at": a.effective_at}
         for scope, ref in names:
             if len(scope) <= 40 and 0 < len(ref) <= MOST_REF and len(a.subject) <= 300:
-                key = (a.community_id, scope, ref)
-                rows[key] = {"community_id": a.community_id, "scope": scope, "ref": ref, **row}
+                names_it = {"community_id": a.community_id, "group_ref": a.group, "scope": scope, "ref": ref}
+                rows[a.community_id, a.group, scope, ref] = {**names_it, **row}
     await connections.note_written(tx, rows=[rows[key] for key in sorted(rows)])
 
 

@@ -6,6 +6,9 @@ from uuid import UUID
 import msgspec
 
 from services.events.receivers.form import Seen
+from services.events.receivers.reading import derived
+
+MAX_TEXT = 8_000
 
 
 def source_of(seen: Seen, platform: str, connection: UUID) -> str:
@@ -20,7 +23,9 @@ def event_of(seen: Seen, platform: str, connection: UUID) -> bytes:
     if seen.ref is not None:
         data["ref"] = seen.ref
     if seen.text is not None:
-        data["text"] = seen.text
+        # The door refuses what is too long or has NUL in it; here that is no reason to lose what happened.
+        data.setdefault("length", len(seen.text))
+        data["text"] = seen.text[:MAX_TEXT].replace("\0", "")
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": seen.id,
@@ -34,3 +39,12 @@ def event_of(seen: Seen, platform: str, connection: UUID) -> bytes:
     if seen.subject is not None:
         event["subject"] = seen.subject
     return msgspec.json.encode(event)
+
+
+def id_about(seen: Seen, subject: str) -> str:
+    """The id of what was said about `subject`, whichever name the connection had for that: two that see it count once.
+
+    Messages are taken back once; anything else may be done again, so the minute tells it apart.
+    """
+    again = "" if seen.type.startswith("message.") or seen.at is None else seen.at.replace(second=0, microsecond=0)
+    return derived(seen.type, seen.group, subject, seen.actor, seen.data.get("kind"), again)

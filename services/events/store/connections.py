@@ -107,16 +107,17 @@ async def gaps(tx: Tx, *, connection_id: UUID, before: UUID | None, limit: int) 
     return await tx.all(stmt.order_by(g.id.desc()).limit(limit))
 
 
-async def written_by(tx: Tx, *, community_id: UUID, scopes: Sequence[str], ref: str) -> Any | None:
-    """Subject and author of what is called `ref` in one of these scopes."""
+async def written_by(tx: Tx, *, community_id: UUID, group: str, scopes: Sequence[str], ref: str) -> Any | None:
+    """Subject and author of what is called `ref` in this group, in one of these scopes."""
     w = t.written.c
-    stmt = select(w.subject, w.author).where(w.community_id == community_id, w.scope.in_(scopes), w.ref == ref)
+    there = w.community_id == community_id, w.group_ref == group, w.scope.in_(scopes), w.ref == ref
+    stmt = select(w.subject, w.author).where(*there)
     return await tx.first(stmt.order_by(w.at.desc()).limit(1))
 
 
 async def note_written(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
-    key = ["community_id", "scope", "ref"]
-    await upsert(tx, t.written, rows, key=key, update=["subject", "author", "group_ref", "at"], newer="at")
+    key = ["community_id", "group_ref", "scope", "ref"]
+    await upsert(tx, t.written, rows, key=key, update=["subject", "author", "at"], newer="at")
 
 
 async def crowded(tx: Tx, *, most: int, limit: int) -> list[Any]:

@@ -56,13 +56,13 @@ def upgrade() -> None:
     op.create_table(
         "written",
         sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("group_ref", sa.String(length=300), nullable=False),
         sa.Column("scope", sa.String(length=40), nullable=False),
         sa.Column("ref", sa.String(length=200), nullable=False),
         sa.Column("subject", sa.String(length=300), nullable=False),
         sa.Column("author", sa.String(length=300), nullable=False),
-        sa.Column("group_ref", sa.String(length=300), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
-        sa.PrimaryKeyConstraint("community_id", "scope", "ref", name=op.f("pk_written")),
+        sa.PrimaryKeyConstraint("community_id", "group_ref", "scope", "ref", name=op.f("pk_written")),
     )
     op.create_index("ix_written_at", "written", ["at"], unique=False)
     op.create_index("ix_written_group", "written", ["community_id", "group_ref", "at"], unique=False)
