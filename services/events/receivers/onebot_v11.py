@@ -1,7 +1,6 @@
 """OneBot v11, through which QQ accounts tell what they see: NapCat, LLOneBot, Lagrange, go-cqhttp and others.
 
-Events come one by one, posted over HTTP and signed with HMAC-SHA1 over the body, or as the frames of a WebSocket that
-the account's program opens with a bearer token. Both are the same JSON objects: `translate` needs the body alone.
+Events come one by one, posted over HTTP and signed with HMAC-SHA1 over the body, or with a bearer token.
 """
 
 import re
@@ -155,19 +154,13 @@ _POSTS: dict[str, Callable[[Delivery, dict[str, Any]], Translation]] = {
 
 
 def setup(url: str, secret: OneSecret, settings: NoSettings) -> Setup:
-    """NapCat's network configuration; the WebSocket address is the connection's own with `/onebot` behind it."""
-    common = {"messagePostFormat": "array", "reportSelfMessage": True, "token": secret.secret, "debug": False}
-    socket = f"{re.sub('^http', 'ws', url)}/onebot"
-    timing = {"reconnectInterval": 5000, "heartInterval": 30000}
-    network = {
-        "websocketClients": [{"name": "guildhall", "enable": True, "url": socket, **common, **timing}],
-        "httpClients": [{"name": "guildhall-http", "enable": False, "url": url, **common}],
-    }
+    """NapCat's network configuration."""
+    client = {"name": "guildhall", "enable": True, "url": url, "token": secret.secret, "messagePostFormat": "array"}
+    network = {"httpClients": [{**client, "reportSelfMessage": True, "debug": False}]}
     return Setup(
         (
-            "In NapCat's web interface open the network configuration and add a WebSocket client with the values"
-            " below; or put both entries under network in config/onebot11_{QQ number}.json and restart NapCat.",
-            "Where a WebSocket does not get through, switch the HTTP client on and the WebSocket client off.",
+            "In NapCat's web interface open the network configuration and add an HTTP client with the values below; or"
+            " put the entry under network in config/onebot11_{QQ number}.json and restart NapCat.",
             "Leave reportSelfMessage on: what the bot writes is not counted, but without it its numbers look lost.",
             "LLOneBot, Lagrange and go-cqhttp: the same address and secret; the page of this platform says where.",
         ),
