@@ -43,7 +43,7 @@ class EnvelopeSecrets(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def made(given: Mapping[str, str]) -> EnvelopeSecrets:
-    """As given, or made here; Malformed where a given one cannot be."""
+    """Both as given, or made here; Malformed where a given one cannot be."""
     token = given.get("token") or _random(32)
     key = given.get("encoding_aes_key") or _random(42) + secrets.choice(_LAST)
     for name, form, value in (("token", _TOKEN, token), ("encoding_aes_key", _KEY, key)):
