@@ -93,22 +93,22 @@ def verify(delivery: Delivery, secrets: Sequence[FeishuSecrets], settings: NoSet
 
 
 def _opened(delivery: Delivery, body: dict[str, Any], secret: FeishuSecrets) -> bytes | None:
-    """The event as it was before it was encrypted, None when it is not signed with this secret."""
-    plain = delivery.body
+    """The event as it was before it was encrypted, None when it is not this app's."""
+    plain, signed = delivery.body, not secret.encrypt_key or _is_signed(delivery, secret.encrypt_key)
     if secret.encrypt_key:
         try:
             key = hashlib.sha256(secret.encrypt_key.encode()).digest()
             plain = sealed.decrypted(words(body, "encrypt"), key, None, AES_BLOCK)
             body = json_object(plain)
         except Malformed:
-            # The same answer to whatever is wrong: what is inside is nobody's business before it is signed.
+            # To a stranger the same answer whatever is wrong: what is inside is only for who can sign it.
+            if signed:
+                raise
             return None
     token = word(inner(body, "header"), "token") or word(body, "token")
-    if not same(token, [secret.verification_token]):
-        return None
     # The question whether the address is ours comes without a signature.
-    signed = not secret.encrypt_key or _is_question(body) or _is_signed(delivery, secret.encrypt_key)
-    return plain if signed else None
+    ours = same(token, [secret.verification_token]) and (signed or _is_question(body))
+    return plain if ours else None
 
 
 def _is_signed(delivery: Delivery, encrypt_key: str) -> bool:
