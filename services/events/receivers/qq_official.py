@@ -158,7 +158,8 @@ def _message_data(told: dict[str, Any], author: dict[str, Any]) -> dict[str, Any
     if attached:
         data["kind"] = next((kind for start, kind in ATTACHED if attached[0].startswith(start)), "file")
         data["has_media"] = True
-    mentioned = [f"{PLATFORM}:{one}" for user in items(told, "mentions") if (one := word(user, "id"))]
+    people = (word(user, "member_openid") or word(user, "id") for user in items(told, "mentions"))
+    mentioned = [f"{PLATFORM}:{one}" for one in people if one]
     if mentioned:
         data["mentions"] = mentioned[:1000]
     if told.get("mention_everyone") is True:
