@@ -71,12 +71,21 @@ def wrong_expression(source: str, at: str, types: tuple[Any, ...], wanted: str) 
     try:
         given = _compiled(source).return_type()
     except RuntimeError as error:
-        found = _PLACE.search(str(error))
-        if found is None:
-            return f"{at}: {str(error).splitlines()[0][:300]}"
-        message = found[3].removesuffix(" (in container '')")[:300]
-        return f"{at}: line {found[1]}, column {found[2]}: {message}"
+        return f"{at}: {_problem(str(error))}"
     return None if given in types else f"{at}: gives {given.name().lower()}, wanted {wanted}"
+
+
+def _problem(text: str) -> str:
+    found = _PLACE.search(text)
+    if found is None:
+        return text.splitlines()[0][:300]
+    message, column = found[3].removesuffix(" (in container '')")[:300], int(found[2])
+    unknown = re.match(r"undeclared reference to '([^']+)'", message)
+    if unknown:
+        message = f"there is no {unknown[1]}; there are item and headers"
+        # The library points at the last dot of a name, a person looks for its beginning.
+        column = max(1, column - len(unknown[1].rpartition(".")[0]))
+    return f"line {found[1]}, column {column}: {message}"
 
 
 @lru_cache(maxsize=4096)
