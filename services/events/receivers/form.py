@@ -37,13 +37,17 @@ class Malformed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One request. Header names are in lower case; `at` is when it arrived, by our clock."""
+    """One request. Header names are in lower case; `at` is when it arrived, by our clock.
+
+    `signed_with` is set by `verify`, where an answer depends on it: which of the secrets the platform used.
+    """
 
     headers: Mapping[str, str]
     query: Mapping[str, str]
     body: bytes
     at: datetime
     method: str = "POST"
+    signed_with: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,7 +123,8 @@ class Receiver(Generic[S, C]):
 
     `verify` checks the delivery against each of the secrets (two while one is being replaced), in constant time, and
     gives it back with the body as it was before it was encrypted. `greet` answers a handshake, None for anything else.
-    `accepted` is answered when everything is durable.
+    `accepted` is answered when everything is durable; a function where it depends on the delivery. Both are given what
+    `verify` gave back and the secret it was signed with, and answer the same to the same.
     """
 
     platform: str
@@ -131,7 +136,7 @@ class Receiver(Generic[S, C]):
     translate: Callable[[Delivery, C], Translation]
     setup: Callable[[str, S, C], Setup]
     greet: Callable[[Delivery, S, C], Answer | None] = lambda delivery, secrets, settings: None
-    accepted: Answer = Answer(204)
+    accepted: Answer | Callable[[Delivery, S, C], Answer] = Answer(204)
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

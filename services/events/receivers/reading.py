@@ -70,7 +70,7 @@ def seconds(value: Mapping[str, Any], name: str) -> datetime | None:
 def milliseconds(value: Mapping[str, Any], name: str) -> datetime | None:
     """An instant given in milliseconds since 1970."""
     found = whole(value, name)
-    return None if found is None else instant(found / 1000)
+    return None if found is None or abs(found) > 10**18 else instant(found / 1000)
 
 
 def instant(since_1970: float | None) -> datetime | None:
