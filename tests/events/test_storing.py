@@ -28,6 +28,7 @@ async def test_a_posted_activity_is_on_the_timeline_as_it_was_sent(events: Event
     [stored] = await events.place.timeline()
     assert stored == {
         "event_id": str(activity_event_id(events.place.id, "/bots/one", "a1")),
+        "connection_id": None,
         "source": "/bots/one",
         "id": "a1",
         "type": "message.created",

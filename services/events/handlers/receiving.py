@@ -33,7 +33,8 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         raise Forbidden("this connection is switched off", code="connection_inactive")
     try:
         plain = known.receiver.verify(delivery, known.secrets, known.settings)
-        greeting = known.receiver.greet(plain, known.secrets[0], known.settings)
+        secrets = known.secrets[plain.signed_with]
+        greeting = known.receiver.greet(plain, secrets, known.settings)
         if greeting is not None:
             _count(hearing, known, delivery, IGNORED, 1)
             return greeting
@@ -56,7 +57,8 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
     outcome = ACCEPTED if records else IGNORED
     hearing.note(known.id, known.community_id, delivery.at, outcome, len(records) or 1, translation.beat)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
-    return known.receiver.accepted
+    accepted = known.receiver.accepted
+    return accepted(plain, secrets, known.settings) if callable(accepted) else accepted
 
 
 def _count(hearing: Hearing, known: Known, delivery: Delivery, outcome: str, count: int) -> None:
