@@ -83,21 +83,26 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it)."""
-
-    seen: tuple[Seen, ...] = ()
-    ignored: str = ""
-    beat: Beat | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What the platform wants to hear."""
 
     status: int = 200
     body: bytes = b""
     media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it).
+
+    `answer` is for a platform that wants to hear something else of this one than `Receiver.accepted`; it too is given
+    when everything is durable.
+    """
+
+    seen: tuple[Seen, ...] = ()
+    ignored: str = ""
+    beat: Beat | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)
