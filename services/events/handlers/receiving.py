@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 
+import msgspec
+
 from kit.contracts import ACTIVITY_TOPIC
 from kit.database import DatabaseUnavailable
 from kit.errors import BadRequest, FieldError, Forbidden, Unauthorized
@@ -57,6 +59,8 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
     outcome = ACCEPTED if records else IGNORED
     hearing.note(known.id, known.community_id, delivery.at, outcome, len(records) or 1, translation.beat)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
+    if translation.answer is not None:
+        return translation.answer
     accepted = known.receiver.accepted
     return accepted(plain, secrets, known.settings) if callable(accepted) else accepted
 
@@ -76,18 +80,21 @@ async def _records(
         complete = await completed(one, known, each)
         result = wire.check(event_of(complete, known.receiver.platform, known.id), arrival)
         if isinstance(result, Accepted):
-            out.append(_ours(result.record, known, stale=_stale(each, delivery)))
+            out.append(_ours(result.record, known, each, stale=_stale(each, delivery)))
         else:
             EVENTS_REJECTED.labels(result.wrong.code).inc()
             hearing_of(one).note(known.id, known.community_id, delivery.at, UNFIT, 1)
     return out
 
 
-def _ours(record: Record, known: Known, *, stale: bool) -> Record:
-    """With what only we say: through which connection it came, and whether it is told long after it happened."""
+def _ours(record: Record, known: Known, seen: Seen, *, stale: bool) -> Record:
+    """With what only we say: through which connection it came, its number on its platform, and whether it is told
+    long after it happened."""
     assert record.value is not None
-    said = b',"connection":"%s"%s}' % (str(known.id).encode(), b',"stale":true' if stale else b"")
-    return Record(record.key, record.value[:-1] + said)
+    said = b',"connection":"%s"' % str(known.id).encode()
+    if seen.sequence is not None:
+        said += b',"platformseq":%s' % msgspec.json.encode("{}:{}".format(*seen.sequence))
+    return Record(record.key, record.value[:-1] + said + (b',"stale":true}' if stale else b"}"))
 
 
 def _stale(seen: Seen, delivery: Delivery) -> bool:

@@ -59,7 +59,7 @@ class Seen:
     `notice`: a platform tells these again after a login; old ones are marked stale (E6).
     `ref` is what later deliveries of this connection call `subject`, where that is another name; `about` is such a
     name (or a subject) of which subject and author are to be looked up. `sequence` is the platform's own numbering,
-    (stream, number): what is missing in it was lost (E14).
+    (stream, number), kept with the activity as `platformseq`.
     """
 
     type: str
@@ -87,25 +87,26 @@ class Beat:
 
 
 @dataclass(frozen=True, slots=True)
-class Translation:
-    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it).
-
-    `passed` are numbers of the platform's sequence that what is ignored used up: they are not missing (E14).
-    """
-
-    seen: tuple[Seen, ...] = ()
-    ignored: str = ""
-    beat: Beat | None = None
-    passed: tuple[tuple[str, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Answer:
     """What the platform wants to hear."""
 
     status: int = 200
     body: bytes = b""
     media_type: str = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Translation:
+    """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it).
+
+    `answer` is for a platform that wants to hear something else of this one than `Receiver.accepted`; it too is given
+    when everything is durable.
+    """
+
+    seen: tuple[Seen, ...] = ()
+    ignored: str = ""
+    beat: Beat | None = None
+    answer: Answer | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,11 +82,10 @@ def _message(delivery: Delivery, body: dict[str, Any]) -> Translation:
         return Translation((unknown(PLATFORM, name, id, at, actor=actor, data=mark),))
     group = place(body) if kind == "group" else None
     sequence = _sequence(body, group)
-    passed = () if sequence is None else (sequence,)
     if word(body, "post_type") == "message_sent" or (sender is not None and sender == person(body, "self_id")):
-        return Translation(ignored="own_message", passed=passed)
+        return Translation(ignored="own_message")
     if word(body, "sub_type") == "notice":
-        return Translation(ignored="system_message", passed=passed)
+        return Translation(ignored="system_message")
     return Translation((_written(delivery, body, actor, group, sequence),))
 
 

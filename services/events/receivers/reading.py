@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import re
 import secrets
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -54,6 +55,14 @@ def words(value: Mapping[str, Any], name: str) -> str:
     return found if isinstance(found, str) else ""
 
 
+def emoji(value: Mapping[str, Any], name: str) -> str:
+    """An emoji, or its name. `word` takes none that is several joined together: what joins them is not printable."""
+    found = value.get(name)
+    if not isinstance(found, str) or len(found) > MAX_NAME:
+        return ""
+    return "" if any(unicodedata.category(one) in ("Cc", "Cs", "Zl", "Zp") for one in found) else found
+
+
 def whole(value: Mapping[str, Any], name: str) -> int | None:
     """A whole number, also where it is written as text; None for anything else."""
     found = value.get(name)
@@ -70,7 +79,8 @@ def seconds(value: Mapping[str, Any], name: str) -> datetime | None:
 def milliseconds(value: Mapping[str, Any], name: str) -> datetime | None:
     """An instant given in milliseconds since 1970."""
     found = whole(value, name)
-    return None if found is None or abs(found) > 10**18 else instant(found / 1000)
+    # A number of 400 digits is one too, and cannot be divided into a float.
+    return None if found is None or abs(found) >= 10**18 else instant(found / 1000)
 
 
 def instant(since_1970: float | None) -> datetime | None:
@@ -89,14 +99,20 @@ def iso(value: Mapping[str, Any], name: str) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(found)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        # The first day of the year 1 has no place in UTC.
         return None
-    return at.astimezone(UTC) if at.tzinfo is not None else None
 
 
 def identity(platform: str, external: str) -> str | None:
     """`platform:external`, or None when there is no name."""
     return f"{platform}:{external}" if external else None
+
+
+def together(*parts: str) -> str:
+    """The parts with `:` between them; "" when one is missing, because what is left of it would name several."""
+    return ":".join(parts) if all(parts) else ""
 
 
 def derived(*parts: object) -> str:
