@@ -154,13 +154,19 @@ _POSTS: dict[str, Callable[[Delivery, dict[str, Any]], Translation]] = {
 
 def setup(url: str, secret: OneSecret, settings: NoSettings) -> Setup:
     """NapCat's network configuration."""
-    client = {"name": "guildhall", "enable": True, "url": url, "token": secret.secret, "messagePostFormat": "array"}
-    network = {"httpClients": [{**client, "reportSelfMessage": True, "debug": False}]}
+    client = {
+        "name": "guildhall",
+        "enable": True,
+        "url": url,
+        "token": secret.secret,
+        "messagePostFormat": "array",
+        "debug": False,
+    }
+    network = {"httpClients": [client]}
     return Setup(
         (
             "In NapCat's web interface open the network configuration and add an HTTP client with the values below; or"
             " put the entry under network in config/onebot11_{QQ number}.json and restart NapCat.",
-            "Leave reportSelfMessage on: what the bot writes is not counted, but without it its numbers look lost.",
             "LLOneBot, Lagrange and go-cqhttp: the same address and secret; the page of this platform says where.",
         ),
         msgspec.json.format(msgspec.json.encode({"network": network})).decode() + "\n",
