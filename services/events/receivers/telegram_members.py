@@ -30,8 +30,10 @@ def _chat_member(told: dict[str, Any]) -> Translation:
             return Translation(ignored="rights_changed")
         return Translation((_went("member.role_changed", told, person, by, {"role": now}),))
     if now == "kicked" and was != "kicked":
-        until, at = whole(new, "until_date") or 0, whole(told, "date") or 0
-        return Translation((_went("member.banned", told, person, by, {"duration": until - at} if until > at else {}),))
+        duration = (whole(new, "until_date") or 0) - (whole(told, "date") or 0)
+        # A ban for ever has the date 0; and a number may be longer than any that can be written down.
+        more = {"duration": duration} if 0 < duration < 10**10 else {}
+        return Translation((_went("member.banned", told, person, by, more),))
     if _inside(old):
         alone = user(person) == user(by)
         return Translation((_went("member.left" if alone else "member.kicked", told, person, by),))

@@ -166,6 +166,8 @@ def test_who_adds_somebody_has_invited_them() -> None:
         (IN, BANNED, 5, "member.banned", {"member": "telegram:7"}),
         (OUT, {**BANNED, "until_date": 1795607950 + 3600}, 5, "member.banned",
          {"member": "telegram:7", "duration": 3600}),
+        (OUT, {**BANNED, "until_date": 0}, 5, "member.banned", {"member": "telegram:7"}),
+        (OUT, {**BANNED, "until_date": 10**30}, 5, "member.banned", {"member": "telegram:7"}),
         (BANNED, OUT, 5, "member.unbanned", {"member": "telegram:7"}),
         (BANNED, IN, 7, "member.joined", {}),
         (IN, ADMIN, 5, "member.role_changed", {"member": "telegram:7", "role": "administrator"}),
