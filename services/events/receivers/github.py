@@ -149,6 +149,9 @@ def _person(body: dict[str, Any], kind: str, delivery: Delivery) -> Seen:
     # GitHub tells no time, and the same person may come and go again: the delivery tells them apart.
     id = delivery.headers.get("x-github-delivery", "")[:100] or whole_body(delivery)
     data = {"invited_by": by} if by and by != who else {}
+    if field == "member":
+        # Of a team or a repository; who leaves it is still in the community.
+        data["scope"] = "team" if team else "repository"
     return Seen(type=name, id=id, actor=who, group=group, data=data, notice=True)
 
 

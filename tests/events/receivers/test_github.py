@@ -56,6 +56,13 @@ def test_a_merged_pull_request_is_accepted_content_of_its_author() -> None:
     assert told("pull_request", {"action": "closed", "pull_request": refused}).ignored == "closed_without_merging"
 
 
+def test_who_leaves_a_team_or_a_repository_has_not_left_the_community() -> None:
+    body = {"action": "removed", "member": {"id": 12}, "sender": {"id": 5}, "repository": {"id": 900}}
+    for event, more, scope in (("membership", {"team": {"id": 3}}, "team"), ("member", {}, "repository")):
+        [seen] = told(event, {**body, **more}).seen
+        assert (seen.type, seen.actor, seen.data["scope"]) == ("member.left", "github:12", scope)
+
+
 def test_what_a_bot_did_is_marked() -> None:
     [seen] = told("issue_comment", {**comment("created"), "sender": {"id": 12, "type": "Bot"}}).seen
     assert seen.data["bot"] is True
