@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,19 @@ def within_reach(folder: Path) -> Path:
                     path.chmod(path.stat().st_mode | (0o055 if path.is_dir() or os.access(path, os.X_OK) else 0o044))
             (copy / "complete").touch()
     return copy / folder.relative_to(folder.parents[2])
+
+
+def _children(pid: int) -> list[int]:
+    """Each has a session of its own, so that no signal to a group reaches them. None where there is no /proc."""
+    lists = Path(f"/proc/{pid}/task").glob("*/children")
+    return [int(child) for found in lists for child in found.read_text().split()]
+
+
+def _gone(pids: list[int]) -> None:
+    """Until none of them runs any more: while one does, the next server refuses to start."""
+    deadline = time.monotonic() + START_SECONDS
+    while any(Path(f"/proc/{pid}").exists() for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.02)
 
 
 def free_port() -> int:
@@ -162,15 +176,17 @@ class PostgresServer:
         process, self._process = self._process, None
         if process is None or process.poll() is not None:
             return
-        if number == signal.SIGKILL:
-            os.killpg(process.pid, number)
-        else:
-            process.send_signal(number)
+        children = _children(process.pid) if number == signal.SIGKILL else []
+        process.send_signal(number)
+        for child in children:
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
         try:
             process.wait(20)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
             process.wait()
+        _gone(children)
 
     def remove(self) -> None:
         """Delete the directory; an orderly end would first write to disk what is deleted next."""
