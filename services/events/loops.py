@@ -64,7 +64,7 @@ async def _write(tx: Tx, heard: dict[UUID, Heard]) -> None:
     for id, h in ordered:
         if h.beat is not None:
             at, beat = h.beat
-            seconds = round(beat.interval.total_seconds()) if beat.interval is not None else None
+            seconds = max(1, round(beat.interval.total_seconds())) if beat.interval is not None else None
             # A bot that says it is offline has sent its last sign: it is missed from now on.
             await store.note_beat(tx, connection_id=id, at=at, seconds=seconds if beat.online else 0)
 

@@ -280,6 +280,34 @@ async def test_who_misses_three_heartbeats_is_down_until_it_beats_again(events: 
     assert [a["type"] for a in await place.timeline()] == ["connection.up", "connection.down"]
 
 
+async def test_who_says_it_goes_offline_is_down_at_once_and_up_when_it_says_so(events: Events, place: Place) -> None:
+    made = await connected(place)
+    one = events.runtime.services["events"]
+    downs = []
+    for beat in (Beat(True, timedelta(seconds=15)), Beat(True), Beat(False), Beat(True)):
+        hearing_of(one).note(UUID(made["id"]), place.id, events.clock(), "ignored", 1, beat)
+        await loops.write_down(one)
+        events.clock.advance(timedelta(seconds=1))
+        await loops.look_out(one)
+        downs.append((await place.get(f"/v1/connections/{made['id']}"))["down"])
+    assert downs == [False, False, True, False]
+    events.clock.advance(timedelta(days=1))
+    await loops.look_out(one)
+    assert not (await place.get(f"/v1/connections/{made['id']}"))["down"], "it has not said when the next is due"
+
+
+async def test_a_sign_without_an_interval_leaves_the_one_that_was_said(events: Events, place: Place) -> None:
+    made = await connected(place)
+    one = events.runtime.services["events"]
+    for beat in (Beat(True, timedelta(seconds=15)), Beat(True)):
+        hearing_of(one).note(UUID(made["id"]), place.id, events.clock(), "ignored", 1, beat)
+        await loops.write_down(one)
+        events.clock.advance(timedelta(seconds=1))
+    events.clock.advance(timedelta(minutes=1))
+    await loops.look_out(one)
+    assert (await place.get(f"/v1/connections/{made['id']}"))["down"] is True
+
+
 async def test_of_a_group_only_so_many_things_are_remembered_the_newest_ones(events: Events, place: Place) -> None:
     made = await connected(place)
     for number in range(12):

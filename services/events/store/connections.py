@@ -50,11 +50,13 @@ async def note_seen(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
 
 
 async def note_beat(tx: Tx, *, connection_id: UUID, at: datetime, seconds: int | None) -> None:
-    """A heartbeat of a connection that was seen, and when the next is due; never backwards."""
+    """A heartbeat of a connection that was seen, and in how many seconds the next is due; never backwards. 0: it went
+    offline. None: it is there, and did not say; what it said before holds."""
     s = t.connection_signs.c
     later = or_(s.beat_at.is_(None), s.beat_at < at)
+    due = func.nullif(s.beat_seconds, 0) if seconds is None else seconds
     stmt = update(t.connection_signs).where(s.connection_id == connection_id, later)
-    await tx.execute(stmt.values(beat_at=at, beat_seconds=seconds))
+    await tx.execute(stmt.values(beat_at=at, beat_seconds=due))
 
 
 async def count(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
