@@ -9,11 +9,12 @@ from kit import outbox
 from kit.clock import uuid7
 from kit.contracts.events import ConnectionStateChanged, GapChanged
 from kit.database import Database, Tx
-from kit.metrics import CONNECTIONS_DOWN, GAPS
+from kit.metrics import CONNECTIONS_DOWN, DELIVERIES, GAPS
 from kit.purging import sweep
 from kit.service import Loop, ServiceRuntime
 from services.events import domain
 from services.events import tables as t
+from services.events.handlers.receiving import ACCEPTED, IGNORED, MALFORMED, REFUSED
 from services.events.hearing import Heard, hearing_of
 from services.events.receivers import receivers
 from services.events.store import connections as store
@@ -27,6 +28,11 @@ HEARTBEAT, DOWN, UP = "heartbeat", "down", "up"
 
 async def watch(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Every few seconds: what was heard goes into the database, and who missed three heartbeats is down."""
+    for platform in receivers():
+        # From 0 on: what appears with its first value has not increased in the eyes of Prometheus.
+        GAPS.labels(platform)
+        for outcome in (ACCEPTED, IGNORED, REFUSED, MALFORMED):
+            DELIVERIES.labels(platform, outcome)
     while not stopping.is_set():
         await write_down(one)
         await look_out(one)

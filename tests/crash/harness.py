@@ -136,7 +136,7 @@ async def drained(installation: Installation, seconds: float = DRAIN_SECONDS) ->
         await asyncio.sleep(0.3)
 
 
-async def inspect(installation: Installation, events: Sequence[Event]) -> None:
+async def inspect(installation: Installation, events: Sequence[Event], *, moved: bool = False) -> None:
     """Open the databases of the stopped installation and compare."""
     values: dict[str, Any] = dict(installation.settings)
     runtime = compose(load_settings({}, **{**values, "data_dir": Path(values["data_dir"])}))
@@ -154,7 +154,7 @@ async def inspect(installation: Installation, events: Sequence[Event]) -> None:
         async with databases["events"].read() as tx:
             rows = await tx.all(columns.where(activities.c.community_id == community))
         stored_once(rows, list(events))
-        in_order(rows, list(events))
+        in_order(rows, list(events), moved=moved)
         for name in ("events", "rewards"):
             inbox = table(databases[name], "inbox")
             async with databases[name].read() as tx:

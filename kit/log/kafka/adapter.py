@@ -194,16 +194,25 @@ class KafkaLog:
 
     async def ensure(self, topics: Sequence[Topic]) -> None:
         await self.topics.create(topics)
-        found = await self.topics.find(topics)
-        for topic in topics:
-            if found[topic.name].partitions == 0:
-                raise LogUnavailable(f"the topic {topic.name} is not known to the broker yet")
-            self._counts[topic.name] = found[topic.name].partitions
+        found = await self._known(topics)
+        self._counts.update({topic.name: found[topic.name].partitions for topic in topics})
         differences = self.topics.differences(topics, found)
         for difference in differences:
             if difference.what == CLEANUP:
                 raise TopicMismatch(f"{difference}; `guildhall topics repair` changes it")
             logger.warning("kafka.topic_differs", difference=str(difference), repair="guildhall topics repair")
+
+    async def _known(self, topics: Sequence[Topic]) -> dict[str, Found]:
+        """Topics that were made, as they are. The question may go to a broker that has not heard of them yet."""
+        deadline = asyncio.get_running_loop().time() + CALL_SECONDS
+        while True:
+            found = await self.topics.find(topics)
+            unknown = [topic.name for topic in topics if found[topic.name].partitions == 0]
+            if not unknown:
+                return found
+            if asyncio.get_running_loop().time() > deadline:
+                raise LogUnavailable(f"the topic {unknown[0]} is not known to the broker yet")
+            await asyncio.sleep(0.1)
 
     def _open_admin(self) -> AIOKafkaAdminClient:
         if self._admin is None:

@@ -126,7 +126,16 @@ class Topics:
         names = {self._name(t.name): t.name for t in topics}
         resources = [ConfigResource(ConfigResourceType.TOPIC, name) for name in names]
         out: dict[str, dict[str, str]] = {}
-        for response in await self._ask(lambda admin: admin.describe_configs(resources)):
+
+        async def ask(admin: AIOKafkaAdminClient) -> Any:
+            responses = await admin.describe_configs(resources)
+            for code in (resource[0] for response in responses for resource in response.resources):
+                # One of several brokers may not know yet what another has just made.
+                if code and for_code(code).retriable:
+                    raise for_code(code)
+            return responses
+
+        for response in await self._ask(ask):
             for code, message, _, name, entries in response.resources:
                 if code:
                     raise LogUnavailable(f"the settings of {name} cannot be read: {for_code(code).__name__} {message}")

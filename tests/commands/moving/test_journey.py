@@ -99,4 +99,4 @@ async def test_it_is_killed_in_the_middle_and_nothing_is_lost_or_counted_twice(t
     finally:
         codes = there.stop()
     assert set(codes.values()) == {0}
-    await harness.inspect(there, [*old, new])
+    await harness.inspect(there, [*old, new], moved=True)
