@@ -1,4 +1,8 @@
-"""What this process heard of its connections until it is written down: the door waits for no database."""
+"""What this process heard of its connections until it is written down: the door waits for no database.
+
+A process that is killed takes with it what was not written down yet: signs of life and counts of the last seconds,
+never an activity, which is on the log before its delivery is answered.
+"""
 
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field

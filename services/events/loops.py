@@ -11,6 +11,7 @@ from kit.contracts.events import ConnectionStateChanged, GapChanged
 from kit.database import Database, Tx
 from kit.metrics import CONNECTIONS_DOWN, DELIVERIES, GAPS
 from kit.purging import sweep
+from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.events import domain
 from services.events import tables as t
@@ -36,7 +37,7 @@ async def watch(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await write_down(one)
         await look_out(one)
-        await _pause(stopping, WATCH_SECONDS)
+        await pause(stopping, WATCH_SECONDS)
     await write_down(one)
 
 
@@ -125,7 +126,7 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await sweep(one.db, t.written, t.written.c.at < one.clock() - REMEMBERED, stopping=stopping)
         await thin(one.db, REMEMBERED_OF_A_GROUP)
-        await _pause(stopping, FORGET_SECONDS)
+        await pause(stopping, FORGET_SECONDS)
 
 
 async def thin(db: Database, most: int) -> None:
@@ -138,13 +139,6 @@ async def thin(db: Database, most: int) -> None:
             oldest = await store.nth_newest(tx, place=most - 1, **group)
             if oldest is not None:
                 await store.thin(tx, before=oldest, **group)
-
-
-async def _pause(stopping: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(stopping.wait(), seconds)
-    except TimeoutError:
-        return
 
 
 LOOPS = (Loop("connections", watch), Loop("forgetting", forget))

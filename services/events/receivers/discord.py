@@ -167,7 +167,9 @@ def _command(body: dict[str, Any], id: str) -> Seen:
     subject = author = None
     if target := word(data, "target_id"):
         if whole(data, "type") == _ON_MESSAGE:
-            subject, message = target, inner(inner(inner(data, "resolved"), "messages"), target)
+            # The only object in the data holds what was chosen, by kind and id.
+            chosen_things = next((value for value in data.values() if isinstance(value, dict)), {})
+            subject, message = target, inner(inner(chosen_things, "messages"), target)
             author = user(inner(message, "author"))
         else:
             more["target"] = identity(PLATFORM, target)

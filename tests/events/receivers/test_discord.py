@@ -156,10 +156,9 @@ def test_who_uses_a_command_is_answered_where_discord_asks() -> None:
 
 
 def test_a_command_on_a_message_has_it_as_subject_and_one_on_a_person_as_target() -> None:
-    resolved = {"messages": {"55": {"id": "55", "author": {"id": "9"}}}}
-    [on_message] = understood(
-        interaction(2, {"name": "thank", "type": 3, "target_id": "55", "resolved": resolved})
-    ).seen
+    thanked: dict[str, Any] = {"name": "thank", "type": 3, "target_id": "55"}
+    thanked.update(resolved={"messages": {"55": {"id": "55", "author": {"id": "9"}}}})
+    [on_message] = understood(interaction(2, thanked)).seen
     assert (on_message.subject, on_message.author) == ("55", "discord:9")
     [on_person] = understood(interaction(2, {"name": "thank", "type": 2, "target_id": "9"})).seen
     assert (on_person.subject, on_person.data) == (None, {"command": "thank", "target": "discord:9"})

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from deploy.local.kafka import KafkaBroker
 from kit.log import LogUnavailable, Record
-from kit.log.kafka import adapter, consuming
+from kit.log.kafka import KafkaLog, adapter, consuming
 from kit.log.kafka.consuming import KafkaSubscription
 from tests.kit.log.conftest import PARTITIONS
 from tests.kit.log.support import PATIENCE, next_to_read, read, records, topic, until, values
@@ -49,10 +49,7 @@ async def test_a_member_that_is_assigned_and_silent_is_made_anew_and_misses_noth
 ) -> None:
     monkeypatch.setattr(consuming, "SILENT_SECONDS", 1.0)
     async with opened(kafka_broker.bootstrap, prefix) as log:
-        things = await topic(log)
-        await log.append(things, records(10))
-        member = await log.subscribe("g", [things])
-        await member.commit(next_to_read(await read(member, 10)))
+        things, member = await up_to_date(log)
         # The client falls silent as it does when it loses its place: assigned as before, and nothing comes.
         assert member._consumer is not None
         member._consumer.pause(*member._consumer.assignment())
@@ -62,6 +59,15 @@ async def test_a_member_that_is_assigned_and_silent_is_made_anew_and_misses_noth
             assert sorted(values(await read(member, 10))) == list(range(10, 20))
         assert "kafka.silent_consumer" in {line["event"] for line in told}
         await member.close()
+
+
+async def up_to_date(log: KafkaLog) -> tuple[str, KafkaSubscription]:
+    """A topic with ten records, and a member of the group g that has read and committed them."""
+    things = await topic(log)
+    await log.append(things, records(10))
+    member = await log.subscribe("g", [things])
+    await member.commit(next_to_read(await read(member, 10)))
+    return things, member
 
 
 async def read_although(member: KafkaSubscription, count: int) -> list[int]:
@@ -91,10 +97,7 @@ async def test_a_member_whose_client_has_a_dead_task_inside_is_made_anew(
 ) -> None:
     """As three brokers killed in turn left it: every later fetch would fail alike."""
     async with opened(kafka_broker.bootstrap, prefix) as log:
-        things = await topic(log)
-        await log.append(things, records(10))
-        member = await log.subscribe("g", [things])
-        await member.commit(next_to_read(await read(member, 10)))
+        things, member = await up_to_date(log)
         coordinator = member._consumer._coordinator
         heartbeat, coordinator._heartbeat_task = coordinator._heartbeat_task, asyncio.create_task(failed())
         heartbeat.cancel()
@@ -114,10 +117,7 @@ async def test_a_member_that_never_gets_into_its_group_again_is_made_anew(
     """As three brokers killed in turn left it: reading did not fail, and did not come back either."""
     monkeypatch.setattr(consuming, "FETCH_SECONDS", 3.0)
     async with opened(kafka_broker.bootstrap, prefix) as log:
-        things = await topic(log)
-        await log.append(things, records(10))
-        member = await log.subscribe("g", [things])
-        await member.commit(next_to_read(await read(member, 10)))
+        things, member = await up_to_date(log)
         coordinator = member._consumer._coordinator
         coordinator._do_rejoin_group = never
         coordinator.request_rejoin()
@@ -132,10 +132,7 @@ async def test_a_member_with_nothing_to_read_is_left_in_its_place(
 ) -> None:
     monkeypatch.setattr(consuming, "SILENT_SECONDS", 0.2)
     async with opened(kafka_broker.bootstrap, prefix) as log:
-        things = await topic(log)
-        await log.append(things, records(10))
-        member = await log.subscribe("g", [things])
-        await member.commit(next_to_read(await read(member, 10)))
+        _, member = await up_to_date(log)
         before = member._consumer
         for _ in range(4):
             assert await member.fetch(10, 0.3) == []
