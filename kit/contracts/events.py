@@ -104,3 +104,18 @@ class GapChanged:
     kind: str
     since: datetime
     until: datetime | None
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded:
+    """What became of a `CallWanted`: `outcome` is sent, failed (it was not said; `reason` why), expired (there was no
+    way to the bot in time) or unknown (it was handed to the bot, which did not say what came of it). `reference` is
+    what the connection calls what was said, where it told. Announced once for a call."""
+
+    community_id: UUID
+    connection_id: UUID
+    call_id: UUID
+    outcome: str
+    reason: str
+    reference: str | None

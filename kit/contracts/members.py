@@ -116,3 +116,17 @@ class DayChangeDue:
 
     community_id: UUID
     due_at: datetime
+
+
+@contract(MEMBERS_TOPIC, key=lambda e: f"bind:{e.community_id}:{e.identity}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BindAnswered:
+    """What came of a code that an identity said in a chat (`command.invoked`, E11): `outcome` is linked, refused
+    (wrong, used or expired), throttled (too many tries) or conflict (the identity is somebody else's already). Of an
+    identity the topic keeps the last one. `event_id` is the activity; `member_id` whose code it was, None unless linked."""
+
+    community_id: UUID
+    event_id: UUID
+    identity: str
+    outcome: str
+    member_id: UUID | None

@@ -30,3 +30,24 @@ class MessageDue:
 
     community_id: UUID
     message_id: UUID
+
+
+@contract(NOTIFY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallWanted:
+    """A message is to be said through the bot of a connection, which stands at the events service's door.
+
+    `call_id` is the message's id: a call is made at most once for it. `group` (platform:external_id) says where,
+    None: to `identity` alone. `reply_to` is what the connection calls the message it answers (`data.ref` of the
+    activity, else its subject). `cause_id` is the activity it answers. Not made any more from `expires_at` on.
+    """
+
+    community_id: UUID
+    connection_id: UUID
+    call_id: UUID
+    group: str | None
+    identity: str
+    text: str
+    reply_to: str | None
+    cause_id: UUID | None
+    expires_at: datetime

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from kit.contracts import REWARDS_TOPIC, contract
@@ -95,3 +96,21 @@ class PointsAdjusted:
     amount: int
     reason: str
     cause_id: UUID | None = None
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandAnswered:
+    """What there is to say to a member who gave a command about points (`command.invoked`, E11).
+
+    `event_id` is that activity. `answer` names what is said, `facts` what it is said with:
+    `checkin.counted` {grants: [{unit, amount}], day}, `checkin.again` {day} (this day was counted before),
+    `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
+    `rank` {board, period, rank, total, score, unit}, `rank.none` {board} (not on it), `rank.no_board` {}.
+    """
+
+    community_id: UUID
+    event_id: UUID
+    member_id: UUID
+    answer: str
+    facts: dict[str, Any]

@@ -48,7 +48,11 @@ _TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "order.paid": ("Somebody paid.", {"amount": _COUNT, "currency": _TEXT}, ()),
     "order.refunded": ("A payment was returned.", {"amount": _COUNT, "currency": _TEXT}, ()),
     "link.clicked": ("Somebody followed a link.", {"url": _TEXT}, ()),
-    "command.invoked": ("Somebody gave a bot a command.", {"command": _TEXT, "arguments": _TEXT}, ()),
+    "command.invoked": (
+        "Somebody gave a bot a command; `counts` is the id, of the same source, of what it itself counts as.",
+        {"command": _TEXT, "arguments": _TEXT, "counts": _TEXT, "ref": _TEXT, "private": _YES},
+        (),
+    ),
     "connection.up": ("A bot's connection stands.", {}, ()),
     "connection.down": ("A bot's connection is gone.", {"reason": _TEXT}, ()),
     "connection.heartbeat": ("A bot's connection lives.", {"interval": _COUNT}, ()),
