@@ -49,6 +49,8 @@ DELIVERIES = Counter(
     "guildhall_deliveries_total", "Deliveries of chat platforms, by what came of them.", ["platform", "outcome"]
 )
 CONNECTIONS_DOWN = Gauge("guildhall_connections_down", "Connections whose heartbeat is missed.", ["platform"])
+SOCKETS = Gauge("guildhall_bot_sockets", "Bots that stand at this process with a WebSocket.")
+CALLS = Counter("guildhall_bot_calls_total", "What was to be said through bots, by what came of it.", ["outcome"])
 GAPS = Counter("guildhall_gaps_total", "Times a connection fell silent.", ["platform"])
 LEDGER_IMBALANCE = Gauge(
     "guildhall_ledger_imbalance", "How far balances are from adding up to 0; any is a bug.", ["unit"]

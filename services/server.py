@@ -82,12 +82,14 @@ def url_of(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def make_server(app: ASGIApp, stop_seconds: float) -> Server:
+def make_server(app: ASGIApp, stop_seconds: float, max_frame: int = 1 << 20) -> Server:
     config = uvicorn.Config(
         app,
         loop="uvloop",
         http=Protocol,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=max_frame,
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -109,7 +111,7 @@ def tune_collector() -> None:
 
 async def serve(runtime: Runtime, app: ASGIApp, listener: socket.socket, ready: Callable[[], Awaitable[None]]) -> None:
     """Serve until SIGINT or SIGTERM, call `ready` once requests are answered, then drain: HTTP first, runtime after."""
-    server = make_server(app, runtime.settings.stop_seconds)
+    server = make_server(app, runtime.settings.stop_seconds, runtime.settings.max_body_bytes)
 
     async def stop() -> None:
         # Streams end and consumers finish what is in hand while open requests are still answered.

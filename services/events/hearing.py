@@ -49,13 +49,17 @@ class Hearing:
         self, connection_id: UUID, community_id: UUID, at: datetime, outcome: str, count: int, beat: Beat | None = None
     ) -> None:
         """So many things came of a delivery; days are those of UTC."""
+        self.alive(connection_id, community_id, at, beat)
+        self._heard[connection_id].outcomes[local_day(at, "UTC", 0), outcome] += count
+
+    def alive(self, connection_id: UUID, community_id: UUID, at: datetime, beat: Beat | None) -> None:
+        """A sign of life, by a delivery or without one."""
         heard = self._heard.get(connection_id)
         if heard is None:
             heard = self._heard[connection_id] = Heard(community_id, at)
         heard.seen_at = max(heard.seen_at, at)
         if beat is not None:
             heard.beat = at, beat
-        heard.outcomes[local_day(at, "UTC", 0), outcome] += count
 
     def take(self) -> dict[UUID, Heard]:
         heard, self._heard = self._heard, {}

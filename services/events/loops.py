@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import Any
 from uuid import UUID
 
@@ -9,19 +10,23 @@ from kit import outbox
 from kit.clock import uuid7
 from kit.contracts.events import ConnectionStateChanged, GapChanged
 from kit.database import Database, Tx
-from kit.metrics import CONNECTIONS_DOWN, DELIVERIES, GAPS
+from kit.metrics import CALLS, CONNECTIONS_DOWN, DELIVERIES, GAPS
 from kit.purging import sweep
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.events import domain
 from services.events import tables as t
+from services.events.handlers import calling
 from services.events.handlers.receiving import ACCEPTED, IGNORED, MALFORMED, REFUSED
 from services.events.hearing import Heard, hearing_of
 from services.events.receivers import receivers
+from services.events.store import calls
 from services.events.store import connections as store
 
 WATCH_SECONDS = 5.0
 FORGET_SECONDS = 600.0
+CALL_SECONDS = 0.25
+CALLS_KEPT = timedelta(days=1)
 REMEMBERED = timedelta(days=30)
 REMEMBERED_OF_A_GROUP = 5_000
 HEARTBEAT, DOWN, UP = "heartbeat", "down", "up"
@@ -126,6 +131,7 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await sweep(one.db, t.written, t.written.c.at < one.clock() - REMEMBERED, stopping=stopping)
         await thin(one.db, REMEMBERED_OF_A_GROUP)
+        await sweep(one.db, calls.TABLE, calls.over(one.clock() - CALLS_KEPT), stopping=stopping)
         await pause(stopping, FORGET_SECONDS)
 
 
@@ -141,4 +147,18 @@ async def thin(db: Database, most: int) -> None:
                 await store.thin(tx, before=oldest, **group)
 
 
-LOOPS = (Loop("connections", watch), Loop("forgetting", forget))
+async def call(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """What is to be said through the bots that stand at this process, soon after it is known."""
+    for outcome in calling.OUTCOMES:
+        CALLS.labels(outcome)
+    looked = 0.0
+    while not stopping.is_set():
+        made = await calling.make_calls(one)
+        if monotonic() - looked > WATCH_SECONDS:
+            await calling.give_up(one)
+            looked = monotonic()
+        if not made:
+            await one.wake.wait(CALL_SECONDS)
+
+
+LOOPS = (Loop("connections", watch), Loop("calls", call), Loop("forgetting", forget))

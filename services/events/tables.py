@@ -120,7 +120,7 @@ import_problems = Table(
     Index("ix_import_problems_name", "community_id", "name", "at", "id"),
 )
 
-# `sealed` are the secrets in force, newest first, encrypted.
+# `sealed` are the secrets in force, newest first, encrypted. `prefixes`: what commands begin with, null: the usual one.
 connections = Table(
     "connections",
     metadata,
@@ -133,7 +133,27 @@ connections = Table(
     Column("active", SmallInteger, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("created_by", String(150), nullable=False),
+    Column("prefixes", JsonText),
     Index("ix_connections_community", "community_id", "id"),
+)
+
+# What is to be said through a bot that stands at our door: waiting → calling (before the call is made) → ended.
+calls = Table(
+    "calls",
+    metadata,
+    Column("call_id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("connection_id", Uuid, nullable=False),
+    Column("cause_id", Uuid),
+    Column("group_ref", String(300)),
+    Column("identity", String(300), nullable=False),
+    Column("text", Text, nullable=False),
+    Column("reply_to", String(300)),
+    Column("state", String(10), nullable=False),
+    Column("state_at", UtcDateTime, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Index("ix_calls_state", "state", "connection_id", "call_id"),
+    Index("ix_calls_cause", "cause_id"),
 )
 
 # Written by every replica that heard something: times move forward only. `beat_seconds` is null until it beats,

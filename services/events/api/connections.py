@@ -25,6 +25,11 @@ router = APIRouter(tags=["connections"])
 
 Maker = Annotated[Principal, Depends(requires(SERVICE, "connections:write"))]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
+Prefix = Annotated[Text, Field(min_length=1, max_length=3, pattern=r"^\S+$")]
+Prefixes = Annotated[
+    list[Prefix] | None,
+    Field(max_length=5, description="What commands in chat begin with (null: `/`); none: there are no commands."),
+]
 A_DAY = 86400
 SOME = {
     "id": "01939e2c-7000-7000-8000-000000000000",
@@ -32,6 +37,7 @@ SOME = {
     "name": "our repositories",
     "settings": {},
     "active": True,
+    "command_prefixes": None,
     "url": "https://guildhall.example/v1/hooks/01939e2c-7000-7000-8000-000000000000",
     "created_at": "2026-11-23T09:00:00Z",
     "created_by": "operator:owner",
@@ -54,6 +60,7 @@ class ConnectionIn(BaseModel):
     name: Name
     settings: dict[str, JsonValue] = Field(default_factory=dict, max_length=50)
     secrets: dict[str, Annotated[str, Field(max_length=1000)]] = Field(default_factory=dict, max_length=20)
+    command_prefixes: Prefixes = None
 
 
 class ConnectionChange(BaseModel):
@@ -62,6 +69,7 @@ class ConnectionChange(BaseModel):
     name: Name | None = None
     settings: dict[str, JsonValue] | None = Field(None, max_length=50)
     active: bool | None = Field(None, description="Switched off it takes nothing (403).")
+    command_prefixes: Prefixes = None
 
 
 class RotationIn(BaseModel):
@@ -80,6 +88,7 @@ class ConnectionOut(BaseModel):
     name: str
     settings: dict[str, Any]
     active: bool
+    command_prefixes: list[str] | None
     url: str
     created_at: datetime
     created_by: str
@@ -140,6 +149,7 @@ def _shown(request: Request, one: ServiceRuntime, row: Any, signs: Any | None) -
     return {
         **same,
         "active": bool(values["active"]),
+        "command_prefixes": values["prefixes"],
         "url": _url(request, one, values["id"]),
         "seen_at": signs.seen_at if signs is not None else None,
         "beat_at": signs.beat_at if signs is not None else None,
@@ -216,6 +226,7 @@ async def create_connection(request: Request, one: One, caller: Maker, body: Con
             settings=body.settings,
             secrets=body.secrets,
             by=caller.actor,
+            prefixes=body.command_prefixes,
         )
         return _revealed(request, one, row, secrets, 201)
 
@@ -251,6 +262,8 @@ async def change_connection(
             changed["settings"] = body.settings
         if body.active is not None:
             changed["active"] = int(body.active)
+        if "command_prefixes" in body.model_fields_set:
+            changed["prefixes"] = body.command_prefixes
         if changed:
             await store.change(tx, connection_id=row.id, values=changed)
         signs = await store.signs(tx, connection_ids=[row.id])

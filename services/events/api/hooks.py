@@ -3,6 +3,7 @@
 from uuid import UUID
 
 from fastapi import APIRouter, Request
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 
 from kit.errors import TooManyRequests
@@ -10,6 +11,7 @@ from kit.http import problems
 from kit.rates import Rates
 from kit.service import ServiceRuntime
 from services.events.api.common import One
+from services.events.handlers.calling import SENT, answer_to, end
 from services.events.handlers.connections import known
 from services.events.handlers.receiving import receive
 from services.events.receivers.form import Delivery
@@ -56,8 +58,13 @@ async def _answered(request: Request, one: ServiceRuntime, id: UUID) -> Response
         at=one.clock(),
         method=request.method,
     )
-    answer = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
-    return Response(answer.body, answer.status, media_type=answer.media_type if answer.body else None)
+    taken = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
+    answer, after = taken.answer, None
+    if taken.commands and (said := await answer_to(one, connection.receiver, connection.id, taken.commands[0])):
+        row, answer = said
+        # The bot confirms nothing; when this process ends before it is written down, the call is unknown.
+        after = BackgroundTask(end, one.db, row, SENT, "in the answer to the delivery")
+    return Response(answer.body, answer.status, media_type=answer.media_type if answer.body else None, background=after)
 
 
 def _rates(one: ServiceRuntime) -> Rates:

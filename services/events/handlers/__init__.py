@@ -1,9 +1,10 @@
 """What the events service does, and what it listens to."""
 
 from kit.contracts.events import Activity, ConnectionStateChanged, ImportItemsRejected
-from kit.contracts.notify import MessageStateChanged
+from kit.contracts.notify import CallWanted, MessageStateChanged
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Handler
+from services.events.handlers.calling import take_calls
 from services.events.handlers.spoken import keep_connection_states
 from services.events.handlers.storing import note_rejections, store_activities
 from services.events.handlers.tracing import (
@@ -23,4 +24,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     BoardLed: keep_boards,
     PointsAdjusted: keep_adjustments,
     MessageStateChanged: keep_messages,
+    CallWanted: take_calls,
 }

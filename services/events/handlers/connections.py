@@ -14,6 +14,7 @@ from kit.database import DatabaseUnavailable, Tx
 from kit.errors import FieldError, NotFound, Unprocessable
 from kit.sealing import Box
 from kit.service import ServiceRuntime
+from services.events.commands import PREFIXES
 from services.events.receivers import receivers
 from services.events.receivers.form import Malformed, Receiver
 from services.events.store import connections as store
@@ -33,7 +34,8 @@ class _Kept(msgspec.Struct):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A connection as the door needs it; `secrets` are those in force, the present ones first."""
+    """A connection as the door needs it; `secrets` are those in force, the present ones first; `prefixes` what commands
+    begin with, none: there are none."""
 
     id: UUID
     community_id: UUID
@@ -42,6 +44,7 @@ class Known:
     receiver: Receiver[Any, Any]
     settings: Any
     secrets: tuple[Any, ...]
+    prefixes: tuple[str, ...]
 
 
 def receiver_named(platform: str) -> Receiver[Any, Any]:
@@ -101,6 +104,7 @@ async def create(
     settings: Mapping[str, Any],
     secrets: Mapping[str, str],
     by: str,
+    prefixes: Sequence[str] | None,
 ) -> tuple[dict[str, Any], Any]:
     """The row of a new connection, and its secrets."""
     receiver = receiver_named(platform)
@@ -115,6 +119,7 @@ async def create(
         "active": 1,
         "created_at": tx.now,
         "created_by": by,
+        "prefixes": prefixes,
     }
     await store.add(tx, row=row)
     return row, made
@@ -165,4 +170,5 @@ def _known(one: ServiceRuntime, row: Any, now: datetime) -> Known:
     receiver = receivers()[row.platform]
     in_force = tuple(secrets for secrets, until in opened(one, row) if until is None or until > now)
     chosen = msgspec.convert(row.settings, receiver.settings)
-    return Known(row.id, row.community_id, row.name, bool(row.active), receiver, chosen, in_force)
+    prefixes = PREFIXES if row.prefixes is None else tuple(row.prefixes)
+    return Known(row.id, row.community_id, row.name, bool(row.active), receiver, chosen, in_force, prefixes)

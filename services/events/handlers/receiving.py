@@ -2,32 +2,43 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
+from uuid import UUID
 
 import msgspec
 
-from kit.contracts import ACTIVITY_TOPIC
+from kit.contracts import ACTIVITY_TOPIC, activity_event_id
 from kit.database import DatabaseUnavailable
 from kit.errors import BadRequest, FieldError, Forbidden, Unauthorized
 from kit.log import LogUnavailable, Record
 from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
 from services.events import wire
+from services.events.commands import with_commands
 from services.events.handlers.connections import Known
 from services.events.hearing import Hearing, Written, hearing_of
-from services.events.receivers.door import event_of, id_about
+from services.events.receivers.door import event_of, id_about, source_of
 from services.events.receivers.form import Answer, Delivery, Malformed, Refused, Seen
 from services.events.store import connections as store
 from services.events.wire import Accepted, Arrival
 
 STALE_AFTER = timedelta(minutes=10)
 LOOKUP_SECONDS = 0.3
+COMMAND = "command.invoked"
 ACCEPTED, IGNORED, REFUSED, MALFORMED, UNFIT = "accepted", "ignored", "refused", "malformed", "unfit"
 _failures = LOG_APPEND_FAILURES.labels("events").count_exceptions(LogUnavailable)
 
 
-async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request_id: str) -> Answer:
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What the platform is answered, and the activities of the commands that were given."""
+
+    answer: Answer
+    commands: tuple[UUID, ...] = ()
+
+
+async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request_id: str) -> Taken:
     """What the platform is answered, when everything the delivery tells of is durable. Unauthorized, Forbidden or
     BadRequest for what is not the connection's or not its platform's; LogUnavailable when it must be sent again."""
     hearing = hearing_of(one)
@@ -39,7 +50,7 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         greeting = known.receiver.greet(plain, secrets, known.settings)
         if greeting is not None:
             _count(hearing, known, delivery, IGNORED, 1)
-            return greeting
+            return Taken(greeting)
         translation = known.receiver.translate(plain, known.settings)
     except Refused as error:
         _count(hearing, known, delivery, REFUSED, 1)
@@ -49,7 +60,9 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         wrong = FieldError(error.pointer, "payload_malformed", error.message)
         message = f"not what {known.receiver.title} sends: {error.message}"
         raise BadRequest(message, code="payload_malformed", errors=[wrong]) from error
-    records = await _records(one, known, delivery, translation.seen, request_id)
+    seen = with_commands(translation.seen, known.prefixes)
+    taken = await _taken(one, known, delivery, seen, request_id)
+    records = [record for _, record in taken]
     if records:
         with _failures:
             await one.log.append(ACTIVITY_TOPIC, records)
@@ -59,10 +72,15 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
     outcome = ACCEPTED if records else IGNORED
     hearing.note(known.id, known.community_id, delivery.at, outcome, len(records) or 1, translation.beat)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
-    if translation.answer is not None:
-        return translation.answer
-    accepted = known.receiver.accepted
-    return accepted(plain, secrets, known.settings) if callable(accepted) else accepted
+    answer = translation.answer or known.receiver.accepted
+    return Taken(
+        answer(plain, secrets, known.settings) if callable(answer) else answer,
+        tuple(_event_id(known, each) for each, _ in taken if each.type == COMMAND),
+    )
+
+
+def _event_id(known: Known, seen: Seen) -> UUID:
+    return activity_event_id(known.community_id, source_of(seen, known.receiver.platform, known.id), seen.id)
 
 
 def _count(hearing: Hearing, known: Known, delivery: Delivery, outcome: str, count: int) -> None:
@@ -70,17 +88,17 @@ def _count(hearing: Hearing, known: Known, delivery: Delivery, outcome: str, cou
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
 
 
-async def _records(
+async def _taken(
     one: ServiceRuntime, known: Known, delivery: Delivery, seen: Sequence[Seen], request_id: str
-) -> list[Record]:
-    """Records of what the door takes; what it does not is counted, and holds nothing else up."""
+) -> list[tuple[Seen, Record]]:
+    """What the door takes, with its records; what it does not is counted, and holds nothing else up."""
     arrival = Arrival(known.community_id, delivery.at, None, request_id, one.settings.max_event_bytes)
     out = []
     for each in seen:
         complete = await completed(one, known, each)
         result = wire.check(event_of(complete, known.receiver.platform, known.id), arrival)
         if isinstance(result, Accepted):
-            out.append(_ours(result.record, known, each, stale=_stale(each, delivery)))
+            out.append((complete, _ours(result.record, known, each, stale=_stale(each, delivery))))
         else:
             EVENTS_REJECTED.labels(result.wrong.code).inc()
             hearing_of(one).note(known.id, known.community_id, delivery.at, UNFIT, 1)

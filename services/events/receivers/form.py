@@ -118,6 +118,39 @@ class Setup:
 
 
 @dataclass(frozen=True, slots=True)
+class Said:
+    """Something to be said through a bot: to a group, or (None) to `identity` alone, perhaps in answer to what the
+    connection calls `reply_to`."""
+
+    text: str
+    group: str | None
+    identity: str
+    reply_to: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the bot answered to a call; `reference` is what it calls what was said."""
+
+    sent: bool
+    reason: str = ""
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Speech:
+    """How a bot that stands at our door is told to say something, and what it answers. Pure, as all of a receiver.
+
+    `call` is a frame for its socket, with an echo that comes back with the answer; `answered` is the echo of a frame
+    that is one, None for an event; `quick` is an answer to a delivery that makes the bot reply to it.
+    """
+
+    call: Callable[[Said, str], str]
+    answered: Callable[[bytes], tuple[str, Outcome] | None]
+    quick: Callable[[Said], Answer]
+
+
+@dataclass(frozen=True, slots=True)
 class Receiver(Generic[S, C]):
     """A platform. `secrets` and `settings` are what a connection is given; `make_secrets` fills in those of the
     secrets that we choose, `Malformed` names one that only the platform can tell.
@@ -125,7 +158,8 @@ class Receiver(Generic[S, C]):
     `verify` checks the delivery against each of the secrets (two while one is being replaced), in constant time, and
     gives it back with the body as it was before it was encrypted. `greet` answers a handshake, None for anything else.
     `accepted` is answered when everything is durable; a function where it depends on the delivery. Both are given what
-    `verify` gave back and the secret it was signed with, and answer the same to the same.
+    `verify` gave back and the secret it was signed with, and answer the same to the same. `speech`: its bots may stand at our door
+    with a socket and be told to say something; None where they cannot.
     """
 
     platform: str
@@ -138,6 +172,7 @@ class Receiver(Generic[S, C]):
     setup: Callable[[str, S, C], Setup]
     greet: Callable[[Delivery, S, C], Answer | None] = lambda delivery, secrets, settings: None
     accepted: Answer | Callable[[Delivery, S, C], Answer] = Answer(204)
+    speech: Speech | None = None
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,7 @@
 """OneBot v11, through which QQ accounts tell what they see: NapCat, LLOneBot, Lagrange, go-cqhttp and others.
 
-Events come one by one, posted over HTTP and signed with HMAC-SHA1 over the body, or with a bearer token.
+Events come one by one, posted over HTTP and signed with HMAC-SHA1 over the body, or with a bearer token; or in the
+frames of a WebSocket the bot opens with that token.
 """
 
 import re
@@ -22,6 +23,7 @@ from services.events.receivers.form import (
     Setup,
     Translation,
 )
+from services.events.receivers.onebot_calls import SPEECH
 from services.events.receivers.onebot_notices import notice, request
 from services.events.receivers.onebot_people import PLATFORM, bot_mark, name_of_message, person, place
 from services.events.receivers.onebot_segments import content
@@ -153,21 +155,27 @@ _POSTS: dict[str, Callable[[Delivery, dict[str, Any]], Translation]] = {
 
 
 def setup(url: str, secret: OneSecret, settings: NoSettings) -> Setup:
-    """NapCat's network configuration."""
+    """NapCat's network configuration: it connects to us, so that answers find their way without an address of its."""
+    scheme, _, rest = url.partition("://")
     client = {
         "name": "guildhall",
         "enable": True,
-        "url": url,
+        "url": f"{'wss' if scheme == 'https' else 'ws'}://{rest}/onebot",
         "token": secret.secret,
         "messagePostFormat": "array",
+        "reportSelfMessage": False,
+        "reconnectInterval": 5000,
+        "heartInterval": 30000,
         "debug": False,
     }
-    network = {"httpClients": [client]}
+    network = {"websocketClients": [client]}
     return Setup(
         (
-            "In NapCat's web interface open the network configuration and add an HTTP client with the values below; or"
-            " put the entry under network in config/onebot11_{QQ number}.json and restart NapCat.",
-            "LLOneBot, Lagrange and go-cqhttp: the same address and secret; the page of this platform says where.",
+            "In NapCat's web interface open the network configuration and add a WebSocket client with the values "
+            "below; or put the entry under network in config/onebot11_{QQ number}.json and restart NapCat.",
+            "LLOneBot, Lagrange and go-cqhttp (reverse WebSocket, universal): the same address and secret; the page of "
+            "this platform says where.",
+            f"A bot that only posts over HTTP: {url} with the same secret. It is answered only at once, or not at all.",
         ),
         msgspec.json.format(msgspec.json.encode({"network": network})).decode() + "\n",
     )
@@ -182,4 +190,5 @@ RECEIVER = Receiver(
     verify=verify,
     translate=translate,
     setup=setup,
+    speech=SPEECH,
 )

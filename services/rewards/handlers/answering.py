@@ -1,0 +1,104 @@
+"""Commands in chat about points (E11): what there is to say to who asked.
+
+Whether and where it is said is notify's business. Answers are as of this moment, not of the command's.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from kit import copies, outbox
+from kit.contracts import Envelope, activity_event_id
+from kit.contracts.events import Activity
+from kit.contracts.rewards import CommandAnswered
+from kit.database import Tx
+from kit.days import local_day
+from services.rewards.domain.boards import Board
+from services.rewards.handlers import ranking
+from services.rewards.handlers.ranking import Asked
+from services.rewards.store import boards, decisions, entries, ledger
+
+COMMAND = "command.invoked"
+USUAL_BOARD, USUAL_PERIOD = "xp", "week"
+Answer = tuple[str, dict[str, Any]]
+
+
+async def answer(tx: Tx, batch: Sequence[Envelope[Activity]]) -> None:
+    """One answer per command of ours; none for what is history, was told again, or is told late."""
+    asked = [a for e in batch if (a := e.event).type == COMMAND and _is_of_now(a)]
+    if not asked:
+        return
+    pairs = [(a.community_id, a.actor_id) for a in asked if a.actor_id is not None]
+    ids = await copies.resolve_members(tx, pairs)
+    for a in asked:
+        make = _ANSWERS.get(str(a.data.get("command")))
+        if make is None or a.actor_id is None:
+            continue
+        member_id = ids[a.community_id, a.actor_id]
+        said, facts = await make(tx, a, member_id)
+        outbox.add(
+            tx,
+            CommandAnswered(
+                community_id=a.community_id, event_id=a.event_id, member_id=member_id, answer=said, facts=facts
+            ),
+        )
+
+
+def _is_of_now(a: Activity) -> bool:
+    return a.import_name is None and a.replay_id is None and not {"stale", "late"} & set(a.flags)
+
+
+async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
+    """What the check-in that came with the command was worth; its decisions are there, as it is before it on the log."""
+    counts = a.data.get("counts")
+    if not isinstance(counts, str):
+        return "checkin.nothing", {"reason": "the command came without a check-in"}
+    event_id = activity_event_id(a.community_id, a.source, counts)
+    made = await decisions.of_event(tx, community_id=a.community_id, event_id=event_id)
+    place = await copies.known_community(tx, a.community_id)
+    zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
+    day = local_day(a.effective_at, zone, day_start).isoformat()
+    amounts: dict[str, int] = {}
+    for row in made:
+        if row.amount > 0 and row.member_id == member_id:
+            amounts[row.unit] = amounts.get(row.unit, 0) + row.amount
+    if amounts:
+        grants = [{"unit": unit, "amount": amount} for unit, amount in sorted(amounts.items())]
+        return "checkin.counted", {"grants": grants, "day": day}
+    if any(row.verdict in ("capped", "cooldown") for row in made):
+        return "checkin.again", {"day": day}
+    reason = next((row.reason or row.verdict for row in made), "no rule gives anything for a check-in")
+    return "checkin.nothing", {"reason": reason}
+
+
+async def _points(tx: Tx, a: Activity, member_id: UUID) -> Answer:
+    units = await ledger.units_of(tx, a.community_id)
+    held = {row.unit: row.balance for row in await entries.accounts_of(tx, a.community_id, member_id)}
+    return "points", {"balances": [{"unit": unit, "amount": held.get(unit, 0)} for unit in units]}
+
+
+async def _rank(tx: Tx, a: Activity, member_id: UUID) -> Answer:
+    """On the board and in the period that people look at first. Read beside this transaction: what this batch itself
+    changes shows in the next answer."""
+    board = _usual(await boards.boards_of(tx, a.community_id))
+    if board is None:
+        return "rank.no_board", {}
+    kind = USUAL_PERIOD if USUAL_PERIOD in board.periods else board.periods[0]
+    lines = await ranking.page(tx.database, Asked(a.community_id, board.id, kind), 1, member=member_id)
+    if lines.me is None:
+        return "rank.none", {"board": board.name}
+    return "rank", {
+        "board": board.name,
+        "period": lines.window.period.key,
+        "rank": lines.me.rank,
+        "total": lines.total,
+        "score": lines.me.score,
+        "unit": board.unit,
+    }
+
+
+def _usual(there: Sequence[Board]) -> Board | None:
+    return next((board for board in there if board.id == USUAL_BOARD), there[0] if there else None)
+
+
+_ANSWERS = {"checkin": _checkin, "points": _points, "rank": _rank}
