@@ -72,28 +72,20 @@ def _with_command(one: Seen, prefixes: Sequence[str]) -> Iterator[Seen]:
     if command is None:
         yield one
         return
-    said = one if by_platform else replace(one, data={**one.data, "command": command.name})
     facts: dict[str, Any] = {"command": command.name}
     if command.code:
         facts["arguments"] = command.code
     kept = {name: one.data[name] for name in ("private", "bot", "topic") if name in one.data}
-    apart = {"type": "command.invoked", "id": f"command:{one.id}", "data": {**kept, **facts}, "text": None}
-    invoked = (
-        replace(said, data={**one.data, **facts}, text=None) if by_platform else replace(one, **apart, sequence=None)
-    )
-    if not by_platform:
-        yield said
+    if by_platform:
+        invoked = replace(one, data={**one.data, **facts}, text=None)
+    else:
+        yield replace(one, data={**one.data, "command": command.name})
+        asked = replace(one, type="command.invoked", id=f"command:{one.id}")
+        invoked = replace(asked, data={**kept, **facts}, text=None, sequence=None)
     if command.name == CHECKIN:
         counts = f"checkin:{one.id}"
-        yield replace(
-            one,
-            type="checkin.submitted",
-            id=counts,
-            data={**kept, "via": "command"},
-            text=None,
-            sequence=None,
-            ref=None,
-        )
+        checkin = replace(one, type="checkin.submitted", id=counts, data={**kept, "via": "command"})
+        yield replace(checkin, text=None, sequence=None, ref=None)
         invoked = replace(invoked, data={**invoked.data, "counts": counts})
     yield invoked
 

@@ -58,9 +58,9 @@ async def _answered(request: Request, one: ServiceRuntime, id: UUID) -> Response
         at=one.clock(),
         method=request.method,
     )
-    taken = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
-    answer, after = taken.answer, None
-    if taken.commands and (said := await answer_to(one, connection.receiver, connection.id, taken.commands[0])):
+    came = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
+    answer, after = came.answer, None
+    if came.commands and (said := await answer_to(one, connection.receiver, connection.id, came.commands[0])):
         row, answer = said
         # The bot confirms nothing; when this process ends before it is written down, the call is unknown.
         after = BackgroundTask(end, one.db, row, SENT, "in the answer to the delivery")

@@ -67,8 +67,8 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         with _failures:
             await one.log.append(ACTIVITY_TOPIC, records)
         EVENTS_INGESTED.inc(len(records))
-    for seen in translation.seen:
-        _remember(hearing, known, seen)
+    for each in translation.seen:
+        _remember(hearing, known, each)
     outcome = ACCEPTED if records else IGNORED
     hearing.note(known.id, known.community_id, delivery.at, outcome, len(records) or 1, translation.beat)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()

@@ -158,8 +158,8 @@ class Receiver(Generic[S, C]):
     `verify` checks the delivery against each of the secrets (two while one is being replaced), in constant time, and
     gives it back with the body as it was before it was encrypted. `greet` answers a handshake, None for anything else.
     `accepted` is answered when everything is durable; a function where it depends on the delivery. Both are given what
-    `verify` gave back and the secret it was signed with, and answer the same to the same. `speech`: its bots may stand at our door
-    with a socket and be told to say something; None where they cannot.
+    `verify` gave back and the secret it was signed with, and answer the same to the same. `speech`: its bots may stand
+    at our door with a socket and be told to say something; None where they cannot.
     """
 
     platform: str

@@ -49,7 +49,7 @@ def _is_of_now(a: Activity) -> bool:
 
 
 async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
-    """What the check-in that came with the command was worth; its decisions are there, as it is before it on the log."""
+    """What the check-in that came with the command was worth; it comes before it on the log: its decisions exist."""
     counts = a.data.get("counts")
     if not isinstance(counts, str):
         return "checkin.nothing", {"reason": "the command came without a check-in"}
