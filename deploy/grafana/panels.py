@@ -84,6 +84,8 @@ TRAFFIC = Dashboard(
                 Query(rate("guildhall_deliveries_total", "platform", "outcome"), "{{platform}} {{outcome}}"),
                 Query("max by (platform) (guildhall_connections_down)", "{{platform}} down"),
                 Query(rate("guildhall_gaps_total", "platform"), "{{platform}} fell silent"),
+                Query("sum(guildhall_bot_sockets)", "bots with a WebSocket"),
+                Query(rate("guildhall_bot_calls_total", "outcome"), "said through bots: {{outcome}}"),
             ),
         ),
         Panel(

@@ -16,10 +16,10 @@ from kit.days import local_day
 from services.rewards.domain.boards import Board
 from services.rewards.handlers import ranking
 from services.rewards.handlers.ranking import Asked
-from services.rewards.store import boards, decisions, entries, ledger
+from services.rewards.store import boards, decisions, entries
 
 COMMAND = "command.invoked"
-USUAL_BOARD, USUAL_PERIOD = "xp", "week"
+USUAL_BOARD, USUAL_PERIOD, USUAL_UNIT = "xp", "week", "points"
 Answer = tuple[str, dict[str, Any]]
 
 
@@ -72,9 +72,10 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
 
 
 async def _points(tx: Tx, a: Activity, member_id: UUID) -> Answer:
-    units = await ledger.units_of(tx, a.community_id)
-    held = {row.unit: row.balance for row in await entries.accounts_of(tx, a.community_id, member_id)}
-    return "points", {"balances": [{"unit": unit, "amount": held.get(unit, 0)} for unit in units]}
+    """Every unit that was ever posted to them; nobody needs to hear of the others."""
+    held = await entries.accounts_of(tx, a.community_id, member_id)
+    balances = [{"unit": row.unit, "amount": row.balance} for row in held]
+    return "points", {"balances": balances or [{"unit": USUAL_UNIT, "amount": 0}]}
 
 
 async def _rank(tx: Tx, a: Activity, member_id: UUID) -> Answer:

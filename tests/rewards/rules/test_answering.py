@@ -1,0 +1,71 @@
+"""Commands about points: what there is to say, and that nothing is said about what is over."""
+
+from typing import Any
+
+import pytest
+
+from kit.contracts.events import Activity
+from kit.contracts.rewards import CommandAnswered
+from services.rewards.handlers import score_and_answer
+from tests.rewards.guild import Guild, envelope, make_guild
+from tests.rewards.ledger.support import announced
+from tests.support.databases import MakeDatabase
+
+
+@pytest.fixture
+async def guild(make_database: MakeDatabase) -> Guild:
+    return await make_guild(await make_database("rewards"))
+
+
+def command(guild: Guild, name: str, **fields: Any) -> Activity:
+    data = {"command": name, **fields.pop("data", {})}
+    return guild.act("command.invoked", data=data, **fields)
+
+
+async def answers(guild: Guild, *activities: Activity) -> list[tuple[str, dict[str, Any]]]:
+    async with guild.db.begin() as tx:
+        await score_and_answer(tx, [envelope(a) for a in activities])
+    told = await announced(guild.db, CommandAnswered)
+    return [(e.answer, e.facts) for e in told]
+
+
+async def test_a_check_in_by_chat_is_answered_with_what_it_gave_and_the_second_that_it_was_counted(
+    guild: Guild,
+) -> None:
+    first, second = guild.act("checkin.submitted"), guild.act("checkin.submitted")
+    asked = [command(guild, "checkin", data={"counts": one.id}) for one in (first, second)]
+    counted, again = await answers(guild, first, asked[0], second, asked[1])
+    assert counted[0] == "checkin.counted"
+    assert counted[1]["day"] == "2026-11-23"
+    assert {grant["unit"] for grant in counted[1]["grants"]} == {"points", "xp"}
+    assert again == ("checkin.again", {"day": "2026-11-23"})
+
+
+async def test_a_check_in_that_no_rule_rewards_says_so(guild: Guild) -> None:
+    [said] = await answers(guild, command(guild, "checkin", data={"counts": "none"}))
+    assert said == ("checkin.nothing", {"reason": "no rule gives anything for a check-in"})
+
+
+async def test_points_are_those_of_every_unit_somebody_has_and_none_where_there_are_none(guild: Guild) -> None:
+    await guild.score(guild.act())
+    mine, theirs = await answers(guild, command(guild, "points"), command(guild, "points", by="bob"))
+    assert mine == ("points", {"balances": [{"unit": "points", "amount": 1}, {"unit": "xp", "amount": 1}]})
+    assert theirs == ("points", {"balances": [{"unit": "points", "amount": 0}]})
+
+
+async def test_a_rank_is_that_of_the_week_on_the_board_people_know(guild: Guild) -> None:
+    await guild.score(guild.act(), guild.act(), guild.act(by="bob"))
+    ann, bob, cat = await answers(guild, *[command(guild, "rank", by=who) for who in ("ann", "bob", "cat")])
+    assert ann == (
+        "rank", {"board": "Experience", "period": "2026-W48", "rank": 1, "total": 2, "score": 2, "unit": "xp"},
+    )  # fmt: skip
+    assert (bob[1]["rank"], cat) == (2, ("rank.none", {"board": "Experience"}))
+
+
+@pytest.mark.parametrize("fields", [{"import_name": "old"}, {"flags": ("stale",)}, {"flags": ("late",)}, {"by": None}])
+async def test_what_is_history_or_told_again_or_nobodys_is_not_answered(guild: Guild, fields: dict[str, Any]) -> None:
+    assert await answers(guild, command(guild, "points", **fields)) == []
+
+
+async def test_commands_of_others_are_none_of_ours(guild: Guild) -> None:
+    assert await answers(guild, command(guild, "weather"), command(guild, "bind"), command(guild, "stop")) == []
