@@ -123,7 +123,8 @@ class DayChangeDue:
 class BindAnswered:
     """What came of a code that an identity said in a chat (`command.invoked`, E11): `outcome` is linked, refused
     (wrong, used or expired), throttled (too many tries) or conflict (the identity is somebody else's already). Of an
-    identity the topic keeps the last one. `event_id` is the activity; `member_id` whose code it was, None unless linked."""
+    identity the topic keeps the last one. `event_id` is the activity; `member_id` whose code it was, None unless
+    linked."""
 
     community_id: UUID
     event_id: UUID

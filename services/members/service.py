@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from kit.contracts.members import (
+    BindAnswered,
     CommunityChanged,
     DayChangeDue,
     IdentityLinked,
@@ -26,6 +27,7 @@ SERVICE = Service(
         CommunityChanged,
         MemberChanged,
         IdentityLinked,
+        BindAnswered,
         KeyChanged,
         SigningKeyChanged,
         MemberTokensRevoked,

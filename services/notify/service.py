@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kit.contracts.notify import MessageDue, MessageStateChanged
+from kit.contracts.notify import CallWanted, MessageDue, MessageStateChanged
 from kit.service import Service
 from services.notify.api import ROUTERS
 from services.notify.handlers import CONCERNED, SUBSCRIPTIONS
@@ -13,7 +13,7 @@ SERVICE = Service(
     name="notify",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(MessageStateChanged, MessageDue),
+    publishes=(MessageStateChanged, MessageDue, CallWanted),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     prefixes=(
@@ -21,5 +21,6 @@ SERVICE = Service(
         "channels", "webhooks", "suppressions", "preview",
     ),
     loops=LOOPS,
+    activity_types=frozenset({"command.invoked"}),
     concerned=CONCERNED,
 )  # fmt: skip
