@@ -18,6 +18,7 @@ import httpx2
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 15.0
 MOST_BYTES = 64 * 1024
+LONGEST = 2000
 SETTING = "GUILDHALL_PRIVATE_CHANNELS"
 
 # Where clouds tell a machine its credentials, beside 169.254.169.254, which is link-local.
@@ -59,6 +60,8 @@ class Answer:
 
 def checked(url: str, *, private: bool) -> httpx2.URL:
     """The address as a URL; Refused for another scheme, for one without a host, for an IP that may not be called."""
+    if len(url) > LONGEST:
+        raise Refused(f"an address has at most {LONGEST} characters")
     try:
         made = httpx2.URL(url)
     except httpx2.InvalidURL as error:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 import structlog
 
+from kit.database import DatabaseUnavailable
 from kit.metrics import PROVIDER_BUSY, REPLIES_REFUSED
 from kit.outside import Outside
 from kit.runtime import pause
@@ -36,11 +37,7 @@ async def send(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     lanes: dict[UUID, asyncio.Task[None]] = {}
     try:
         while not stopping.is_set():
-            await give_up_overdue(one.db)
-            await give_up_waiting(one.db)
-            async with one.db.read() as tx:
-                wanted = await store.with_work(tx)
-            for channel_id in wanted:
+            for channel_id in await _look(one):
                 if channel_id not in lanes:
                     lanes[channel_id] = asyncio.create_task(_lane(one, outside, stopping, channel_id))
             await one.wake.wait(LOOK_SECONDS)
@@ -51,6 +48,19 @@ async def send(one: ServiceRuntime, stopping: asyncio.Event) -> None:
             task.cancel()
         await asyncio.gather(*lanes.values(), return_exceptions=True)
         await outside.close()
+
+
+async def _look(one: ServiceRuntime) -> list[UUID]:
+    """Channels that may send now. A database that is away for a moment ends no call that is being made: to its lane it
+    is a result that is written down a little later."""
+    try:
+        await give_up_overdue(one.db)
+        await give_up_waiting(one.db)
+        async with one.db.read() as tx:
+            return await store.with_work(tx)
+    except DatabaseUnavailable as error:
+        logger.warning("sending.waiting", error=str(error))
+        return []
 
 
 async def _let_finish(lanes: dict[UUID, asyncio.Task[None]], seconds: float) -> None:

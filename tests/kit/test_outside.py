@@ -43,7 +43,16 @@ def test_public_ones_always(address: str) -> None:
 
 @pytest.mark.parametrize(
     "url",
-    ["", "bot.example", "ftp://bot.example", "file:///etc/passwd", "http://", "https://u:p@bot.example", "http://a#b"],
+    [
+        "",
+        "bot.example",
+        "ftp://bot.example",
+        "file:///etc/passwd",
+        "http://",
+        "https://u:p@bot.example",
+        "http://a#b",
+        "http://" + "a" * 2000,
+    ],
 )
 def test_what_is_no_address_to_call_is_refused(url: str) -> None:
     with pytest.raises(Refused):

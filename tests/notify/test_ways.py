@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from kit.database import DatabaseUnavailable
 from kit.metrics import PROVIDER_BUSY
 from kit.outside import Outside
 from services.notify.handlers.calling import give_up_overdue, send_next
@@ -197,6 +198,29 @@ async def test_an_api_that_cannot_be_reached_is_tried_again_until_the_window_end
         await asyncio.sleep(0.05)
     await later(notify, 300)
     assert (await asked.becomes("expired"))["reason"] == "expired"
+
+
+async def test_a_database_that_is_away_for_a_moment_cuts_off_no_call(
+    notify: Notify, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking, away = asyncio.Event(), asyncio.Event()
+
+    async def unavailable(_: Any) -> int:
+        away.set()
+        raise DatabaseUnavailable("gone for a moment")
+
+    async def slowly(bot: Api, writer: asyncio.StreamWriter) -> None:
+        asking.set()
+        await away.wait()
+        await TELEGRAM_OK(bot, writer)
+
+    async with api(slowly) as bot, asyncio.timeout(30):
+        asked = await asked_of(notify, bot)
+        await asking.wait()
+        monkeypatch.setattr("services.notify.loops.give_up_overdue", unavailable)
+        await away.wait()
+        await asked.becomes("sent")
+    assert len(bot.asked) == 1
 
 
 async def test_two_replicas_say_each_thing_once(notify: Notify) -> None:
