@@ -40,6 +40,7 @@ RATE = "guildhall.rate"
 
 COMMUNITY_SCOPES = frozenset(
     {
+        "channels:write",
         "communities:write",
         "connections:write",
         "events:import",

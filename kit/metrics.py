@@ -59,6 +59,12 @@ POINTS_HELD = Gauge("guildhall_points_held", "What members have, all communities
 POINTS_GIVEN = Counter("guildhall_points_given_total", "What members were given, by why.", ["unit", "kind"])
 POINTS_TAKEN = Counter("guildhall_points_taken_total", "What members spent or had taken away.", ["unit", "kind"])
 DECISIONS = Counter("guildhall_decisions_total", "What rules decided on activity.", ["verdict"])
+REPLIES_REFUSED = Counter(
+    "guildhall_replies_refused_total",
+    "Replies in a chat that its platform's reply window did not allow.",
+    ["channel", "reason"],
+)
+PROVIDER_BUSY = Counter("guildhall_provider_busy_total", "Calls that a provider put off (429).", ["channel"])
 MESSAGES = Counter(
     "guildhall_messages_total", "Messages that came into a state, and why.", ["channel", "state", "reason"]
 )

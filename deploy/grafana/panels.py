@@ -332,6 +332,21 @@ DELIVERY = Dashboard(
             ),
         ),
         Panel(
+            "Replies refused",
+            "Replies to commands within an hour that the platform's reply window did not allow.",
+            (
+                Query(
+                    "sum by (channel, reason) (increase(guildhall_replies_refused_total[1h]))",
+                    "{{channel}}: {{reason}}",
+                ),
+            ),
+        ),
+        Panel(
+            "Put off by providers",
+            "Calls answered with 429 within an hour: the bot waits as long as it was told.",
+            (Query("sum by (channel) (increase(guildhall_provider_busy_total[1h]))", "{{channel}}"),),
+        ),
+        Panel(
             "Held for later",
             "Messages that were put off within an hour, by reason.",
             (

@@ -21,5 +21,6 @@ SERVICE = Service(
         "channels", "webhooks", "suppressions", "preview",
     ),
     loops=LOOPS,
+    activity_types=frozenset({"command.invoked"}),
     concerned=CONCERNED,
 )  # fmt: skip

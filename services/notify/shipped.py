@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from services.notify.shipped_commands import COMMANDS
+
 
 @dataclass(frozen=True, slots=True)
 class Shipped:
@@ -99,6 +101,7 @@ SHIPPED: Mapping[str, Shipped] = {
             },
         },
     ),
+    **{name: Shipped("commands", _schema(**variables), texts) for name, (variables, texts) in COMMANDS.items()},
 }
 
 _UNITS = {

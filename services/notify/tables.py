@@ -1,6 +1,18 @@
 """Tables of the notify service."""
 
-from sqlalchemy import BigInteger, Column, Index, Integer, String, Table, Text, Uuid, text
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+    Uuid,
+    text,
+)
 
 from kit.database import JsonText, UtcDateTime, metadata_for
 
@@ -74,4 +86,82 @@ templates = Table(
     Column("texts", JsonText, nullable=False),
     Column("actor", String(150), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+# One row a command in chat (N7), for a day. Its two halves come from different topics in any order: the window (where
+# and until when it may be answered; null until it is known) and the answer that waits for it (null when there is none).
+reply_windows = Table(
+    "reply_windows",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+    Column("connection_id", Uuid),
+    Column("group_ref", String(300)),
+    Column("identity", String(300)),
+    Column("member_id", Uuid),
+    Column("reply_to", String(300)),
+    Column("command", String(60)),
+    Column("expires_at", UtcDateTime),
+    Column("remaining", Integer),
+    Column("answer", JsonText),
+    Column("answered_at", UtcDateTime),
+    Index("ix_reply_windows_waiting", "answered_at"),
+)
+
+# Who wants to hear nothing in a family of channels, and why (N19).
+suppressions = Table(
+    "suppressions",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("member_id", Uuid, nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("reason", String(20), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    UniqueConstraint("community_id", "member_id", "channel"),
+    Index("ix_suppressions_community", "community_id", "id"),
+)
+
+# A way out of our own for what a connection says. `failures` counts troubles of its provider in a row; until
+# `paused_until` nothing is sent.
+channels = Table(
+    "channels",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("connection_id", Uuid, nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("settings", JsonText, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("active", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("paused_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(150), nullable=False),
+    UniqueConstraint("community_id", "connection_id"),
+    Index("ix_channels_community", "community_id", "id"),
+)
+
+# What a message in a chat needs beside its row. `channel_id` None: it goes through the connection at the events
+# service. `due_at`: when the next attempt may begin, null when none will. `lease_until`: while a call is being made,
+# when it is given up as unknown.
+chat_messages = Table(
+    "chat_messages",
+    metadata,
+    Column("message_id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("channel_id", Uuid),
+    Column("connection_id", Uuid, nullable=False),
+    Column("group_ref", String(300)),
+    Column("identity", String(300), nullable=False),
+    Column("reply_to", String(300)),
+    Column("attempts", Integer, nullable=False),
+    Column("expires_at", UtcDateTime, nullable=False),
+    Column("due_at", UtcDateTime),
+    Column("lease_until", UtcDateTime),
+    Column("reference", String(300)),
+    Index("ix_chat_messages_due", "channel_id", "due_at"),
+    Index("ix_chat_messages_waiting", "due_at"),
+    Index("ix_chat_messages_lease", "lease_until"),
 )

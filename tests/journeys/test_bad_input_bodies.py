@@ -192,8 +192,8 @@ CASES = {
             (
                 "/scopes",
                 "scope_unknown",
-                "unknown: everything; known: communities:write, connections:write, events:import, events:read, "
-                "events:write, keys:write, members:read, members:write, notify:read, notify:write, "
+                "unknown: everything; known: channels:write, communities:write, connections:write, events:import, "
+                "events:read, events:write, keys:write, members:read, members:write, notify:read, notify:write, "
                 "ops:read, ops:write, rewards:read, rewards:write, tokens:write",
             ),
         ),

@@ -78,10 +78,10 @@ async def test_no_other_step_than_a_legal_one_is_ever_written(notify: Notify) ->
             async with notify.db.begin() as tx:
                 row = await _standing(tx, notify, message, before)
                 if may_move(before, after):
-                    await sending._move(tx, row, after, None, [])
+                    await sending.move(tx, row, after, None, [])
                 else:
                     with pytest.raises(Conflict):
-                        await sending._move(tx, row, after, None, [])
+                        await sending.move(tx, row, after, None, [])
             [kept] = await notify.rows("messages")
             assert kept.state == (after if may_move(before, after) else before)
 

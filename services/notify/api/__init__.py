@@ -2,6 +2,6 @@
 
 from fastapi import APIRouter
 
-from services.notify.api import inbox, messages, templates
+from services.notify.api import channels, inbox, messages, templates
 
-ROUTERS: tuple[APIRouter, ...] = (inbox.router, messages.router, templates.router)
+ROUTERS: tuple[APIRouter, ...] = (channels.router, inbox.router, messages.router, templates.router)

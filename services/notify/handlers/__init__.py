@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import Any
 
+from kit.contracts.events import Activity, CallEnded
+from kit.contracts.members import BindAnswered
 from kit.contracts.notify import MessageDue
-from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
+from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, LevelReached, PointsAdjusted
 from kit.service import Handler
-from services.notify.handlers import reacting, sending
+from services.notify.handlers import calling, reacting, replying, sending
 
 SUBSCRIPTIONS: dict[type, Handler] = {
     ActivityScored: reacting.tell_points,
@@ -14,6 +16,10 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     BoardLed: reacting.tell_first,
     PointsAdjusted: reacting.tell_adjusted,
     MessageDue: sending.deliver_due,
+    Activity: replying.take_commands,
+    CommandAnswered: replying.answer_commands,
+    BindAnswered: replying.answer_bindings,
+    CallEnded: calling.end_calls,
 }
 
 CONCERNED: dict[type, Callable[[Any], bool]] = {ActivityScored: reacting.asks_to_be_told}

@@ -29,6 +29,7 @@ from services.notify.domain import (
 )
 from services.notify.handlers import templates
 from services.notify.shipped import SHIPPED
+from services.notify.store import channels as ways
 from services.notify.store import messages as store
 
 STEP = 50
@@ -42,6 +43,10 @@ class Context:
     communities: Mapping[UUID, KnownCommunity]
     members: Mapping[tuple[UUID, UUID], KnownMember]
     templates: Mapping[tuple[UUID, str], templates.Template]
+
+    def recipient(self, wish: Wish) -> Recipient:
+        member = self.members.get((wish.community_id, wish.member_id))
+        return Recipient(member.state, member.kind) if member is not None else Recipient(None, "person")
 
 
 async def context_of(tx: Tx, wishes: Sequence[Wish]) -> Context:
@@ -62,9 +67,16 @@ async def context_of(tx: Tx, wishes: Sequence[Wish]) -> Context:
 
 def plan(tx: Tx, wish: Wish, context: Context) -> tuple[Resolution, templates.Rendered, templates.Template]:
     """What would become of a wish now; changes nothing."""
-    member = context.members.get((wish.community_id, wish.member_id))
-    recipient = Recipient(member.state, member.kind) if member is not None else Recipient(None, "person")
+    recipient = context.recipient(wish)
     resolution = resolve(recipient, now=tx.now, not_before=wish.not_before, expires_at=wish.expires_at)
+    return resolution, *worded(tx, wish, context, resolution)
+
+
+def worded(
+    tx: Tx, wish: Wish, context: Context, resolution: Resolution
+) -> tuple[templates.Rendered, templates.Template]:
+    """The texts of a wish, and the template they were made with; a step tells when that was not the one in force."""
+    member = context.members.get((wish.community_id, wish.member_id))
     template = context.templates[wish.community_id, wish.template]
     own = member.locale if member is not None else None
     locale = wish.locale or own or context.communities[wish.community_id].locale
@@ -78,10 +90,10 @@ def plan(tx: Tx, wish: Wish, context: Context) -> tuple[Resolution, templates.Re
         why = error.errors[0].message if error.errors else error.message
         resolution.steps.insert(0, Step(tx.now, "template", "replaced", f"version {template.version}: {why}"[:300]))
         template = replace(template, version=1)
-    return resolution, rendered, template
+    return rendered, template
 
 
-def _dedupe(wish: Wish, id: UUID) -> UUID:
+def dedupe_of(wish: Wish, id: UUID) -> UUID:
     """Once per community and key; a message without a key is only its own twin."""
     return uuid5(wish.community_id, wish.dedupe) if wish.dedupe is not None else id
 
@@ -93,7 +105,7 @@ async def send(tx: Tx, wishes: Sequence[Wish]) -> list[dict[str, Any]]:
     context = await context_of(tx, wishes)
     rows: dict[UUID, dict[str, Any]] = {}
     for number, wish in enumerate(wishes, 1):
-        row = _row(tx, wish, context)
+        row = row_of(tx, wish, *plan(tx, wish, context))
         if number % STEP == 0:
             await asyncio.sleep(0)
         rows.setdefault(row["dedupe"], row)
@@ -118,18 +130,25 @@ def due_key(message_id: UUID) -> str:
     return f"message:{message_id}"
 
 
-def _row(tx: Tx, wish: Wish, context: Context) -> dict[str, Any]:
-    resolution, rendered, template = plan(tx, wish, context)
+def row_of(
+    tx: Tx,
+    wish: Wish,
+    resolution: Resolution,
+    rendered: templates.Rendered,
+    template: templates.Template,
+    channel: str = inbox_channel.NAME,
+) -> dict[str, Any]:
+    """The message a wish becomes."""
     id = uuid7(tx.now)
     return {
         "id": id,
         "community_id": wish.community_id,
         "member_id": wish.member_id,
-        "dedupe": _dedupe(wish, id),
+        "dedupe": dedupe_of(wish, id),
         "template": wish.template,
         "template_version": template.version,
         "category": template.category,
-        "channel": inbox_channel.NAME,
+        "channel": channel,
         "locale": rendered.locale,
         "title": rendered.title,
         "body": rendered.body,
@@ -185,10 +204,11 @@ async def deliver_due(tx: Tx, batch: list[Envelope[MessageDue]]) -> None:
     moving.sort(key=lambda pair: (pair[0]["not_before"], pair[0]["id"]))
     await inbox_channel.place(tx, [row for row, resolution in moving if resolution.state == DELIVERED])
     for row, resolution in moving:
-        await _move(tx, row, resolution.state, resolution.reason, resolution.steps)
+        await move(tx, row, resolution.state, resolution.reason, resolution.steps)
 
 
-async def _move(tx: Tx, row: dict[str, Any], state: str, reason: str | None, steps: Sequence[Step]) -> None:
+async def move(tx: Tx, row: dict[str, Any], state: str, reason: str | None, steps: Sequence[Step]) -> None:
+    """Bring a message, whose row is held, into another state; Conflict when there is no way from its own."""
     if not may_move(row["state"], state):
         raise Conflict(f"a message that is {row['state']} cannot become {state}", code="state_final")
     told = [*row["steps"], *(step.as_json() for step in steps)]
@@ -199,6 +219,8 @@ async def _move(tx: Tx, row: dict[str, Any], state: str, reason: str | None, ste
 
 async def cancel(tx: Tx, community_id: UUID, message_id: UUID, actor: str) -> dict[str, Any]:
     """Take back a message that has not left; NotFound, or Conflict when it is too late. Cancelling twice is one."""
+    # Its part in a chat before the message itself, as the sender does it: two who hold one each would wait for ever.
+    await ways.hold(tx, message_ids=[message_id])
     found = await store.lock(tx, community_id=community_id, message_id=message_id)
     if found is None:
         raise NotFound("no such message here", code="message_unknown")
@@ -208,5 +230,6 @@ async def cancel(tx: Tx, community_id: UUID, message_id: UUID, actor: str) -> di
     if not may_move(row["state"], CANCELLED):
         raise Conflict(f"this message is {row['state']} and cannot be taken back", code="state_final")
     await outbox.cancel(tx, due_key(message_id))
-    await _move(tx, row, CANCELLED, "cancelled", [Step(tx.now, "cancel", CANCELLED, f"by {actor}")])
+    await ways.set_message(tx, message_id=message_id, values={"due_at": None})
+    await move(tx, row, CANCELLED, "cancelled", [Step(tx.now, "cancel", CANCELLED, f"by {actor}")])
     return row
