@@ -78,6 +78,46 @@ class ImportItemsRejected:
     items: tuple[RejectedItem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRejection:
+    """What is kept of one thing that was refused at the door; never what somebody wrote. `form` is event, payload (a
+    platform's) or bytes (of which only `size` and SHA-256 are known); `marked` strings of it were left out."""
+
+    rejection_id: UUID
+    form: str
+    code: str
+    pointer: str
+    message: str
+    id: str | None
+    size: int
+    digest: str | None
+    marked: int
+    kept: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedBesides:
+    """So many were refused with this code, and nothing of them was kept."""
+
+    code: str
+    count: int
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsRejected:
+    """What one request or delivery brought that was refused, so that it can be mended and tried again. `beyond`: how
+    many more, by code. `most`: so many of a community are kept a day (UTC), by the settings
+    of whoever refused them."""
+
+    community_id: UUID
+    connection_id: UUID | None
+    import_name: str | None
+    items: tuple[KeptRejection, ...]
+    beyond: tuple[RejectedBesides, ...]
+    most: int
+
+
 @contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionStateChanged:

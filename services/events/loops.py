@@ -9,6 +9,7 @@ from kit import outbox
 from kit.clock import uuid7
 from kit.contracts.events import ConnectionStateChanged, GapChanged
 from kit.database import Database, Tx
+from kit.days import local_day
 from kit.metrics import CONNECTIONS_DOWN, DELIVERIES, GAPS
 from kit.purging import sweep
 from kit.runtime import pause
@@ -16,6 +17,7 @@ from kit.service import Loop, ServiceRuntime
 from services.events import domain
 from services.events import tables as t
 from services.events.handlers.receiving import ACCEPTED, IGNORED, MALFORMED, REFUSED
+from services.events.handlers.rejected import KEPT
 from services.events.hearing import Heard, hearing_of
 from services.events.receivers import receivers
 from services.events.store import connections as store
@@ -122,11 +124,19 @@ def _announce(tx: Tx, row: Any, state: str, since: datetime, reason: str) -> Non
 
 
 async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """Who wrote what is remembered for a month, and of a group the last few thousand things."""
+    """What was refused is kept for a week; who wrote what is remembered for a month, and of a group the last few
+    thousand things."""
     while not stopping.is_set():
+        await forget_rejected(one, stopping)
         await sweep(one.db, t.written, t.written.c.at < one.clock() - REMEMBERED, stopping=stopping)
         await thin(one.db, REMEMBERED_OF_A_GROUP)
         await pause(stopping, FORGET_SECONDS)
+
+
+async def forget_rejected(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    before = one.clock() - KEPT
+    await sweep(one.db, t.rejected, t.rejected.c.at < before, stopping=stopping)
+    await sweep(one.db, t.rejected_days, t.rejected_days.c.day < local_day(before, "UTC", 0), stopping=stopping)
 
 
 async def thin(db: Database, most: int) -> None:

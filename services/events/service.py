@@ -2,7 +2,13 @@
 
 from pathlib import Path
 
-from kit.contracts.events import ConnectionStateChanged, GapChanged, IdentityObserved, ImportItemsRejected
+from kit.contracts.events import (
+    ConnectionStateChanged,
+    GapChanged,
+    IdentityObserved,
+    ImportItemsRejected,
+    ItemsRejected,
+)
 from kit.service import Service
 from services.events.api import ROUTERS
 from services.events.handlers import SUBSCRIPTIONS
@@ -13,7 +19,7 @@ SERVICE = Service(
     name="events",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(IdentityObserved, ImportItemsRejected, ConnectionStateChanged, GapChanged),
+    publishes=(IdentityObserved, ImportItemsRejected, ItemsRejected, ConnectionStateChanged, GapChanged),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     loops=LOOPS,

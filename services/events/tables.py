@@ -185,3 +185,40 @@ written = Table(
     Index("ix_written_group", "community_id", "group_ref", "at"),
     Index("ix_written_at", "at"),
 )
+
+# What was refused at the door, as far as it may be kept (E17). `event_ids` are the activities that a retry made of it.
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("connection_id", Uuid),
+    Column("import_name", String(64)),
+    Column("form", String(10), nullable=False),
+    Column("code", String(100), nullable=False),
+    Column("pointer", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("source_id", Text),
+    Column("size", Integer, nullable=False),
+    Column("digest", String(64)),
+    Column("marked", Integer, nullable=False),
+    Column("kept", JsonText),
+    Column("state", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("event_ids", JsonText, nullable=False),
+    Column("changed_by", String(150)),
+    Column("at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_rejected_community", "community_id", "id"),
+    Index("ix_rejected_code", "community_id", "code", "attempts", "id"),
+)
+
+rejected_days = Table(
+    "rejected_days",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("code", String(100), primary_key=True),
+    Column("rejected", BigInteger, nullable=False),
+    Column("kept", BigInteger, nullable=False),
+)

@@ -1,5 +1,5 @@
 """HTTP of the events service."""
 
-from services.events.api import connections, hooks, ingest, registry, timeline
+from services.events.api import connections, hooks, ingest, registry, rejected, timeline
 
-ROUTERS = (ingest.router, timeline.router, registry.router, connections.router, hooks.router)
+ROUTERS = (ingest.router, rejected.router, timeline.router, registry.router, connections.router, hooks.router)

@@ -1,9 +1,11 @@
 """A delivery of a platform, from its signature to the log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import msgspec
 
@@ -13,8 +15,11 @@ from kit.errors import BadRequest, FieldError, Forbidden, Unauthorized
 from kit.log import LogUnavailable, Record
 from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
-from services.events import wire
+from services.events import redaction, wire
+from services.events.domain import Wrong
+from services.events.handlers import refusing
 from services.events.handlers.connections import Known
+from services.events.handlers.refusing import Refusal, Whose
 from services.events.hearing import Hearing, Written, hearing_of
 from services.events.receivers.door import event_of, id_about
 from services.events.receivers.form import Answer, Delivery, Malformed, Refused, Seen
@@ -33,8 +38,9 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
     hearing = hearing_of(one)
     if not known.active:
         raise Forbidden("this connection is switched off", code="connection_inactive")
+    verified: Delivery | None = None
     try:
-        plain = known.receiver.verify(delivery, known.secrets, known.settings)
+        plain = verified = known.receiver.verify(delivery, known.secrets, known.settings)
         secrets = known.secrets[plain.signed_with]
         greeting = known.receiver.greet(plain, secrets, known.settings)
         if greeting is not None:
@@ -46,14 +52,20 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         raise Unauthorized(error.message, code=error.code) from error
     except Malformed as error:
         _count(hearing, known, delivery, MALFORMED, 1)
+        if verified is not None:
+            # Before that it may be anybody's: nothing of a stranger is kept.
+            await _keep_payload(one, known, verified, error, request_id)
         wrong = FieldError(error.pointer, "payload_malformed", error.message)
         message = f"not what {known.receiver.title} sends: {error.message}"
         raise BadRequest(message, code="payload_malformed", errors=[wrong]) from error
-    records = await _records(one, known, delivery, translation.seen, request_id)
+    records, unfit = await records_of(one, known, delivery, translation.seen, request_id)
+    rejected = refusing.told(one, unfit, _whose(known, delivery, request_id))
     if records:
         with _failures:
-            await one.log.append(ACTIVITY_TOPIC, records)
+            await one.log.append(ACTIVITY_TOPIC, [*records, *rejected])
         EVENTS_INGESTED.inc(len(records))
+    else:
+        await refusing.append(one, rejected)
     for seen in translation.seen:
         _remember(hearing, known, seen)
     outcome = ACCEPTED if records else IGNORED
@@ -70,31 +82,51 @@ def _count(hearing: Hearing, known: Known, delivery: Delivery, outcome: str, cou
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
 
 
-async def _records(
+async def records_of(
     one: ServiceRuntime, known: Known, delivery: Delivery, seen: Sequence[Seen], request_id: str
-) -> list[Record]:
-    """Records of what the door takes; what it does not is counted, and holds nothing else up."""
+) -> tuple[list[Record], list[Refusal]]:
+    """Records of what the door takes, and what it does not: that is counted, and holds nothing else up."""
     arrival = Arrival(known.community_id, delivery.at, None, request_id, one.settings.max_event_bytes)
-    out = []
+    out, unfit = [], []
     for each in seen:
         complete = await completed(one, known, each)
-        result = wire.check(event_of(complete, known.receiver.platform, known.id), arrival)
+        event = event_of(complete, known.receiver.platform, known.id)
+        result, ours = wire.check(event, arrival), _ours(known, each, delivery)
         if isinstance(result, Accepted):
-            out.append(_ours(result.record, known, each, stale=_stale(each, delivery)))
+            out.append(with_ours(result.record, ours))
         else:
             EVENTS_REJECTED.labels(result.wrong.code).inc()
             hearing_of(one).note(known.id, known.community_id, delivery.at, UNFIT, 1)
-    return out
+            unfit.append(Refusal(result.wrong, partial(redaction.of_event, event, {"ours": ours}), result.id))
+    return out, unfit
 
 
-def _ours(record: Record, known: Known, seen: Seen, *, stale: bool) -> Record:
-    """With what only we say: through which connection it came, its number on its platform, and whether it is told
-    long after it happened."""
-    assert record.value is not None
-    said = b',"connection":"%s"' % str(known.id).encode()
+def _ours(known: Known, seen: Seen, delivery: Delivery) -> dict[str, Any]:
+    """What only we say: through which connection it came, its number on its platform, and whether it is told long
+    after it happened."""
+    said: dict[str, Any] = {"connection": str(known.id)}
     if seen.sequence is not None:
-        said += b',"platformseq":%s' % msgspec.json.encode("{}:{}".format(*seen.sequence))
-    return Record(record.key, record.value[:-1] + said + (b',"stale":true}' if stale else b"}"))
+        said["platformseq"] = "{}:{}".format(*seen.sequence)
+    if _stale(seen, delivery):
+        said["stale"] = True
+    return said
+
+
+def with_ours(record: Record, ours: Mapping[str, Any]) -> Record:
+    """The record with these attributes spliced in before its last brace."""
+    assert record.value is not None
+    said = b"".join(b',"%s":%s' % (name.encode(), msgspec.json.encode(value)) for name, value in ours.items())
+    return Record(record.key, record.value[:-1] + said + b"}")
+
+
+async def _keep_payload(one: ServiceRuntime, known: Known, plain: Delivery, error: Malformed, request_id: str) -> None:
+    wrong = Wrong("payload_malformed", error.pointer, error.message)
+    refusal = Refusal(wrong, partial(redaction.of_payload, plain.body, plain.headers))
+    await refusing.append(one, refusing.told(one, [refusal], _whose(known, plain, request_id)))
+
+
+def _whose(known: Known, delivery: Delivery, request_id: str) -> Whose:
+    return Whose(known.community_id, delivery.at, request_id, connection_id=known.id)
 
 
 def _stale(seen: Seen, delivery: Delivery) -> bool:

@@ -5,7 +5,6 @@ carries `text`, or came in binary mode, is encoded again.
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -240,7 +239,8 @@ def _wrong_base64(item: _Item) -> Wrong | None:
     try:
         content = base64.b64decode(item.data_base64, validate=True)
         item.data = msgspec.json.decode(content, type=dict[str, Any])
-    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # Also what is no ASCII: that is no error of base64 there, but of the value.
         return Wrong("data_not_json", "/data_base64", "must be base64 of a JSON object")
     return _wrong_data(msgspec.structs.replace(item, data_base64=None))
 

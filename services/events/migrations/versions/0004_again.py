@@ -1,0 +1,46 @@
+"""What was refused is kept for a while, and can be tried again."""
+
+import sqlalchemy as sa
+from alembic import op
+
+from kit.database import JsonText, UtcDateTime
+
+revision = "0004"
+down_revision = "0003"
+
+
+def upgrade() -> None:
+    op.create_table(
+        "rejected",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=True),
+        sa.Column("import_name", sa.String(length=64), nullable=True),
+        sa.Column("form", sa.String(length=10), nullable=False),
+        sa.Column("code", sa.String(length=100), nullable=False),
+        sa.Column("pointer", sa.Text(), nullable=False),
+        sa.Column("message", sa.Text(), nullable=False),
+        sa.Column("source_id", sa.Text(), nullable=True),
+        sa.Column("size", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(length=64), nullable=True),
+        sa.Column("marked", sa.Integer(), nullable=False),
+        sa.Column("kept", JsonText(), nullable=True),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("event_ids", JsonText(), nullable=False),
+        sa.Column("changed_by", sa.String(length=150), nullable=True),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_rejected")),
+    )
+    op.create_index("ix_rejected_code", "rejected", ["community_id", "code", "attempts", "id"], unique=False)
+    op.create_index("ix_rejected_community", "rejected", ["community_id", "id"], unique=False)
+    op.create_table(
+        "rejected_days",
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.Date(), nullable=False),
+        sa.Column("code", sa.String(length=100), nullable=False),
+        sa.Column("rejected", sa.BigInteger(), nullable=False),
+        sa.Column("kept", sa.BigInteger(), nullable=False),
+        sa.PrimaryKeyConstraint("community_id", "day", "code", name=op.f("pk_rejected_days")),
+    )
