@@ -65,9 +65,10 @@ class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
     late: bool = False
     clamped: bool = False
     stale: bool = False
+    throttled: bool = False
 
 
-FLAGS = ("late", "clamped", "stale")
+FLAGS = ("late", "clamped", "stale", "throttled")
 
 _encoder = msgspec.json.Encoder()
 _decode_activity = msgspec.json.Decoder(ActivityWire).decode

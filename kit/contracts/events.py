@@ -21,7 +21,8 @@ class Activity:
     `occurred_at` is claimed, `received_at` ours, `effective_at` the clamped one that days and windows use.
     `import_name` marks history: lateness does not apply and nobody is notified. `connection_id`: the bot's connection
     it came through, None when it was posted. `flags`: late, clamped, stale (told again after a login: nobody is
-    welcomed or paid for it). All times UTC with zone.
+    welcomed or paid for it), throttled (one of too many of its actor in that minute: nobody is paid for it). All times
+    UTC with zone.
     """
 
     event_id: UUID

@@ -5,11 +5,10 @@ from uuid import UUID
 from fastapi import APIRouter, Request
 from starlette.responses import Response
 
-from kit.errors import TooManyRequests
 from kit.http import problems
-from kit.rates import Rates
 from kit.service import ServiceRuntime
 from services.events.api.common import One
+from services.events.handlers import limiting
 from services.events.handlers.connections import known
 from services.events.handlers.receiving import receive
 from services.events.receivers.form import Delivery
@@ -45,24 +44,15 @@ async def greet(request: Request, one: One, id: UUID) -> Response:
 
 
 async def _answered(request: Request, one: ServiceRuntime, id: UUID) -> Response:
-    connection = await known(one, id)
-    taken = _rates(one).take(str(id))
-    if taken.wait:
-        raise TooManyRequests(f"this connection sends too often; wait {taken.wait} s", retry_after=taken.wait)
-    delivery = Delivery(
-        headers=dict(request.headers),
-        query=dict(request.query_params),
-        body=await request.body(),
-        at=one.clock(),
-        method=request.method,
-    )
-    answer = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
+    request_id = str(request.scope.get("guildhall.request_id", ""))
+    with limiting.strangers(one, request.client.host if request.client else "", id):
+        connection = await known(one, id)
+        delivery = Delivery(
+            headers=dict(request.headers),
+            query=dict(request.query_params),
+            body=await request.body(),
+            at=one.clock(),
+            method=request.method,
+        )
+        answer = await receive(one, connection, delivery, request_id)
     return Response(answer.body, answer.status, media_type=answer.media_type if answer.body else None)
-
-
-def _rates(one: ServiceRuntime) -> Rates:
-    rates = one.memory.get("hook-rates")
-    if rates is None:
-        rates = one.memory["hook-rates"] = Rates(one.settings.rate_per_second, one.settings.rate_burst)
-    assert isinstance(rates, Rates)
-    return rates

@@ -22,6 +22,7 @@ from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
 from services.events.handlers import refusing
+from services.events.handlers.limiting import floods_of, forgetting
 from services.events.wire import Arrival, Checked
 
 router = APIRouter(tags=["events"], route_class=Direct)
@@ -181,7 +182,8 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
         except ValueError as error:
             raise BadRequest(str(error), code="import_name_invalid") from error
     request_id = str(request.scope.get("guildhall.request_id", ""))
-    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes)
+    floods = floods_of(one) if name is None else None
+    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes, floods)
 
 
 def _items(request: Request, body: bytes) -> tuple[list[Any], bool]:
@@ -211,7 +213,7 @@ async def _append(
     if records and not (accepted or arrival.import_name):
         await refusing.append(one, records)
     elif records:
-        with _counting_failures:
+        with _counting_failures, forgetting(arrival.floods):
             await one.log.append(ACTIVITY_TOPIC, records)
     EVENTS_INGESTED.inc(len(accepted))
     for wrong in checked.wrong.values():

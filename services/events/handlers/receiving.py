@@ -17,7 +17,7 @@ from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND
 from kit.service import ServiceRuntime
 from services.events import redaction, wire
 from services.events.domain import Wrong
-from services.events.handlers import refusing
+from services.events.handlers import limiting, refusing
 from services.events.handlers.connections import Known
 from services.events.handlers.refusing import Refusal, Whose
 from services.events.hearing import Hearing, Written, hearing_of
@@ -34,13 +34,15 @@ _failures = LOG_APPEND_FAILURES.labels("events").count_exceptions(LogUnavailable
 
 async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request_id: str) -> Answer:
     """What the platform is answered, when everything the delivery tells of is durable. Unauthorized, Forbidden or
-    BadRequest for what is not the connection's or not its platform's; LogUnavailable when it must be sent again."""
+    BadRequest for what is not the connection's or not its platform's; TooManyRequests when the connection sends too
+    often; LogUnavailable when it must be sent again."""
     hearing = hearing_of(one)
     if not known.active:
         raise Forbidden("this connection is switched off", code="connection_inactive")
     verified: Delivery | None = None
     try:
         plain = verified = known.receiver.verify(delivery, known.secrets, known.settings)
+        limiting.take(one, known.id)
         secrets = known.secrets[plain.signed_with]
         greeting = known.receiver.greet(plain, secrets, known.settings)
         if greeting is not None:
@@ -57,11 +59,12 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
             await _keep_payload(one, known, verified, error, request_id)
         wrong = FieldError(error.pointer, "payload_malformed", error.message)
         message = f"not what {known.receiver.title} sends: {error.message}"
-        raise BadRequest(message, code="payload_malformed", errors=[wrong]) from error
+        refused = BadRequest if verified is not None else limiting.Unverified
+        raise refused(message, code="payload_malformed", errors=[wrong]) from error
     records, unfit = await records_of(one, known, delivery, translation.seen, request_id)
     rejected = refusing.told(one, unfit, _whose(known, delivery, request_id))
     if records:
-        with _failures:
+        with _failures, limiting.forgetting(limiting.floods_of(one)):
             await one.log.append(ACTIVITY_TOPIC, [*records, *rejected])
         EVENTS_INGESTED.inc(len(records))
     else:
@@ -86,7 +89,8 @@ async def records_of(
     one: ServiceRuntime, known: Known, delivery: Delivery, seen: Sequence[Seen], request_id: str
 ) -> tuple[list[Record], list[Refusal]]:
     """Records of what the door takes, and what it does not: that is counted, and holds nothing else up."""
-    arrival = Arrival(known.community_id, delivery.at, None, request_id, one.settings.max_event_bytes)
+    most = one.settings.max_event_bytes
+    arrival = Arrival(known.community_id, delivery.at, None, request_id, most, limiting.floods_of(one))
     out, unfit = [], []
     for each in seen:
         complete = await completed(one, known, each)

@@ -22,7 +22,7 @@ from kit.database import Tx
 from kit.days import local_day, period_with
 from kit.turns import in_turns
 from services.rewards.domain import engine
-from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, Moments, State, Verdict, Want
+from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Moments, State, Verdict, Want
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.expressions import Context, Failed
@@ -237,6 +237,8 @@ def _refusal(
         return INELIGIBLE, f"the member is {known.state}"
     if "stale" in a.flags:
         return LATE, "told again after a login, long after it happened"
+    if "throttled" in a.flags:
+        return THROTTLED, "one of too many of the same member in that minute"
     if a.import_name is None and a.received_at - a.occurred_at > timedelta(hours=rule.lateness_hours):
         return LATE, f"arrived more than {rule.lateness_hours} h after it happened"
     if a.import_name is not None and day_of(a) in scene.closed:
