@@ -99,6 +99,11 @@ def encode(event: Any, *, id: UUID, time: datetime, request_id: str | None = Non
     )
 
 
+def encode_activity(wire: ActivityWire) -> bytes:
+    """An activity that was stored, as it stands on the log."""
+    return _encoder.encode(wire)
+
+
 @lru_cache(maxsize=256)
 def _data_decoder(cls: type) -> Callable[[msgspec.Raw], Any]:
     return msgspec.json.Decoder(cls).decode

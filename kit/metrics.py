@@ -45,6 +45,7 @@ LINK_CODES = Counter("guildhall_link_codes_total", "Link codes said in a chat, b
 TOKENS_ISSUED = Counter("guildhall_tokens_issued_total", "Member tokens handed out.")
 EVENTS_INGESTED = Counter("guildhall_events_ingested_total", "Events accepted at the door.")
 EVENTS_REJECTED = Counter("guildhall_events_rejected_total", "Events refused at the door, by code.", ["code"])
+REPLAYED = Counter("guildhall_replayed_events_total", "Stored events sent once more by replays.")
 DELIVERIES = Counter(
     "guildhall_deliveries_total", "Deliveries of chat platforms, by what came of them.", ["platform", "outcome"]
 )

@@ -64,7 +64,10 @@ TRAFFIC = Dashboard(
         Panel(
             "Activity taken in",
             "Events a second, durable on the log when answered. None by day: a bot has stopped.",
-            (Query("sum(rate(guildhall_events_ingested_total[$__rate_interval]))", "events"),),
+            (
+                Query("sum(rate(guildhall_events_ingested_total[$__rate_interval]))", "events"),
+                Query("sum(rate(guildhall_replayed_events_total[$__rate_interval]))", "sent once more by replays"),
+            ),
         ),
         Panel(
             "Time to take activity in",

@@ -10,6 +10,7 @@ from kit.contracts.events import (
     ItemsRejected,
 )
 from kit.service import Service
+from services.events import replaying
 from services.events.api import ROUTERS
 from services.events.handlers import SUBSCRIPTIONS
 from services.events.loops import LOOPS
@@ -22,6 +23,6 @@ SERVICE = Service(
     publishes=(IdentityObserved, ImportItemsRejected, ItemsRejected, ConnectionStateChanged, GapChanged),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    loops=LOOPS,
+    loops=(*LOOPS, *replaying.LOOPS),
     prefixes=("events", "hooks", "connections", "event-types", "replays", "imports"),
 )

@@ -222,3 +222,30 @@ rejected_days = Table(
     Column("rejected", BigInteger, nullable=False),
     Column("kept", BigInteger, nullable=False),
 )
+
+# What was stored, sent once more (E16). The cursor is the last activity that is on the log again: `cursor_at` and
+# `cursor_id`. One replica at a time has it, until `claimed_until`.
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("types", JsonText, nullable=False),
+    Column("members", JsonText, nullable=False),
+    Column("groups", JsonText, nullable=False),
+    Column("speed", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("cursor_at", UtcDateTime),
+    Column("cursor_id", Uuid),
+    Column("claimed_by", Uuid),
+    Column("claimed_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(150), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_replays_community", "community_id", "id"),
+    Index("ix_replays_state", "state", "id"),
+)

@@ -1,5 +1,13 @@
 """HTTP of the events service."""
 
-from services.events.api import connections, hooks, ingest, registry, rejected, timeline
+from services.events.api import connections, hooks, ingest, registry, rejected, replays, timeline
 
-ROUTERS = (ingest.router, rejected.router, timeline.router, registry.router, connections.router, hooks.router)
+ROUTERS = (
+    ingest.router,
+    rejected.router,
+    replays.router,
+    timeline.router,
+    registry.router,
+    connections.router,
+    hooks.router,
+)

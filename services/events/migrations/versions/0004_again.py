@@ -1,4 +1,4 @@
-"""What was refused is kept for a while, and can be tried again."""
+"""What was refused is kept for a while, and can be tried again; what was stored can be sent once more."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -44,3 +44,27 @@ def upgrade() -> None:
         sa.Column("kept", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("community_id", "day", "code", name=op.f("pk_rejected_days")),
     )
+    op.create_table(
+        "replays",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("types", JsonText(), nullable=False),
+        sa.Column("members", JsonText(), nullable=False),
+        sa.Column("groups", JsonText(), nullable=False),
+        sa.Column("speed", sa.Integer(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("total", sa.BigInteger(), nullable=False),
+        sa.Column("sent", sa.BigInteger(), nullable=False),
+        sa.Column("cursor_at", UtcDateTime(), nullable=True),
+        sa.Column("cursor_id", sa.Uuid(), nullable=True),
+        sa.Column("claimed_by", sa.Uuid(), nullable=True),
+        sa.Column("claimed_until", UtcDateTime(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.Column("created_by", sa.String(length=150), nullable=False),
+        sa.Column("changed_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_replays")),
+    )
+    op.create_index("ix_replays_community", "replays", ["community_id", "id"], unique=False)
+    op.create_index("ix_replays_state", "replays", ["state", "id"], unique=False)
