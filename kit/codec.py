@@ -169,6 +169,7 @@ def _activity(stored: Stored) -> Envelope[Activity]:
         import_name=wire.importname,
         replay_id=wire.replayid,
         connection_id=UUID(wire.connection) if wire.connection else None,
+        platform_seq=wire.platformseq,
         flags=tuple(flag for flag in FLAGS if getattr(wire, flag)),
         data=data,
     )

@@ -50,7 +50,11 @@ DELIVERIES = Counter(
     "guildhall_deliveries_total", "Deliveries of chat platforms, by what came of them.", ["platform", "outcome"]
 )
 CONNECTIONS_DOWN = Gauge("guildhall_connections_down", "Connections whose heartbeat is missed.", ["platform"])
-GAPS = Counter("guildhall_gaps_total", "Times a connection fell silent.", ["platform"])
+GAPS = Counter(
+    "guildhall_gaps_total",
+    "Times a connection fell silent, and ranges of its platform's numbers that did not come.",
+    ["platform"],
+)
 LEDGER_IMBALANCE = Gauge(
     "guildhall_ledger_imbalance", "How far balances are from adding up to 0; any is a bug.", ["unit"]
 )

@@ -82,11 +82,11 @@ TRAFFIC = Dashboard(
         ),
         Panel(
             "Chat platforms",
-            "Deliveries by what came of them; connections that are down, and how often one fell silent.",
+            "Deliveries by what came of them; connections that are down, and how often one has a gap.",
             (
                 Query(rate("guildhall_deliveries_total", "platform", "outcome"), "{{platform}} {{outcome}}"),
                 Query("max by (platform) (guildhall_connections_down)", "{{platform}} down"),
-                Query(rate("guildhall_gaps_total", "platform"), "{{platform}} fell silent"),
+                Query(rate("guildhall_gaps_total", "platform"), "{{platform}} gaps"),
             ),
         ),
         Panel(

@@ -1,6 +1,7 @@
 """What this service does by itself: writing down what its connections say, missing those that fall silent."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -16,11 +17,14 @@ from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.events import domain
 from services.events import tables as t
+from services.events.handlers import numbering
+from services.events.handlers.numbering import Numbered
 from services.events.handlers.receiving import ACCEPTED, IGNORED, MALFORMED, REFUSED
 from services.events.handlers.rejected import KEPT
 from services.events.hearing import Heard, hearing_of
 from services.events.receivers import receivers
 from services.events.store import connections as store
+from services.events.store import numbers
 
 WATCH_SECONDS = 5.0
 FORGET_SECONDS = 600.0
@@ -39,6 +43,7 @@ async def watch(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await write_down(one)
         await look_out(one)
+        await numbering.tell(one.db, one.clock())
         await pause(stopping, WATCH_SECONDS)
     await write_down(one)
 
@@ -76,6 +81,15 @@ async def _write(tx: Tx, heard: dict[UUID, Heard]) -> None:
             seconds = max(1, round(beat.interval.total_seconds())) if beat.interval is not None else None
             # A bot that says it is offline has sent its last sign: it is missed from now on.
             await store.note_beat(tx, connection_id=id, at=at, seconds=seconds if beat.online else 0)
+        own = max((at for at, _, passed in h.passed if passed.own), default=None)
+        if own is not None:
+            await numbers.note_own(tx, connection_id=id, at=own)
+    await numbering.note(tx, [number for id, h in ordered for number in _passed(id, h)])
+
+
+def _passed(connection_id: UUID, heard: Heard) -> Iterable[Numbered]:
+    for at, scope, one in heard.passed:
+        yield Numbered(heard.community_id, scope, one.stream, one.number, at, connection_id)
 
 
 async def look_out(one: ServiceRuntime) -> None:
@@ -128,6 +142,7 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     thousand things."""
     while not stopping.is_set():
         await forget_rejected(one, stopping)
+        await forget_numbers(one, stopping)
         await sweep(one.db, t.written, t.written.c.at < one.clock() - REMEMBERED, stopping=stopping)
         await thin(one.db, REMEMBERED_OF_A_GROUP)
         await pause(stopping, FORGET_SECONDS)
@@ -137,6 +152,12 @@ async def forget_rejected(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     before = one.clock() - KEPT
     await sweep(one.db, t.rejected, t.rejected.c.at < before, stopping=stopping)
     await sweep(one.db, t.rejected_days, t.rejected_days.c.day < local_day(before, "UTC", 0), stopping=stopping)
+
+
+async def forget_numbers(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    await sweep(one.db, t.sequences, t.sequences.c.at < one.clock() - REMEMBERED, stopping=stopping)
+    old = t.missing_numbers.c.found_at < one.clock() - numbering.KEPT
+    await sweep(one.db, t.missing_numbers, old, stopping=stopping)
 
 
 async def thin(db: Database, most: int) -> None:

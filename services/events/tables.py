@@ -137,7 +137,7 @@ connections = Table(
 )
 
 # Written by every replica that heard something: times move forward only. `beat_seconds` is null until it beats,
-# `down_since` set while it is missed.
+# `down_since` set while it is missed; `own_at` when it last told of something its own account wrote.
 connection_signs = Table(
     "connection_signs",
     metadata,
@@ -147,6 +147,7 @@ connection_signs = Table(
     Column("beat_at", UtcDateTime),
     Column("beat_seconds", Integer),
     Column("down_since", UtcDateTime),
+    Column("own_at", UtcDateTime),
 )
 
 connection_days = Table(
@@ -167,7 +168,42 @@ gaps = Table(
     Column("kind", String(20), nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime),
+    Column("stream", String(300)),
+    Column("first_number", BigInteger),
+    Column("last_number", BigInteger),
+    Column("missing", BigInteger),
     Index("ix_gaps_connection", "connection_id", "id"),
+)
+
+# How far a platform's own numbering has come (E14). `scope` as in `written`.
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("scope", String(40), primary_key=True),
+    Column("stream", String(300), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_sequences_at", "at"),
+)
+
+# Ranges of numbers that did not come; `gap_id` once that was told.
+missing_numbers = Table(
+    "missing_numbers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("scope", String(40), nullable=False),
+    Column("stream", String(300), nullable=False),
+    Column("connection_id", Uuid, nullable=False),
+    Column("first_number", BigInteger, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("gap_id", Uuid),
+    Index("ix_missing_numbers_stream", "community_id", "scope", "stream", "first_number"),
+    Index("ix_missing_numbers_told", "gap_id", "found_at"),
 )
 
 # Who wrote what, for what is said about it later without naming the writer (E5). `scope` is the platform where its

@@ -17,7 +17,7 @@ from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND
 from kit.service import ServiceRuntime
 from services.events import redaction, wire
 from services.events.domain import Wrong
-from services.events.handlers import limiting, refusing
+from services.events.handlers import limiting, numbering, refusing
 from services.events.handlers.connections import Known
 from services.events.handlers.refusing import Refusal, Whose
 from services.events.hearing import Hearing, Written, hearing_of
@@ -73,6 +73,9 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         _remember(hearing, known, seen)
     outcome = ACCEPTED if records else IGNORED
     hearing.note(known.id, known.community_id, delivery.at, outcome, len(records) or 1, translation.beat)
+    if translation.passed is not None:
+        scope = numbering.scope_of(known.receiver.platform, known.id)
+        hearing.note_number(known.id, delivery.at, scope, translation.passed)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
     if translation.answer is not None:
         return translation.answer

@@ -16,6 +16,7 @@ from services.events.receivers.form import (
     Malformed,
     NoSettings,
     OneSecret,
+    Passed,
     Receiver,
     Refused,
     Seen,
@@ -83,9 +84,9 @@ def _message(delivery: Delivery, body: dict[str, Any]) -> Translation:
     group = place(body) if kind == "group" else None
     sequence = _sequence(body, group)
     if word(body, "post_type") == "message_sent" or (sender is not None and sender == person(body, "self_id")):
-        return Translation(ignored="own_message")
+        return Translation(ignored="own_message", passed=_passed(sequence, own=True))
     if word(body, "sub_type") == "notice":
-        return Translation(ignored="system_message")
+        return Translation(ignored="system_message", passed=_passed(sequence, own=False))
     return Translation((_written(delivery, body, actor, group, sequence),))
 
 
@@ -111,6 +112,10 @@ def _written(
         ref=name or None,
         sequence=sequence,
     )
+
+
+def _passed(sequence: tuple[str, int] | None, *, own: bool) -> Passed | None:
+    return None if sequence is None else Passed(*sequence, own=own)
 
 
 def _sequence(body: dict[str, Any], group: str | None) -> tuple[str, int] | None:
@@ -160,6 +165,7 @@ def setup(url: str, secret: OneSecret, settings: NoSettings) -> Setup:
         "url": url,
         "token": secret.secret,
         "messagePostFormat": "array",
+        "reportSelfMessage": True,
         "debug": False,
     }
     network = {"httpClients": [client]}
@@ -182,4 +188,5 @@ RECEIVER = Receiver(
     verify=verify,
     translate=translate,
     setup=setup,
+    group_numbered=True,
 )

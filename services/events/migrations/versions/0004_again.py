@@ -1,4 +1,5 @@
-"""What was refused is kept for a while, and can be tried again; what was stored can be sent once more."""
+"""What was refused is kept for a while, and can be tried again; what was stored can be sent once more; gaps in a
+platform's numbering are seen."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -68,3 +69,43 @@ def upgrade() -> None:
     )
     op.create_index("ix_replays_community", "replays", ["community_id", "id"], unique=False)
     op.create_index("ix_replays_state", "replays", ["state", "id"], unique=False)
+    op.create_table(
+        "sequences",
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("scope", sa.String(length=40), nullable=False),
+        sa.Column("stream", sa.String(length=300), nullable=False),
+        sa.Column("number", sa.BigInteger(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("community_id", "scope", "stream", name=op.f("pk_sequences")),
+    )
+    op.create_index("ix_sequences_at", "sequences", ["at"], unique=False)
+    op.create_table(
+        "missing_numbers",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("scope", sa.String(length=40), nullable=False),
+        sa.Column("stream", sa.String(length=300), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("first_number", sa.BigInteger(), nullable=False),
+        sa.Column("last_number", sa.BigInteger(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=False),
+        sa.Column("found_at", UtcDateTime(), nullable=False),
+        sa.Column("gap_id", sa.Uuid(), nullable=True),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_missing_numbers")),
+    )
+    op.create_index(
+        "ix_missing_numbers_stream",
+        "missing_numbers",
+        ["community_id", "scope", "stream", "first_number"],
+        unique=False,
+    )
+    op.create_index("ix_missing_numbers_told", "missing_numbers", ["gap_id", "found_at"], unique=False)
+    op.add_column("connection_signs", sa.Column("own_at", UtcDateTime(), nullable=True))
+    for column in (
+        sa.Column("stream", sa.String(length=300), nullable=True),
+        sa.Column("first_number", sa.BigInteger(), nullable=True),
+        sa.Column("last_number", sa.BigInteger(), nullable=True),
+        sa.Column("missing", sa.BigInteger(), nullable=True),
+    ):
+        op.add_column("gaps", column)
