@@ -141,7 +141,7 @@ def test_a_bots_message_is_marked() -> None:
 def test_each_edit_is_a_thing_of_its_own_and_a_change_nobody_made_is_the_last_edit_again() -> None:
     first, again, later = (
         one("edited_message", message(text="x", edit_date=date), update=number)
-        for number, date in enumerate((1795608000, 1795608000, 1795608060))
+        for number, date in enumerate((1795608000, 1795608000, 1795608060), 1)
     )
     assert (first.type, first.subject, first.id) == ("message.edited", "-100:101", "edited:-100:101:1795608000")
     assert first.at is not None
