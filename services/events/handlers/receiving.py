@@ -54,21 +54,9 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         raise Unauthorized(error.message, code=error.code) from error
     except Malformed as error:
         _count(hearing, known, delivery, MALFORMED, 1)
-        if verified is not None:
-            # Before that it may be anybody's: nothing of a stranger is kept.
-            await _keep_payload(one, known, verified, error, request_id)
-        wrong = FieldError(error.pointer, "payload_malformed", error.message)
-        message = f"not what {known.receiver.title} sends: {error.message}"
-        refused = BadRequest if verified is not None else limiting.Unverified
-        raise refused(message, code="payload_malformed", errors=[wrong]) from error
+        raise await _malformed(one, known, verified, error, request_id) from error
     records, unfit = await records_of(one, known, delivery, translation.seen, request_id)
-    rejected = refusing.told(one, unfit, _whose(known, delivery, request_id))
-    if records:
-        with _failures, limiting.forgetting(limiting.floods_of(one)):
-            await one.log.append(ACTIVITY_TOPIC, [*records, *rejected])
-        EVENTS_INGESTED.inc(len(records))
-    else:
-        await refusing.append(one, rejected)
+    await _append(one, records, refusing.told(one, unfit, _whose(known, delivery, request_id)))
     for seen in translation.seen:
         _remember(hearing, known, seen)
     outcome = ACCEPTED if records else IGNORED
@@ -81,6 +69,30 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         return translation.answer
     accepted = known.receiver.accepted
     return accepted(plain, secrets, known.settings) if callable(accepted) else accepted
+
+
+async def _malformed(
+    one: ServiceRuntime, known: Known, verified: Delivery | None, error: Malformed, request_id: str
+) -> BadRequest:
+    """The answer to what its receiver cannot read, which is kept when it is known whose it is: before that it may be
+    anybody's, and nothing of a stranger is kept."""
+    field = FieldError(error.pointer, "payload_malformed", error.message)
+    message = f"not what {known.receiver.title} sends: {error.message}"
+    if verified is None:
+        return limiting.Unverified(message, code="payload_malformed", errors=[field])
+    wrong = Wrong("payload_malformed", error.pointer, error.message)
+    refusal = Refusal(wrong, partial(redaction.of_payload, verified.body, verified.headers))
+    await refusing.append(one, refusing.told(one, [refusal], _whose(known, verified, request_id)))
+    return BadRequest(message, code="payload_malformed", errors=[field])
+
+
+async def _append(one: ServiceRuntime, records: Sequence[Record], rejected: Sequence[Record]) -> None:
+    if not records:
+        await refusing.append(one, rejected)
+        return
+    with _failures, limiting.forgetting(limiting.floods_of(one)):
+        await one.log.append(ACTIVITY_TOPIC, [*records, *rejected])
+    EVENTS_INGESTED.inc(len(records))
 
 
 def _count(hearing: Hearing, known: Known, delivery: Delivery, outcome: str, count: int) -> None:
@@ -124,12 +136,6 @@ def with_ours(record: Record, ours: Mapping[str, Any]) -> Record:
     assert record.value is not None
     said = b"".join(b',"%s":%s' % (name.encode(), msgspec.json.encode(value)) for name, value in ours.items())
     return Record(record.key, record.value[:-1] + said + b"}")
-
-
-async def _keep_payload(one: ServiceRuntime, known: Known, plain: Delivery, error: Malformed, request_id: str) -> None:
-    wrong = Wrong("payload_malformed", error.pointer, error.message)
-    refusal = Refusal(wrong, partial(redaction.of_payload, plain.body, plain.headers))
-    await refusing.append(one, refusing.told(one, [refusal], _whose(known, plain, request_id)))
 
 
 def _whose(known: Known, delivery: Delivery, request_id: str) -> Whose:
