@@ -45,6 +45,7 @@ COMMUNITY_SCOPES = frozenset(
         "connections:write",
         "events:import",
         "events:read",
+        "events:replay",
         "events:write",
         "keys:write",
         "members:read",

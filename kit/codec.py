@@ -65,9 +65,10 @@ class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
     late: bool = False
     clamped: bool = False
     stale: bool = False
+    throttled: bool = False
 
 
-FLAGS = ("late", "clamped", "stale")
+FLAGS = ("late", "clamped", "stale", "throttled")
 
 _encoder = msgspec.json.Encoder()
 _decode_activity = msgspec.json.Decoder(ActivityWire).decode
@@ -96,6 +97,11 @@ def encode(event: Any, *, id: UUID, time: datetime, request_id: str | None = Non
             data=msgspec.Raw(_encoder.encode(event)),
         )
     )
+
+
+def encode_activity(wire: ActivityWire) -> bytes:
+    """An activity that was stored, as it stands on the log."""
+    return _encoder.encode(wire)
 
 
 @lru_cache(maxsize=256)
@@ -163,6 +169,7 @@ def _activity(stored: Stored) -> Envelope[Activity]:
         import_name=wire.importname,
         replay_id=wire.replayid,
         connection_id=UUID(wire.connection) if wire.connection else None,
+        platform_seq=wire.platformseq,
         flags=tuple(flag for flag in FLAGS if getattr(wire, flag)),
         data=data,
     )

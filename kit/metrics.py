@@ -45,13 +45,18 @@ LINK_CODES = Counter("guildhall_link_codes_total", "Link codes said in a chat, b
 TOKENS_ISSUED = Counter("guildhall_tokens_issued_total", "Member tokens handed out.")
 EVENTS_INGESTED = Counter("guildhall_events_ingested_total", "Events accepted at the door.")
 EVENTS_REJECTED = Counter("guildhall_events_rejected_total", "Events refused at the door, by code.", ["code"])
+REPLAYED = Counter("guildhall_replayed_events_total", "Stored events sent once more by replays.")
 DELIVERIES = Counter(
     "guildhall_deliveries_total", "Deliveries of chat platforms, by what came of them.", ["platform", "outcome"]
 )
 CONNECTIONS_DOWN = Gauge("guildhall_connections_down", "Connections whose heartbeat is missed.", ["platform"])
 SOCKETS = Gauge("guildhall_bot_sockets", "Bots that stand at this process with a WebSocket.")
 CALLS = Counter("guildhall_bot_calls_total", "What was to be said through bots, by what came of it.", ["outcome"])
-GAPS = Counter("guildhall_gaps_total", "Times a connection fell silent.", ["platform"])
+GAPS = Counter(
+    "guildhall_gaps_total",
+    "Times a connection fell silent, and ranges of its platform's numbers that did not come.",
+    ["platform"],
+)
 LEDGER_IMBALANCE = Gauge(
     "guildhall_ledger_imbalance", "How far balances are from adding up to 0; any is a bug.", ["unit"]
 )

@@ -42,16 +42,25 @@ class Rates:
         self._seconds = seconds
         self._buckets: OrderedDict[str, tuple[float, float]] = OrderedDict()
 
+    def wait(self, who: str) -> int:
+        """What `take` would say, without counting."""
+        return self._wait(self._held(who, self._seconds()))
+
+    def _held(self, who: str, now: float) -> float:
+        held, since = self._buckets.get(who, (float(self._burst), now))
+        return min(float(self._burst), held + (now - since) * self._per_second)
+
+    def _wait(self, held: float) -> int:
+        return 0 if held >= 1 else max(1, math.ceil((1 - held) / self._per_second))
+
     def take(self, who: str) -> Taken:
         """Count one request of this caller."""
         now = self._seconds()
-        held, since = self._buckets.pop(who, (float(self._burst), now))
-        held = min(float(self._burst), held + (now - since) * self._per_second)
-        wait = 0
-        if held >= 1:
+        held = self._held(who, now)
+        self._buckets.pop(who, None)
+        wait = self._wait(held)
+        if not wait:
             held -= 1
-        else:
-            wait = max(1, math.ceil((1 - held) / self._per_second))
         self._buckets[who] = held, now
         if len(self._buckets) > MOST_BUCKETS:
             self._buckets.popitem(last=False)

@@ -75,6 +75,18 @@ class Settings(BaseSettings):
         description="Requests a second that one credential may make of a service in one process, on average.",
     )
     rate_burst: int = Field(2000, ge=1, description="Requests that one credential may make at once, after a pause.")
+    rejected_per_day: int = Field(
+        1000,
+        ge=0,
+        le=1_000_000,
+        description="Refused events and deliveries of one community kept a day; the rest is only counted.",
+    )
+    member_per_minute: int = Field(
+        120,
+        ge=1,
+        le=1_000_000,
+        description="Activities of one member in one minute that count; the others are stored and earn nothing.",
+    )
     idempotency_hours: int = Field(24, ge=1, le=720, description="How long a reply is kept for its Idempotency-Key.")
     inbox_days: int = Field(30, ge=1, le=400, description="How long a consumed event id is remembered.")
     counter_days: int = Field(

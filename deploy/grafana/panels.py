@@ -64,7 +64,10 @@ TRAFFIC = Dashboard(
         Panel(
             "Activity taken in",
             "Events a second, durable on the log when answered. None by day: a bot has stopped.",
-            (Query("sum(rate(guildhall_events_ingested_total[$__rate_interval]))", "events"),),
+            (
+                Query("sum(rate(guildhall_events_ingested_total[$__rate_interval]))", "events"),
+                Query("sum(rate(guildhall_replayed_events_total[$__rate_interval]))", "sent once more by replays"),
+            ),
         ),
         Panel(
             "Time to take activity in",
@@ -79,13 +82,13 @@ TRAFFIC = Dashboard(
         ),
         Panel(
             "Chat platforms",
-            "Deliveries by what came of them; connections that are down, and how often one fell silent.",
+            "Deliveries by what came of them; connections that are down, and how often one has a gap.",
             (
                 Query(rate("guildhall_deliveries_total", "platform", "outcome"), "{{platform}} {{outcome}}"),
                 Query("max by (platform) (guildhall_connections_down)", "{{platform}} down"),
-                Query(rate("guildhall_gaps_total", "platform"), "{{platform}} fell silent"),
                 Query("sum(guildhall_bot_sockets)", "bots with a WebSocket"),
                 Query(rate("guildhall_bot_calls_total", "outcome"), "said through bots: {{outcome}}"),
+                Query(rate("guildhall_gaps_total", "platform"), "{{platform}} gaps"),
             ),
         ),
         Panel(

@@ -20,8 +20,9 @@ class Activity:
     `data.actor` / `data.author` without knowing links: a consumer maps them through its `known_identities`.
     `occurred_at` is claimed, `received_at` ours, `effective_at` the clamped one that days and windows use.
     `import_name` marks history: lateness does not apply and nobody is notified. `connection_id`: the bot's connection
-    it came through, None when it was posted. `flags`: late, clamped, stale (told again after a login: nobody is
-    welcomed or paid for it). All times UTC with zone.
+    it came through, None when it was posted. `platform_seq`: `stream:number`, the platform's own numbering. `flags`:
+    late, clamped, stale (told again after a login: nobody is welcomed or paid for it), throttled (one of too many of
+    its actor in that minute: nobody is paid for it). All times UTC with zone.
     """
 
     event_id: UUID
@@ -41,6 +42,7 @@ class Activity:
     import_name: str | None = None
     replay_id: str | None = None
     connection_id: UUID | None = None
+    platform_seq: str | None = None
     flags: tuple[str, ...] = ()
     data: dict[str, Any] = field(default_factory=dict)
 
@@ -78,6 +80,46 @@ class ImportItemsRejected:
     items: tuple[RejectedItem, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeptRejection:
+    """What is kept of one thing that was refused at the door; never what somebody wrote. `form` is event, payload (a
+    platform's) or bytes (of which only `size` and SHA-256 are known); `marked` strings of it were left out."""
+
+    rejection_id: UUID
+    form: str
+    code: str
+    pointer: str
+    message: str
+    id: str | None
+    size: int
+    digest: str | None
+    marked: int
+    kept: dict[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RejectedBesides:
+    """So many were refused with this code, and nothing of them was kept."""
+
+    code: str
+    count: int
+
+
+@contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:rejected")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemsRejected:
+    """What one request or delivery brought that was refused, so that it can be mended and tried again. `beyond`: how
+    many more, by code. `most`: so many of a community are kept a day (UTC), by the settings
+    of whoever refused them."""
+
+    community_id: UUID
+    connection_id: UUID | None
+    import_name: str | None
+    items: tuple[KeptRejection, ...]
+    beyond: tuple[RejectedBesides, ...]
+    most: int
+
+
 @contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConnectionStateChanged:
@@ -95,8 +137,9 @@ class ConnectionStateChanged:
 @contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GapChanged:
-    """Activity of this connection may be missing: it was silent (`kind` heartbeat). `until` None while it is; announced
-    again, with the same `gap_id`, when it ends."""
+    """Activity of this connection may be missing. `kind` heartbeat: it was silent; `until` None while it is; announced
+    again, with the same `gap_id`, when it ends. `kind` sequence: the numbers `first` to `last` of `stream` did not
+    come, between `since` and `until`; `missing` of them are missing yet, 0 when it is announced again as all came."""
 
     community_id: UUID
     connection_id: UUID
@@ -104,6 +147,10 @@ class GapChanged:
     kind: str
     since: datetime
     until: datetime | None
+    stream: str | None = None
+    first: int | None = None
+    last: int | None = None
+    missing: int | None = None
 
 
 @contract(ACTIVITY_TOPIC, key=lambda e: f"{e.community_id}:connection:{e.connection_id}")

@@ -12,7 +12,8 @@ from kit.contracts import REWARDS_TOPIC, contract
 class Decision:
     """What one rule decided on one event for one beneficiary and unit (R13).
 
-    `verdict` is one of granted, capped, cooldown, ineligible, budget_exhausted, duplicate, late, not_matched, error.
+    `verdict` is one of granted, capped, cooldown, ineligible, budget_exhausted, duplicate, late, throttled,
+    not_matched, error.
     `amount` is what was granted (0 unless granted, or capped with the remainder paid), `wanted` what the rule
     asked for.
     """

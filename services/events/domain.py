@@ -22,7 +22,7 @@ MAX_IDENTITY = 300
 # Attributes the server sets; a client that sends one is told so (wire-formats, first section).
 RESERVED = (
     "receivedtime", "effectivetime", "communityid", "connection", "platformseq", "importname", "replayid", "requestid",
-    "late", "clamped", "stale",
+    "late", "clamped", "stale", "throttled",
 )  # fmt: skip
 
 _IDENTITY = re.compile(r"^[a-z][a-z0-9_-]{0,31}:[^\x00-\x1f\x7f]+$")

@@ -11,9 +11,10 @@ from uuid import UUID
 
 from kit.days import local_day
 from kit.service import ServiceRuntime
-from services.events.receivers.form import Beat
+from services.events.receivers.form import Beat, Passed
 
 REMEMBERED_MOST = 20_000
+NUMBERS_MOST = 10_000
 
 
 @dataclass(slots=True)
@@ -24,6 +25,8 @@ class Heard:
     seen_at: datetime
     beat: tuple[datetime, Beat] | None = None
     outcomes: Counter[tuple[date, str]] = field(default_factory=Counter)
+    passed: list[tuple[datetime, str, Passed]] = field(default_factory=list)
+    """When, in which scope, which number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +64,12 @@ class Hearing:
         if beat is not None:
             heard.beat = at, beat
 
+    def note_number(self, connection_id: UUID, at: datetime, scope: str, passed: Passed) -> None:
+        """A number of a delivery of which something was noted; of a connection at most so many at once."""
+        heard = self._heard.get(connection_id)
+        if heard is not None and len(heard.passed) < NUMBERS_MOST:
+            heard.passed.append((at, scope, passed))
+
     def take(self) -> dict[UUID, Heard]:
         heard, self._heard = self._heard, {}
         return heard
@@ -71,6 +80,7 @@ class Hearing:
         if newer is not heard:
             newer.outcomes.update(heard.outcomes)
             newer.beat = newer.beat or heard.beat
+            newer.passed[:0] = heard.passed
 
     def remember(self, ref: Ref, written: Written) -> None:
         self._written[ref] = written

@@ -1,6 +1,7 @@
 """What this service does by itself: writing down what its connections say, missing those that fall silent."""
 
 import asyncio
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
@@ -10,17 +11,20 @@ from kit import outbox
 from kit.clock import uuid7
 from kit.contracts.events import ConnectionStateChanged, GapChanged
 from kit.database import Database, Tx
+from kit.days import local_day
 from kit.metrics import CALLS, CONNECTIONS_DOWN, DELIVERIES, GAPS
 from kit.purging import sweep
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.events import domain
 from services.events import tables as t
-from services.events.handlers import calling
+from services.events.handlers import calling, numbering
+from services.events.handlers.numbering import Numbered
 from services.events.handlers.receiving import ACCEPTED, IGNORED, MALFORMED, REFUSED
+from services.events.handlers.rejected import KEPT
 from services.events.hearing import Heard, hearing_of
 from services.events.receivers import receivers
-from services.events.store import calls
+from services.events.store import calls, numbers
 from services.events.store import connections as store
 
 WATCH_SECONDS = 5.0
@@ -42,6 +46,7 @@ async def watch(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     while not stopping.is_set():
         await write_down(one)
         await look_out(one)
+        await numbering.tell(one.db, one.clock())
         await pause(stopping, WATCH_SECONDS)
     await write_down(one)
 
@@ -79,6 +84,15 @@ async def _write(tx: Tx, heard: dict[UUID, Heard]) -> None:
             seconds = max(1, round(beat.interval.total_seconds())) if beat.interval is not None else None
             # A bot that says it is offline has sent its last sign: it is missed from now on.
             await store.note_beat(tx, connection_id=id, at=at, seconds=seconds if beat.online else 0)
+        own = max((at for at, _, passed in h.passed if passed.own), default=None)
+        if own is not None:
+            await numbers.note_own(tx, connection_id=id, at=own)
+    await numbering.note(tx, [number for id, h in ordered for number in _passed(id, h)])
+
+
+def _passed(connection_id: UUID, heard: Heard) -> Iterable[Numbered]:
+    for at, scope, one in heard.passed:
+        yield Numbered(heard.community_id, scope, one.stream, one.number, at, connection_id)
 
 
 async def look_out(one: ServiceRuntime) -> None:
@@ -127,12 +141,27 @@ def _announce(tx: Tx, row: Any, state: str, since: datetime, reason: str) -> Non
 
 
 async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """Who wrote what is remembered for a month, and of a group the last few thousand things."""
+    """What was refused is kept for a week; who wrote what is remembered for a month, and of a group the last few
+    thousand things."""
     while not stopping.is_set():
+        await forget_rejected(one, stopping)
+        await forget_numbers(one, stopping)
         await sweep(one.db, t.written, t.written.c.at < one.clock() - REMEMBERED, stopping=stopping)
         await thin(one.db, REMEMBERED_OF_A_GROUP)
         await sweep(one.db, calls.TABLE, calls.over(one.clock() - CALLS_KEPT), stopping=stopping)
         await pause(stopping, FORGET_SECONDS)
+
+
+async def forget_rejected(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    before = one.clock() - KEPT
+    await sweep(one.db, t.rejected, t.rejected.c.at < before, stopping=stopping)
+    await sweep(one.db, t.rejected_days, t.rejected_days.c.day < local_day(before, "UTC", 0), stopping=stopping)
+
+
+async def forget_numbers(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    await sweep(one.db, t.sequences, t.sequences.c.at < one.clock() - REMEMBERED, stopping=stopping)
+    old = t.missing_numbers.c.found_at < one.clock() - numbering.KEPT
+    await sweep(one.db, t.missing_numbers, old, stopping=stopping)
 
 
 async def thin(db: Database, most: int) -> None:

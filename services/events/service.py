@@ -2,8 +2,16 @@
 
 from pathlib import Path
 
-from kit.contracts.events import CallEnded, ConnectionStateChanged, GapChanged, IdentityObserved, ImportItemsRejected
+from kit.contracts.events import (
+    CallEnded,
+    ConnectionStateChanged,
+    GapChanged,
+    IdentityObserved,
+    ImportItemsRejected,
+    ItemsRejected,
+)
 from kit.service import Service
+from services.events import replaying
 from services.events.api import ROUTERS
 from services.events.handlers import SUBSCRIPTIONS
 from services.events.loops import LOOPS
@@ -13,9 +21,9 @@ SERVICE = Service(
     name="events",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(IdentityObserved, ImportItemsRejected, ConnectionStateChanged, GapChanged, CallEnded),
+    publishes=(IdentityObserved, ImportItemsRejected, ItemsRejected, ConnectionStateChanged, GapChanged, CallEnded),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    loops=LOOPS,
+    loops=(*LOOPS, *replaying.LOOPS),
     prefixes=("events", "hooks", "connections", "event-types", "replays", "imports"),
 )

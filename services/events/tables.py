@@ -157,7 +157,7 @@ calls = Table(
 )
 
 # Written by every replica that heard something: times move forward only. `beat_seconds` is null until it beats,
-# `down_since` set while it is missed.
+# `down_since` set while it is missed; `own_at` when it last told of something its own account wrote.
 connection_signs = Table(
     "connection_signs",
     metadata,
@@ -167,6 +167,7 @@ connection_signs = Table(
     Column("beat_at", UtcDateTime),
     Column("beat_seconds", Integer),
     Column("down_since", UtcDateTime),
+    Column("own_at", UtcDateTime),
 )
 
 connection_days = Table(
@@ -187,7 +188,42 @@ gaps = Table(
     Column("kind", String(20), nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime),
+    Column("stream", String(300)),
+    Column("first_number", BigInteger),
+    Column("last_number", BigInteger),
+    Column("missing", BigInteger),
     Index("ix_gaps_connection", "connection_id", "id"),
+)
+
+# How far a platform's own numbering has come (E14). `scope` as in `written`.
+sequences = Table(
+    "sequences",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("scope", String(40), primary_key=True),
+    Column("stream", String(300), primary_key=True),
+    Column("number", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Index("ix_sequences_at", "at"),
+)
+
+# Ranges of numbers that did not come; `gap_id` once that was told.
+missing_numbers = Table(
+    "missing_numbers",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("scope", String(40), nullable=False),
+    Column("stream", String(300), nullable=False),
+    Column("connection_id", Uuid, nullable=False),
+    Column("first_number", BigInteger, nullable=False),
+    Column("last_number", BigInteger, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("found_at", UtcDateTime, nullable=False),
+    Column("gap_id", Uuid),
+    Index("ix_missing_numbers_stream", "community_id", "scope", "stream", "first_number"),
+    Index("ix_missing_numbers_told", "gap_id", "found_at"),
 )
 
 # Who wrote what, for what is said about it later without naming the writer (E5). `scope` is the platform where its
@@ -204,4 +240,68 @@ written = Table(
     Column("at", UtcDateTime, nullable=False),
     Index("ix_written_group", "community_id", "group_ref", "at"),
     Index("ix_written_at", "at"),
+)
+
+# What was refused at the door, as far as it may be kept (E17). `event_ids` are the activities that a retry made of it.
+rejected = Table(
+    "rejected",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("connection_id", Uuid),
+    Column("import_name", String(64)),
+    Column("form", String(10), nullable=False),
+    Column("code", String(100), nullable=False),
+    Column("pointer", Text, nullable=False),
+    Column("message", Text, nullable=False),
+    Column("source_id", Text),
+    Column("size", Integer, nullable=False),
+    Column("digest", String(64)),
+    Column("marked", Integer, nullable=False),
+    Column("kept", JsonText),
+    Column("state", String(20), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("event_ids", JsonText, nullable=False),
+    Column("changed_by", String(150)),
+    Column("at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_rejected_community", "community_id", "id"),
+    Index("ix_rejected_code", "community_id", "code", "attempts", "id"),
+)
+
+rejected_days = Table(
+    "rejected_days",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("code", String(100), primary_key=True),
+    Column("rejected", BigInteger, nullable=False),
+    Column("kept", BigInteger, nullable=False),
+)
+
+# What was stored, sent once more (E16). The cursor is the last activity that is on the log again: `cursor_at` and
+# `cursor_id`. One replica at a time has it, until `claimed_until`.
+replays = Table(
+    "replays",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime, nullable=False),
+    Column("types", JsonText, nullable=False),
+    Column("members", JsonText, nullable=False),
+    Column("groups", JsonText, nullable=False),
+    Column("speed", Integer, nullable=False),
+    Column("state", String(20), nullable=False),
+    Column("total", BigInteger, nullable=False),
+    Column("sent", BigInteger, nullable=False),
+    Column("cursor_at", UtcDateTime),
+    Column("cursor_id", Uuid),
+    Column("claimed_by", Uuid),
+    Column("claimed_until", UtcDateTime),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("created_by", String(150), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Index("ix_replays_community", "community_id", "id"),
+    Index("ix_replays_state", "state", "id"),
 )

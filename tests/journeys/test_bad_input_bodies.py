@@ -193,7 +193,7 @@ CASES = {
                 "/scopes",
                 "scope_unknown",
                 "unknown: everything; known: channels:write, communities:write, connections:write, events:import, "
-                "events:read, events:write, keys:write, members:read, members:write, notify:read, notify:write, "
+                "events:read, events:replay, events:write, keys:write, members:read, members:write, notify:read, notify:write, "
                 "ops:read, ops:write, rewards:read, rewards:write, tokens:write",
             ),
         ),

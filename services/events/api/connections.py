@@ -112,12 +112,17 @@ class RevealedOut(ConnectionOut):
 
 
 class GapOut(BaseModel):
-    """A time of which activity may be missing."""
+    """A time of which activity may be missing. `kind` heartbeat: it was silent. `kind` sequence: the numbers `first` to
+    `last` of the platform's `stream` did not come; `missing` of them are missing yet."""
 
     id: UUID
     kind: str
     since: datetime
     until: datetime | None
+    stream: str | None
+    first: int | None
+    last: int | None
+    missing: int | None
 
 
 class ConnectionDetail(ConnectionOut):
@@ -243,8 +248,13 @@ async def get_connection(request: Request, db: Db, one: One, caller: Reader, id:
     return ConnectionDetail(
         **_shown(request, one, row, signs.get(row.id)),
         today=today,
-        gaps=[GapOut(id=gap.id, kind=gap.kind, since=gap.since, until=gap.until) for gap in gaps],
+        gaps=[_gap(gap) for gap in gaps],
     )
+
+
+def _gap(gap: Any) -> GapOut:
+    same = {name: getattr(gap, name) for name in ("id", "kind", "since", "until", "stream", "missing")}
+    return GapOut(**same, first=gap.first_number, last=gap.last_number)
 
 
 @router.patch("/v1/connections/{id}", summary="Rename, set, switch on or off", responses=problems(400, 404, 422))

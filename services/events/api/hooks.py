@@ -6,11 +6,10 @@ from fastapi import APIRouter, Request
 from starlette.background import BackgroundTask
 from starlette.responses import Response
 
-from kit.errors import TooManyRequests
 from kit.http import problems
-from kit.rates import Rates
 from kit.service import ServiceRuntime
 from services.events.api.common import One
+from services.events.handlers import limiting
 from services.events.handlers.calling import SENT, answer_to, end
 from services.events.handlers.connections import known
 from services.events.handlers.receiving import receive
@@ -47,29 +46,20 @@ async def greet(request: Request, one: One, id: UUID) -> Response:
 
 
 async def _answered(request: Request, one: ServiceRuntime, id: UUID) -> Response:
-    connection = await known(one, id)
-    taken = _rates(one).take(str(id))
-    if taken.wait:
-        raise TooManyRequests(f"this connection sends too often; wait {taken.wait} s", retry_after=taken.wait)
-    delivery = Delivery(
-        headers=dict(request.headers),
-        query=dict(request.query_params),
-        body=await request.body(),
-        at=one.clock(),
-        method=request.method,
-    )
-    came = await receive(one, connection, delivery, str(request.scope.get("guildhall.request_id", "")))
+    request_id = str(request.scope.get("guildhall.request_id", ""))
+    with limiting.strangers(one, request.client.host if request.client else "", id):
+        connection = await known(one, id)
+        delivery = Delivery(
+            headers=dict(request.headers),
+            query=dict(request.query_params),
+            body=await request.body(),
+            at=one.clock(),
+            method=request.method,
+        )
+        came = await receive(one, connection, delivery, request_id)
     answer, after = came.answer, None
     if came.commands and (said := await answer_to(one, connection.receiver, connection.id, came.commands[0])):
         row, answer = said
         # The bot confirms nothing; when this process ends before it is written down, the call is unknown.
         after = BackgroundTask(end, one.db, row, SENT, "in the answer to the delivery")
     return Response(answer.body, answer.status, media_type=answer.media_type if answer.body else None, background=after)
-
-
-def _rates(one: ServiceRuntime) -> Rates:
-    rates = one.memory.get("hook-rates")
-    if rates is None:
-        rates = one.memory["hook-rates"] = Rates(one.settings.rate_per_second, one.settings.rate_burst)
-    assert isinstance(rates, Rates)
-    return rates

@@ -13,7 +13,7 @@ from kit.auth import Principal, caller, check_scopes
 from kit.clock import uuid7
 from kit.contracts import ACTIVITY_TOPIC, contract_of
 from kit.contracts.events import ImportItemsRejected, RejectedItem
-from kit.errors import BadRequest, FieldError, TooLarge, Unprocessable
+from kit.errors import BadRequest, FieldError, TooLarge, Unprocessable, UnsupportedMediaType
 from kit.http import problems
 from kit.http.routing import Direct
 from kit.log import LogUnavailable, Record
@@ -21,6 +21,8 @@ from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
+from services.events.handlers import refusing
+from services.events.handlers.limiting import floods_of, forgetting
 from services.events.wire import Arrival, Checked
 
 router = APIRouter(tags=["events"], route_class=Direct)
@@ -141,15 +143,23 @@ async def ingest(request: Request) -> Response:
     arrival = _arrival(request, one, principal)
     atomic = _atomic(request)
     body = await request.body()
-    items, alone = _items(request, body)
+    try:
+        items, alone = _items(request, body)
+    except (BadRequest, UnsupportedMediaType) as error:
+        await refusing.keep_body(one, arrival, body, error.code, error.message)
+        raise
     most = one.settings.max_events_per_request
     if len(items) > most:
         raise TooLarge(f"at most {most} events in one request", code="too_many_events", limit=most)
     checked = wire.check_all(items, body, arrival)
     if alone and checked.wrong:
         # One event alone: what cannot be parsed at all is the request's fault, not an item's.
-        wire.must_parse(body)
-    return await _append(one, arrival, checked, atomic=atomic)
+        try:
+            wire.must_parse(body)
+        except BadRequest as error:
+            await refusing.keep_body(one, arrival, body, error.code, error.message)
+            raise
+    return await _append(one, arrival, items, checked, atomic=atomic)
 
 
 def _atomic(request: Request) -> bool:
@@ -172,7 +182,8 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
         except ValueError as error:
             raise BadRequest(str(error), code="import_name_invalid") from error
     request_id = str(request.scope.get("guildhall.request_id", ""))
-    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes)
+    floods = floods_of(one) if name is None else None
+    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes, floods)
 
 
 def _items(request: Request, body: bytes) -> tuple[list[Any], bool]:
@@ -189,14 +200,20 @@ def _items(request: Request, body: bytes) -> tuple[list[Any], bool]:
     return wire.split(media_type, body), media_type == wire.STRUCTURED
 
 
-async def _append(one: ServiceRuntime, arrival: Arrival, checked: Checked, *, atomic: bool) -> Response:
+async def _append(
+    one: ServiceRuntime, arrival: Arrival, items: list[Any], checked: Checked, *, atomic: bool
+) -> Response:
     refused = atomic and bool(checked.wrong)
     accepted = [] if refused else checked.records
     records = accepted
-    if checked.wrong and arrival.import_name:
-        records = [*accepted, *_rejections(arrival, checked)]
-    if records:
-        with _counting_failures:
+    if checked.wrong:
+        records = [*accepted, *refusing.of_items(one, arrival, items, checked)]
+        if arrival.import_name:
+            records += _rejections(arrival, checked)
+    if records and not (accepted or arrival.import_name):
+        await refusing.append(one, records)
+    elif records:
+        with _counting_failures, forgetting(arrival.floods):
             await one.log.append(ACTIVITY_TOPIC, records)
     EVENTS_INGESTED.inc(len(accepted))
     for wrong in checked.wrong.values():

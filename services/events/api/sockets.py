@@ -15,7 +15,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kit.clock import uuid7
 from kit.database import DatabaseUnavailable
-from kit.errors import BadRequest, Forbidden, GuildhallError, NotFound, Unauthorized
+from kit.errors import BadRequest, Forbidden, GuildhallError, NotFound, TooManyRequests, Unauthorized
 from kit.log import LogUnavailable
 from kit.metrics import SOCKETS
 from kit.runtime import pause
@@ -127,6 +127,9 @@ async def _taken(one: ServiceRuntime, websocket: WebSocket, id: UUID, frame: byt
             if one.stopping.is_set():
                 raise
             await pause(one.stopping, RETRY_SECONDS)
+        except TooManyRequests as error:
+            # What it sends too fast waits in its own line.
+            await pause(one.stopping, error.retry_after or RETRY_SECONDS)
         except BadRequest as error:
             logger.info("socket.malformed", connection=str(id), code=error.code)
             return True

@@ -31,7 +31,8 @@ LOOK_SECONDS = 1.0
 
 
 class ActivityOut(BaseModel):
-    """`event_id` is ours; `source` and `id` are the sender's. `flags` may hold late, clamped, stale."""
+    """`event_id` is ours; `source` and `id` are the sender's. `flags` may hold late, clamped, stale,
+    throttled."""
 
     event_id: UUID
     source: str

@@ -1,10 +1,11 @@
 """What the events service does, and what it listens to."""
 
-from kit.contracts.events import Activity, ConnectionStateChanged, ImportItemsRejected
+from kit.contracts.events import Activity, ConnectionStateChanged, ImportItemsRejected, ItemsRejected
 from kit.contracts.notify import CallWanted, MessageStateChanged
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Handler
 from services.events.handlers.calling import take_calls
+from services.events.handlers.rejected import keep_rejected
 from services.events.handlers.spoken import keep_connection_states
 from services.events.handlers.storing import note_rejections, store_activities
 from services.events.handlers.tracing import (
@@ -18,6 +19,7 @@ from services.events.handlers.tracing import (
 SUBSCRIPTIONS: dict[type, Handler] = {
     Activity: store_activities,
     ImportItemsRejected: note_rejections,
+    ItemsRejected: keep_rejected,
     ConnectionStateChanged: keep_connection_states,
     ActivityScored: keep_decisions,
     LevelReached: keep_levels,

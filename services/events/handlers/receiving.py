@@ -1,9 +1,11 @@
 """A delivery of a platform, from its signature to the log."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from functools import partial
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -14,9 +16,12 @@ from kit.errors import BadRequest, FieldError, Forbidden, Unauthorized
 from kit.log import LogUnavailable, Record
 from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
-from services.events import wire
+from services.events import redaction, wire
 from services.events.commands import with_commands
+from services.events.domain import Wrong
+from services.events.handlers import limiting, numbering, refusing
 from services.events.handlers.connections import Known
+from services.events.handlers.refusing import Refusal, Whose
 from services.events.hearing import Hearing, Written, hearing_of
 from services.events.receivers.door import event_of, id_about, source_of
 from services.events.receivers.form import Answer, Delivery, Malformed, Refused, Seen
@@ -40,12 +45,15 @@ class Taken:
 
 async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request_id: str) -> Taken:
     """What the platform is answered, when everything the delivery tells of is durable. Unauthorized, Forbidden or
-    BadRequest for what is not the connection's or not its platform's; LogUnavailable when it must be sent again."""
+    BadRequest for what is not the connection's or not its platform's; TooManyRequests when the connection sends too
+    often; LogUnavailable when it must be sent again."""
     hearing = hearing_of(one)
     if not known.active:
         raise Forbidden("this connection is switched off", code="connection_inactive")
+    verified: Delivery | None = None
     try:
-        plain = known.receiver.verify(delivery, known.secrets, known.settings)
+        plain = verified = known.receiver.verify(delivery, known.secrets, known.settings)
+        limiting.take(one, known.id)
         secrets = known.secrets[plain.signed_with]
         greeting = known.receiver.greet(plain, secrets, known.settings)
         if greeting is not None:
@@ -57,25 +65,22 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         raise Unauthorized(error.message, code=error.code) from error
     except Malformed as error:
         _count(hearing, known, delivery, MALFORMED, 1)
-        wrong = FieldError(error.pointer, "payload_malformed", error.message)
-        message = f"not what {known.receiver.title} sends: {error.message}"
-        raise BadRequest(message, code="payload_malformed", errors=[wrong]) from error
+        raise await _malformed(one, known, verified, error, request_id) from error
     seen = with_commands(translation.seen, known.prefixes)
-    taken = await _taken(one, known, delivery, seen, request_id)
-    records = [record for _, record in taken]
-    if records:
-        with _failures:
-            await one.log.append(ACTIVITY_TOPIC, records)
-        EVENTS_INGESTED.inc(len(records))
+    records, unfit = await records_of(one, known, delivery, seen, request_id)
+    await _append(one, records, refusing.told(one, unfit, _whose(known, delivery, request_id)))
     for each in translation.seen:
         _remember(hearing, known, each)
     outcome = ACCEPTED if records else IGNORED
     hearing.note(known.id, known.community_id, delivery.at, outcome, len(records) or 1, translation.beat)
+    if translation.passed is not None:
+        scope = numbering.scope_of(known.receiver.platform, known.id)
+        hearing.note_number(known.id, delivery.at, scope, translation.passed)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
     answer = translation.answer or known.receiver.accepted
     return Taken(
         answer(plain, secrets, known.settings) if callable(answer) else answer,
-        tuple(_event_id(known, each) for each, _ in taken if each.type == COMMAND),
+        tuple(_event_id(known, each) for each in seen if each.type == COMMAND) if records else (),
     )
 
 
@@ -83,36 +88,75 @@ def _event_id(known: Known, seen: Seen) -> UUID:
     return activity_event_id(known.community_id, source_of(seen, known.receiver.platform, known.id), seen.id)
 
 
+async def _malformed(
+    one: ServiceRuntime, known: Known, verified: Delivery | None, error: Malformed, request_id: str
+) -> BadRequest:
+    """The answer to what its receiver cannot read, which is kept when it is known whose it is: before that it may be
+    anybody's, and nothing of a stranger is kept."""
+    field = FieldError(error.pointer, "payload_malformed", error.message)
+    message = f"not what {known.receiver.title} sends: {error.message}"
+    if verified is None:
+        return limiting.Unverified(message, code="payload_malformed", errors=[field])
+    wrong = Wrong("payload_malformed", error.pointer, error.message)
+    refusal = Refusal(wrong, partial(redaction.of_payload, verified.body, verified.headers))
+    await refusing.append(one, refusing.told(one, [refusal], _whose(known, verified, request_id)))
+    return BadRequest(message, code="payload_malformed", errors=[field])
+
+
+async def _append(one: ServiceRuntime, records: Sequence[Record], rejected: Sequence[Record]) -> None:
+    if not records:
+        await refusing.append(one, rejected)
+        return
+    with _failures, limiting.forgetting(limiting.floods_of(one)):
+        await one.log.append(ACTIVITY_TOPIC, [*records, *rejected])
+    EVENTS_INGESTED.inc(len(records))
+
+
 def _count(hearing: Hearing, known: Known, delivery: Delivery, outcome: str, count: int) -> None:
     hearing.note(known.id, known.community_id, delivery.at, outcome, count)
     DELIVERIES.labels(known.receiver.platform, outcome).inc()
 
 
-async def _taken(
+async def records_of(
     one: ServiceRuntime, known: Known, delivery: Delivery, seen: Sequence[Seen], request_id: str
-) -> list[tuple[Seen, Record]]:
-    """What the door takes, with its records; what it does not is counted, and holds nothing else up."""
-    arrival = Arrival(known.community_id, delivery.at, None, request_id, one.settings.max_event_bytes)
-    out = []
+) -> tuple[list[Record], list[Refusal]]:
+    """Records of what the door takes, and what it does not: that is counted, and holds nothing else up."""
+    most = one.settings.max_event_bytes
+    arrival = Arrival(known.community_id, delivery.at, None, request_id, most, limiting.floods_of(one))
+    out, unfit = [], []
     for each in seen:
         complete = await completed(one, known, each)
-        result = wire.check(event_of(complete, known.receiver.platform, known.id), arrival)
+        event = event_of(complete, known.receiver.platform, known.id)
+        result, ours = wire.check(event, arrival), _ours(known, each, delivery)
         if isinstance(result, Accepted):
-            out.append((complete, _ours(result.record, known, each, stale=_stale(each, delivery))))
+            out.append(with_ours(result.record, ours))
         else:
             EVENTS_REJECTED.labels(result.wrong.code).inc()
             hearing_of(one).note(known.id, known.community_id, delivery.at, UNFIT, 1)
-    return out
+            unfit.append(Refusal(result.wrong, partial(redaction.of_event, event, {"ours": ours}), result.id))
+    return out, unfit
 
 
-def _ours(record: Record, known: Known, seen: Seen, *, stale: bool) -> Record:
-    """With what only we say: through which connection it came, its number on its platform, and whether it is told
-    long after it happened."""
-    assert record.value is not None
-    said = b',"connection":"%s"' % str(known.id).encode()
+def _ours(known: Known, seen: Seen, delivery: Delivery) -> dict[str, Any]:
+    """What only we say: through which connection it came, its number on its platform, and whether it is told long
+    after it happened."""
+    said: dict[str, Any] = {"connection": str(known.id)}
     if seen.sequence is not None:
-        said += b',"platformseq":%s' % msgspec.json.encode("{}:{}".format(*seen.sequence))
-    return Record(record.key, record.value[:-1] + said + (b',"stale":true}' if stale else b"}"))
+        said["platformseq"] = "{}:{}".format(*seen.sequence)
+    if _stale(seen, delivery):
+        said["stale"] = True
+    return said
+
+
+def with_ours(record: Record, ours: Mapping[str, Any]) -> Record:
+    """The record with these attributes spliced in before its last brace."""
+    assert record.value is not None
+    said = b"".join(b',"%s":%s' % (name.encode(), msgspec.json.encode(value)) for name, value in ours.items())
+    return Record(record.key, record.value[:-1] + said + b"}")
+
+
+def _whose(known: Known, delivery: Delivery, request_id: str) -> Whose:
+    return Whose(known.community_id, delivery.at, request_id, connection_id=known.id)
 
 
 def _stale(seen: Seen, delivery: Delivery) -> bool:

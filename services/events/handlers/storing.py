@@ -18,6 +18,7 @@ from kit.database import Tx
 from kit.json_schemas import compiled, first_problem
 from services.events import domain
 from services.events.canonical import CANONICAL
+from services.events.handlers import numbering
 from services.events.handlers.spoken import note_written
 from services.events.store import activities as store
 from services.events.store import registry
@@ -42,6 +43,7 @@ async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     await _count_types(tx, fresh, problems)
     await _count_imports(tx, fresh)
     await note_written(tx, [e for e in batch if e.event.event_id in new])
+    await numbering.note(tx, numbering.numbered(batch))
     await store.set_tails(tx, stream=STREAM, following=_following(batch))
 
 

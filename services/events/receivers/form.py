@@ -59,7 +59,8 @@ class Seen:
     `notice`: a platform tells these again after a login; old ones are marked stale (E6).
     `ref` is what later deliveries of this connection call `subject`, where that is another name; `about` is such a
     name (or a subject) of which subject and author are to be looked up. `sequence` is the platform's own numbering,
-    (stream, number), kept with the activity as `platformseq`.
+    (stream, number), kept with the activity as `platformseq`: one without holes, because what is missing in it is told
+    as a gap.
     """
 
     type: str
@@ -96,6 +97,16 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Passed:
+    """A number of the platform's numbering that a delivery has, whatever becomes of it: one that is ignored, or that
+    another connection told before, is not missing. `own`: it is of something the connection's own account wrote."""
+
+    stream: str
+    number: int
+    own: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Translation:
     """What a delivery says. `ignored` is why nothing is made of it (a short constant: it is counted by it).
 
@@ -107,6 +118,7 @@ class Translation:
     ignored: str = ""
     beat: Beat | None = None
     answer: Answer | None = None
+    passed: Passed | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,8 +170,10 @@ class Receiver(Generic[S, C]):
     `verify` checks the delivery against each of the secrets (two while one is being replaced), in constant time, and
     gives it back with the body as it was before it was encrypted. `greet` answers a handshake, None for anything else.
     `accepted` is answered when everything is durable; a function where it depends on the delivery. Both are given what
-    `verify` gave back and the secret it was signed with, and answer the same to the same. `speech`: its bots may stand
-    at our door with a socket and be told to say something; None where they cannot.
+    `verify` gave back and the secret it was signed with, and answer the same to the same.
+    `group_numbered`: numbers are those of a group and the same for all connections in it. What the connection's own
+    account writes has one too, and is not always told: gaps are believed of a connection that has told of it.
+    `speech`: its bots may stand at our door with a socket and be told to say something; None where they cannot.
     """
 
     platform: str
@@ -173,6 +187,7 @@ class Receiver(Generic[S, C]):
     greet: Callable[[Delivery, S, C], Answer | None] = lambda delivery, secrets, settings: None
     accepted: Answer | Callable[[Delivery, S, C], Answer] = Answer(204)
     speech: Speech | None = None
+    group_numbered: bool = False
 
 
 class NoSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,6 +17,7 @@ from services.events.receivers.form import (
     Malformed,
     NoSettings,
     OneSecret,
+    Passed,
     Receiver,
     Refused,
     Seen,
@@ -85,9 +86,9 @@ def _message(delivery: Delivery, body: dict[str, Any]) -> Translation:
     group = place(body) if kind == "group" else None
     sequence = _sequence(body, group)
     if word(body, "post_type") == "message_sent" or (sender is not None and sender == person(body, "self_id")):
-        return Translation(ignored="own_message")
+        return Translation(ignored="own_message", passed=_passed(sequence, own=True))
     if word(body, "sub_type") == "notice":
-        return Translation(ignored="system_message")
+        return Translation(ignored="system_message", passed=_passed(sequence, own=False))
     return Translation((_written(delivery, body, actor, group, sequence),))
 
 
@@ -113,6 +114,10 @@ def _written(
         ref=name or None,
         sequence=sequence,
     )
+
+
+def _passed(sequence: tuple[str, int] | None, *, own: bool) -> Passed | None:
+    return None if sequence is None else Passed(*sequence, own=own)
 
 
 def _sequence(body: dict[str, Any], group: str | None) -> tuple[str, int] | None:
@@ -163,7 +168,7 @@ def setup(url: str, secret: OneSecret, settings: NoSettings) -> Setup:
         "url": f"{'wss' if scheme == 'https' else 'ws'}://{rest}/onebot",
         "token": secret.secret,
         "messagePostFormat": "array",
-        "reportSelfMessage": False,
+        "reportSelfMessage": True,
         "reconnectInterval": 5000,
         "heartInterval": 30000,
         "debug": False,
@@ -191,4 +196,5 @@ RECEIVER = Receiver(
     translate=translate,
     setup=setup,
     speech=SPEECH,
+    group_numbered=True,
 )

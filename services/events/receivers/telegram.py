@@ -2,11 +2,22 @@
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
 
-from services.events.receivers.form import Delivery, Malformed, OneSecret, Receiver, Refused, Seen, Setup, Translation
+from services.events.receivers.form import (
+    Delivery,
+    Malformed,
+    OneSecret,
+    Passed,
+    Receiver,
+    Refused,
+    Seen,
+    Setup,
+    Translation,
+)
 from services.events.receivers.reading import (
     derived,
     emoji,
@@ -19,6 +30,7 @@ from services.events.receivers.reading import (
     seconds,
     together,
     unknown,
+    whole,
     whole_body,
     word,
     words,
@@ -29,6 +41,8 @@ WANTED = (
     "message", "edited_message", "channel_post", "edited_channel_post", "message_reaction", "chat_member",
     "my_chat_member", "chat_join_request", "poll_answer", "callback_query", "chat_boost", "removed_chat_boost",
 )  # fmt: skip
+
+UPDATES, _MOST_UPDATES = "updates", 2**53
 
 # What a message holds → its kind; the first that is there. Some have another beside them for old bots: an animation
 # a document, a live photo a photo, a venue a location.
@@ -100,7 +114,16 @@ def verify(delivery: Delivery, secrets: Sequence[OneSecret], settings: Settings)
 
 
 def translate(delivery: Delivery, settings: Settings) -> Translation:
+    """Updates are numbered, those we make nothing of as well: Telegram numbers what it sends."""
     update = json_object(delivery.body)
+    translation, number = _translated(update, delivery, settings), whole(update, "update_id")
+    if number is None or not 0 < number < _MOST_UPDATES:
+        return translation
+    seen = tuple(replace(one, sequence=(UPDATES, number)) for one in translation.seen)
+    return replace(translation, seen=seen, passed=Passed(UPDATES, number))
+
+
+def _translated(update: dict[str, Any], delivery: Delivery, settings: Settings) -> Translation:
     kind = next((name for name, value in update.items() if isinstance(value, dict)), "")
     if not kind:
         raise Malformed("", "no update of Telegram's: nothing happened in it")

@@ -5,7 +5,6 @@ carries `text`, or came in binary mode, is encoded again.
 """
 
 import base64
-import binascii
 import hashlib
 import re
 from dataclasses import dataclass, field
@@ -22,6 +21,7 @@ from kit.log import Record
 from kit.refusals import refusal
 from services.events import domain
 from services.events.domain import Times, Wrong
+from services.events.floods import Floods
 from services.events.wire.modes import JSON, MAX_DEPTH, fault
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -52,6 +52,7 @@ class _Item(msgspec.Struct):
     late: msgspec.Raw = _ABSENT
     clamped: msgspec.Raw = _ABSENT
     stale: msgspec.Raw = _ABSENT
+    throttled: msgspec.Raw = _ABSENT
 
 
 class _Id(msgspec.Struct):
@@ -82,6 +83,8 @@ class Arrival:
     import_name: str | None
     request_id: str
     max_event: int
+    floods: Floods | None = None
+    """Where it is counted who does more than a person does; None for history, and where nobody is to be throttled."""
     tail: bytes = field(init=False)
     """The attributes that every record of the request gets, as they are spliced in before the closing brace."""
     plain_from: datetime = field(init=False)
@@ -98,6 +101,10 @@ class Arrival:
         object.__setattr__(self, "tail", tail)
         since = domain.EARLIEST if self.import_name is not None else self.received_at - domain.LATE_AFTER
         object.__setattr__(self, "plain_from", since)
+
+
+THROTTLED = b',"throttled":true'
+"""What a record says besides when its actor did more in that minute than counts (E20)."""
 
 
 class Accepted(NamedTuple):
@@ -177,7 +184,8 @@ def check(raw: msgspec.Raw | bytes, arrival: Arrival) -> Accepted | Rejected:
     times = domain.times_of(item.time, arrival.received_at, imported=arrival.import_name is not None)
     if isinstance(times, Wrong):
         return Rejected(item.id, times)
-    record = Record(_key(arrival.community_id, item), _value(text, item, times, arrival))
+    key = _key(arrival.community_id, item)
+    record = Record(key, _value(text, item, times, arrival, throttled=_throttled(key, item, times, arrival)))
     _remember(names_of(arrival.community_id), item)
     return Accepted(item.id, record)
 
@@ -240,7 +248,8 @@ def _wrong_base64(item: _Item) -> Wrong | None:
     try:
         content = base64.b64decode(item.data_base64, validate=True)
         item.data = msgspec.json.decode(content, type=dict[str, Any])
-    except (binascii.Error, msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        # Also what is no ASCII: that is no error of base64 there, but of the value.
         return Wrong("data_not_json", "/data_base64", "must be base64 of a JSON object")
     return _wrong_data(msgspec.structs.replace(item, data_base64=None))
 
@@ -260,7 +269,13 @@ def _key(community_id: UUID, item: _Item) -> bytes:
     return f"{community_id}:{hashlib.sha256(item.id.encode()).hexdigest()[:16]}".encode()
 
 
-def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
+def _throttled(key: bytes, item: _Item, times: Times, arrival: Arrival) -> bool:
+    if arrival.floods is None or item.data is None or not item.data.get("actor"):
+        return False
+    return arrival.floods.one(key, times.occurred, arrival.received_at)
+
+
+def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival, *, throttled: bool) -> bytes:
     head = raw.rstrip()
     null_time = item.time is None and b'"time"' in raw
     # A name that stands twice means its last value; the first, unread and unreduced, must not travel along.
@@ -278,6 +293,8 @@ def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival) -> bytes:
         parts.append(b',"clamped":true')
     if times.late:
         parts.append(b',"late":true')
+    if throttled:
+        parts.append(THROTTLED)
     parts.append(b"}")
     return b"".join(parts)
 

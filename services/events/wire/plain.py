@@ -17,7 +17,9 @@ from msgspec import UNSET, Meta, UnsetType
 from kit.log import Record
 from services.events import domain
 from services.events.domain import Wrong
+from services.events.floods import NOBODY
 from services.events.wire.checking import (
+    THROTTLED,
     Accepted,
     Arrival,
     Names,
@@ -56,6 +58,7 @@ class _Plain(msgspec.Struct, gc=False):
     late: UnsetType = UNSET
     clamped: UnsetType = UNSET
     stale: UnsetType = UNSET
+    throttled: UnsetType = UNSET
 
 
 _plain = msgspec.json.Decoder(_Plain).decode
@@ -114,12 +117,15 @@ def _at_once(items: Sequence[Raw], body: bytes, arrival: Arrival, names: Names) 
             return None
     except _DOUBTS:
         return None
+    over = arrival.floods.over(keys, times, arrival.received_at) if arrival.floods is not None else NOBODY  # type: ignore[arg-type]  # None was ruled out above
     tail = arrival.tail + b"}"
     if True in ["text" in data for data in datas]:
         texts = [rewritten(raw) if "text" in data else bytes(raw) for raw, data in zip(items, datas, strict=True)]
         values = [text[:-1] + tail for text in texts]
     else:
         values = [bytes(raw)[:-1] + tail for raw in items]
+    for index in over:
+        values[index] = values[index][:-1] + THROTTLED + b"}"
     return Checked([item.id for item in plain], list(map(_record, zip(keys, values, strict=True))))
 
 
@@ -149,7 +155,10 @@ def _plainly(raw: Raw, arrival: Arrival, names: Names) -> Accepted | None:
         return None
     if "text" in data:
         text = rewritten(raw)
-    return Accepted(item.id, Record(key, text[:-1] + arrival.tail + b"}"))
+    tail = arrival.tail
+    if arrival.floods is not None and arrival.floods.one(key, item.time, arrival.received_at):
+        tail += THROTTLED
+    return Accepted(item.id, Record(key, text[:-1] + tail + b"}"))
 
 
 def _one(raw: Raw, arrival: Arrival, out: Checked) -> None:

@@ -20,7 +20,8 @@ router = APIRouter(tags=["rewards: rules"])
 
 
 class DecisionOut(BaseModel):
-    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, error; `amount` is what was given."""
+    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, error; `amount` is what was
+    given."""
 
     event_id: UUID
     rule_id: str

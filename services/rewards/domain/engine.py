@@ -17,6 +17,7 @@ from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJEC
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
+THROTTLED = "throttled"
 
 
 @dataclass(frozen=True, slots=True)

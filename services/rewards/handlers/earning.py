@@ -22,14 +22,14 @@ from kit.database import Tx
 from kit.days import local_day, period_with
 from kit.turns import in_turns
 from services.rewards.domain import engine
-from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, Moments, State, Verdict, Want
+from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Moments, State, Verdict, Want
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers import settling
 from services.rewards.handlers.counting import count_decisions
-from services.rewards.handlers.purging import closed_days, day_of
+from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.store import counters, decisions
 
 
@@ -65,7 +65,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     async for some in in_turns(wants):
         verdicts += engine.decide(some, state, cooled)
     settled = await settling.post(
-        tx, verdicts, places=scene.communities, history={a.event_id: a.import_name is not None for a in found}
+        tx, verdicts, places=scene.communities, history={a.event_id: is_history(a) for a in found}
     )
     tx.after_commit.append(partial(count_decisions, [one.verdict for one in settled]))
     await _save(tx, state, before)
@@ -237,9 +237,11 @@ def _refusal(
         return INELIGIBLE, f"the member is {known.state}"
     if "stale" in a.flags:
         return LATE, "told again after a login, long after it happened"
+    if "throttled" in a.flags:
+        return THROTTLED, "one of too many of the same member in that minute"
     if a.import_name is None and a.received_at - a.occurred_at > timedelta(hours=rule.lateness_hours):
         return LATE, f"arrived more than {rule.lateness_hours} h after it happened"
-    if a.import_name is not None and day_of(a) in scene.closed:
+    if is_history(a) and day_of(a) in scene.closed:
         return LATE, "what was decided on that day is no longer kept"
     return None, ""
 

@@ -39,11 +39,16 @@ async def _forget_decisions(tx: Tx, keys: list[purging.Key], *, over: purging.Ov
 
 
 async def closed_days(tx: Tx, found: Sequence[Activity]) -> set[tuple[UUID, date]]:
-    """Days of the history among the activities of which decisions are gone. Read after the decisions, so that what
-    goes in between is found here."""
+    """Days of the history and of the replayed among the activities, of which decisions are gone. Read after the
+    decisions, so that what goes in between is found here."""
     old = tx.now - timedelta(days=LEAST_DAYS)
-    days = {day_of(a) for a in found if a.import_name is not None and a.effective_at < old}
+    days = {day_of(a) for a in found if is_history(a) and a.effective_at < old}
     return await store.forgotten(tx, days=days)
+
+
+def is_history(a: Activity) -> bool:
+    """Whether it comes now and is not news: posted as history, or sent once more."""
+    return a.import_name is not None or a.replay_id is not None
 
 
 def day_of(a: Activity) -> tuple[UUID, date]:

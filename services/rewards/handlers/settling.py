@@ -15,6 +15,7 @@ from kit.turns import in_turns
 from services.rewards.domain.engine import DUPLICATE, Verdict, Want
 from services.rewards.domain.rules import grant_key
 from services.rewards.handlers.ledger import Grant, post_grants
+from services.rewards.handlers.purging import is_history
 from services.rewards.store import decisions
 
 
@@ -126,7 +127,7 @@ def _scored(a: Activity, told: Sequence[Settled]) -> ActivityScored:
         event_type=a.type,
         actor_id=told[0].verdict.want.actor_id,
         effective_at=a.effective_at,
-        history=a.import_name is not None,
+        history=is_history(a),
         decisions=tuple([_decision(one) for one in told]),
     )
 

@@ -121,7 +121,17 @@ async def test_what_is_explained_sums_to_the_ledger_on_pages_of_any_size(
 
 
 def test_every_verdict_has_words_in_both_languages() -> None:
-    for verdict in ("granted", "capped", "cooldown", "ineligible", "budget_exhausted", "late", "duplicate", "error"):
+    for verdict in (
+        "granted",
+        "capped",
+        "cooldown",
+        "ineligible",
+        "budget_exhausted",
+        "late",
+        "throttled",
+        "duplicate",
+        "error",
+    ):
         for amount in (0, 1):
             decided = Decided("Talk", "xp", verdict, 2, amount, "because")
             for language in ("en", "zh"):

@@ -118,8 +118,11 @@ async def test_after_its_decision_is_forgotten_an_event_that_comes_again_is_not_
     await check_books(guild.db)
 
 
-async def test_a_day_of_which_decisions_are_gone_is_closed_to_history(guild: Guild, clock: ManualClock) -> None:
-    """What got nothing because a cap was full must not get it when the same file is imported years later."""
+@pytest.mark.parametrize("how", [{"import_name": "again"}, {"replay_id": "again"}], ids=["imported", "replayed"])
+async def test_a_day_of_which_decisions_are_gone_is_closed_to_history(
+    guild: Guild, clock: ManualClock, how: dict[str, str]
+) -> None:
+    """What got nothing because a cap was full must not get it when the same comes once more years later."""
     await guild.publish(rule(caps=[{"limit": 1}]))
     file = [guild.act(at=OLD + n * HOUR, import_name="log") for n in range(3)]
     live = [guild.act(), guild.act()]
@@ -128,7 +131,7 @@ async def test_a_day_of_which_decisions_are_gone_is_closed_to_history(guild: Gui
     clock.advance(DECISION_DAYS + DAY)
     await forget(guild)
     assert await rows(guild, decisions) == 0
-    again = [guild.act(id=a.id, at=a.effective_at, import_name="again") for a in [*reversed(file), *reversed(live)]]
+    again = [guild.act(id=a.id, at=a.effective_at, **how) for a in [*reversed(file), *reversed(live)]]
     assert [a.event_id for a in again] == [a.event_id for a in [*reversed(file), *reversed(live)]]
     await guild.score(*again)
     assert await guild.has("ann") == 2

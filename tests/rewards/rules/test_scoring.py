@@ -232,3 +232,11 @@ async def test_the_statements_of_a_batch_do_not_grow_with_it(guild: Guild, size:
             await earning.score(tx, [envelope(a, a.event_id) for a in some])
     assert len(statements.texts) <= 32
     await check_books(guild.db)
+
+
+@pytest.mark.parametrize(("flag", "verdict"), [("throttled", "throttled"), ("stale", "late"), ("clamped", "granted")])
+async def test_a_flood_and_old_news_earn_nothing_and_say_why(guild: Guild, flag: str, verdict: str) -> None:
+    done = guild.act(flags=(flag,))
+    await guild.score(done)
+    assert {v[1] for v in await guild.verdicts(done)} == {verdict}
+    assert (await guild.has("ann") > 0) is (verdict == "granted")
