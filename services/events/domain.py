@@ -22,7 +22,7 @@ MAX_IDENTITY = 300
 # Attributes the server sets; a client that sends one is told so (wire-formats, first section).
 RESERVED = (
     "receivedtime", "effectivetime", "communityid", "connection", "platformseq", "importname", "replayid", "requestid",
-    "late", "clamped", "stale",
+    "sealedtext", "late", "clamped", "stale",
 )  # fmt: skip
 
 _IDENTITY = re.compile(r"^[a-z][a-z0-9_-]{0,31}:[^\x00-\x1f\x7f]+$")
@@ -30,7 +30,6 @@ _MEMBER = re.compile(r"^member:[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
 _TYPE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
 _URI_REFERENCE = re.compile(r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$")
 _IMPORT = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
-_LINK = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,16 +121,6 @@ def wrong_identity(value: str | None, pointer: str, *, member: bool = True) -> W
     if value.startswith("member:") and not _MEMBER.match(value):
         return Wrong("identity_malformed", pointer, "member: is followed by the member's id, in lower case")
     return None
-
-
-def reduced(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data without what people wrote: `text` becomes its length and whether it has a link (E9)."""
-    kept = {name: value for name, value in data.items() if name != "text"}
-    text = data.get("text")
-    if isinstance(text, str):
-        kept.setdefault("length", len(text))
-        kept.setdefault("has_link", bool(_LINK.search(text)))
-    return kept
 
 
 def breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
+from services.events.handlers.reading import pieces_of
 from services.events.wire import Arrival, Checked
 
 router = APIRouter(tags=["events"], route_class=Direct)
@@ -172,7 +173,8 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
         except ValueError as error:
             raise BadRequest(str(error), code="import_name_invalid") from error
     request_id = str(request.scope.get("guildhall.request_id", ""))
-    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes)
+    pieces = pieces_of(one, principal.community_id)
+    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes, pieces)
 
 
 def _items(request: Request, body: bytes) -> tuple[list[Any], bool]:

@@ -15,6 +15,7 @@ from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND
 from kit.service import ServiceRuntime
 from services.events import wire
 from services.events.handlers.connections import Known
+from services.events.handlers.reading import pieces_of
 from services.events.hearing import Hearing, Written, hearing_of
 from services.events.receivers.door import event_of, id_about
 from services.events.receivers.form import Answer, Delivery, Malformed, Refused, Seen
@@ -74,7 +75,8 @@ async def _records(
     one: ServiceRuntime, known: Known, delivery: Delivery, seen: Sequence[Seen], request_id: str
 ) -> list[Record]:
     """Records of what the door takes; what it does not is counted, and holds nothing else up."""
-    arrival = Arrival(known.community_id, delivery.at, None, request_id, one.settings.max_event_bytes)
+    pieces = pieces_of(one, known.community_id)
+    arrival = Arrival(known.community_id, delivery.at, None, request_id, one.settings.max_event_bytes, pieces)
     out = []
     for each in seen:
         complete = await completed(one, known, each)

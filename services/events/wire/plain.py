@@ -17,6 +17,7 @@ from msgspec import UNSET, Meta, UnsetType
 from kit.log import Record
 from services.events import domain
 from services.events.domain import Wrong
+from services.events.texts.reading import SIMILARITY, TEXT
 from services.events.wire.checking import (
     Accepted,
     Arrival,
@@ -53,6 +54,7 @@ class _Plain(msgspec.Struct, gc=False):
     importname: UnsetType = UNSET
     replayid: UnsetType = UNSET
     requestid: UnsetType = UNSET
+    sealedtext: UnsetType = UNSET
     late: UnsetType = UNSET
     clamped: UnsetType = UNSET
     stale: UnsetType = UNSET
@@ -115,8 +117,10 @@ def _at_once(items: Sequence[Raw], body: bytes, arrival: Arrival, names: Names) 
     except _DOUBTS:
         return None
     tail = arrival.tail + b"}"
-    if True in ["text" in data for data in datas]:
-        texts = [rewritten(raw) if "text" in data else bytes(raw) for raw, data in zip(items, datas, strict=True)]
+    said = [TEXT in data or SIMILARITY in data for data in datas]
+    if True in said:
+        pieces = arrival.pieces
+        texts = [rewritten(raw, pieces) if one else bytes(raw) for raw, one in zip(items, said, strict=True)]
         values = [text[:-1] + tail for text in texts]
     else:
         values = [bytes(raw)[:-1] + tail for raw in items]
@@ -147,8 +151,8 @@ def _plainly(raw: Raw, arrival: Arrival, names: Names) -> Accepted | None:
             return None
     except _DOUBTS:
         return None
-    if "text" in data:
-        text = rewritten(raw)
+    if TEXT in data or SIMILARITY in data:
+        text = rewritten(raw, arrival.pieces)
     return Accepted(item.id, Record(key, text[:-1] + arrival.tail + b"}"))
 
 
