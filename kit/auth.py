@@ -44,6 +44,7 @@ COMMUNITY_SCOPES = frozenset(
         "connections:write",
         "events:import",
         "events:read",
+        "events:text",
         "events:write",
         "keys:write",
         "members:read",

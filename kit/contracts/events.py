@@ -21,7 +21,8 @@ class Activity:
     `occurred_at` is claimed, `received_at` ours, `effective_at` the clamped one that days and windows use.
     `import_name` marks history: lateness does not apply and nobody is notified. `connection_id`: the bot's connection
     it came through, None when it was posted. `flags`: late, clamped, stale (told again after a login: nobody is
-    welcomed or paid for it). All times UTC with zone.
+    welcomed or paid for it). `sealed_text`: what was written, where the community keeps it, readable to the events
+    service alone. All times UTC with zone.
     """
 
     event_id: UUID
@@ -42,6 +43,7 @@ class Activity:
     replay_id: str | None = None
     connection_id: UUID | None = None
     flags: tuple[str, ...] = ()
+    sealed_text: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
 

@@ -7,6 +7,7 @@ from kit.service import Service
 from services.events.api import ROUTERS
 from services.events.handlers import SUBSCRIPTIONS
 from services.events.loops import LOOPS
+from services.events.retention import LOOPS as RETENTION
 from services.events.tables import metadata
 
 SERVICE = Service(
@@ -16,6 +17,6 @@ SERVICE = Service(
     publishes=(IdentityObserved, ImportItemsRejected, ConnectionStateChanged, GapChanged),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    loops=LOOPS,
+    loops=LOOPS + RETENTION,
     prefixes=("events", "hooks", "connections", "event-types", "replays", "imports"),
 )

@@ -21,6 +21,7 @@ from kit.metrics import EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND_FAILURES
 from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
+from services.events.handlers.door import at_door
 from services.events.handlers.reading import pieces_of
 from services.events.wire import Arrival, Checked
 
@@ -112,6 +113,7 @@ class _Result(msgspec.Struct, omit_defaults=True):
     status: str
     retryable: bool | None = None
     error: _Error | None = None
+    warning: _Error | None = None
 
 
 class _Reply(msgspec.Struct):
@@ -150,6 +152,7 @@ async def ingest(request: Request) -> Response:
     if alone and checked.wrong:
         # One event alone: what cannot be parsed at all is the request's fault, not an item's.
         wire.must_parse(body)
+    checked = await at_door(one, arrival, items, checked)
     return await _append(one, arrival, checked, atomic=atomic)
 
 
@@ -203,7 +206,11 @@ async def _append(one: ServiceRuntime, arrival: Arrival, checked: Checked, *, at
     EVENTS_INGESTED.inc(len(accepted))
     for wrong in checked.wrong.values():
         EVENTS_REJECTED.labels(wrong.code).inc()
-    body = _plain_reply(arrival, checked) if not checked.wrong else _reply(arrival, checked, refused)
+    body = (
+        _plain_reply(arrival, checked)
+        if not checked.wrong and not checked.warnings
+        else _reply(arrival, checked, refused)
+    )
     return Response(body, 422 if refused else 200, media_type="application/json")
 
 
@@ -247,8 +254,13 @@ def _answers(checked: Checked, refused: bool) -> list[_Result]:
         elif refused:
             out.append(_Result(index, id, "rejected", True, other))
         else:
-            out.append(_Result(index, id, "accepted"))
+            out.append(_Result(index, id, "accepted", warning=_warning(checked, index)))
     return out
+
+
+def _warning(checked: Checked, index: int) -> _Error | None:
+    found = checked.warnings.get(index)
+    return _Error(found.code, found.pointer, found.message) if found is not None else None
 
 
 def _rejections(arrival: Arrival, checked: Checked) -> list[Record]:

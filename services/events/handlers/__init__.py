@@ -1,11 +1,13 @@
 """What the events service does, and what it listens to."""
 
 from kit.contracts.events import Activity, ConnectionStateChanged, ImportItemsRejected
+from kit.contracts.members import MemberChanged
 from kit.contracts.notify import MessageStateChanged
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Handler
 from services.events.handlers.spoken import keep_connection_states
 from services.events.handlers.storing import note_rejections, store_activities
+from services.events.handlers.texts import forget_erased
 from services.events.handlers.tracing import (
     keep_adjustments,
     keep_boards,
@@ -23,4 +25,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     BoardLed: keep_boards,
     PointsAdjusted: keep_adjustments,
     MessageStateChanged: keep_messages,
+    MemberChanged: forget_erased,
 }

@@ -15,6 +15,7 @@ from kit.metrics import DELIVERIES, EVENTS_INGESTED, EVENTS_REJECTED, LOG_APPEND
 from kit.service import ServiceRuntime
 from services.events import wire
 from services.events.handlers.connections import Known
+from services.events.handlers.door import one_at_door
 from services.events.handlers.reading import pieces_of
 from services.events.hearing import Hearing, Written, hearing_of
 from services.events.receivers.door import event_of, id_about
@@ -80,7 +81,8 @@ async def _records(
     out = []
     for each in seen:
         complete = await completed(one, known, each)
-        result = wire.check(event_of(complete, known.receiver.platform, known.id), arrival)
+        item = event_of(complete, known.receiver.platform, known.id)
+        result = await one_at_door(one, arrival, item, wire.check(item, arrival))
         if isinstance(result, Accepted):
             out.append(_ours(result.record, known, each, stale=_stale(each, delivery)))
         else:

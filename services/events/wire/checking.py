@@ -310,6 +310,24 @@ def rewritten(raw: msgspec.Raw | bytes, pieces: Pieces | None) -> bytes:
     return _encode(event)
 
 
+class Said(NamedTuple):
+    """What somebody wrote, with what names the event."""
+
+    id: str
+    source: str
+    actor: str | None
+    text: str
+
+
+def said_in(raw: msgspec.Raw | bytes) -> Said | None:
+    """The text of an accepted item; None where there is none."""
+    item = _item(raw)
+    packed = item.data_base64
+    data = item.data if packed is None else _decode(base64.b64decode(packed))
+    text = data.get(TEXT) if data is not None else None
+    return Said(item.id, item.source, data.get("actor"), text) if data is not None and isinstance(text, str) else None
+
+
 def stamp(instant: datetime) -> bytes:
     """A JSON string."""
     return _encode(instant.astimezone(UTC))

@@ -68,11 +68,13 @@ _record = Record._make
 
 @dataclass(slots=True)
 class Checked:
-    """Items in input order: the id of each, the records of those accepted, and what is wrong with the others."""
+    """Items in input order: the id of each, the records of those accepted, what is wrong with the others, and what
+    the senders of accepted ones should know."""
 
     ids: list[str | None] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     wrong: dict[int, Wrong] = field(default_factory=dict)
+    warnings: dict[int, Wrong] = field(default_factory=dict)
 
 
 def check_all(items: Sequence[Raw], body: bytes, arrival: Arrival) -> Checked:
