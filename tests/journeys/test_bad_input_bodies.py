@@ -193,7 +193,7 @@ CASES = {
                 "/scopes",
                 "scope_unknown",
                 "unknown: everything; known: communities:write, connections:write, events:import, events:read, "
-                "events:write, keys:write, members:read, members:write, notify:read, notify:write, "
+                "events:text, events:write, keys:write, members:read, members:write, notify:read, notify:write, "
                 "ops:read, ops:write, rewards:read, rewards:write, tokens:write",
             ),
         ),
@@ -269,9 +269,9 @@ CASES = {
         own_type(mode="guess"),
         problem(
             422,
-            "mode_unavailable",
-            "only the mode observe is available",
-            ("/mode", "mode_unavailable", "only observe is available"),
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/mode", "literal_error", "Input should be 'observe', 'warn' or 'enforce'"),
         ),
     ),
     "a schema that is none": (

@@ -23,6 +23,7 @@ from kit.service import ServiceRuntime
 from services.events.canonical import CANONICAL
 from services.events.domain import Wrong
 from services.events.handlers.texts import with_texts
+from services.events.handlers.types import MODES
 from services.events.store import keeping, registry
 from services.events.wire import Accepted, Arrival, Checked, Rejected
 
@@ -30,7 +31,7 @@ FRESH = timedelta(seconds=2)
 STALE = timedelta(minutes=15)
 LOOKUP_SECONDS = 0.5
 MOST = 10_000
-OBSERVE, WARN, ENFORCE = "observe", "warn", "enforce"
+OBSERVE, _, ENFORCE = MODES
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +105,7 @@ def _certain(looked: _Looked) -> Wanted:
 async def _look_up(tx: Tx, community_id: UUID) -> Wanted:
     wishes = (await keeping.wishes(tx, community_ids=[community_id])).get(community_id)
     modes = await keeping.modes(tx, community_id=community_id)
-    strict = {name: mode == ENFORCE for name, mode in modes.items() if mode in (WARN, ENFORCE)}
+    strict = {name: mode == ENFORCE for name, mode in modes.items() if mode != OBSERVE}
     own = await registry.newest_schemas(tx, types=[(community_id, name) for name in sorted(strict)])
     checks = {}
     for name, refused in strict.items():

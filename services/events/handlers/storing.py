@@ -140,7 +140,7 @@ async def _count_imports(tx: Tx, fresh: Sequence[Activity]) -> None:
 
 
 async def _problems(tx: Tx, found: Sequence[Activity]) -> dict[UUID, str]:
-    """Where the data is not what its type's schema says (E8, mode observe): noted, never refused."""
+    """Where the data is not what its type's schema says (E8): noted here, whatever the door did."""
     wanted = sorted({(a.community_id, a.type) for a in found if a.type not in CANONICAL})
     newest = await registry.newest_schemas(tx, types=wanted)
     own = {key: msgspec.json.encode(schema) for key, schema in newest.items()}
