@@ -3,6 +3,7 @@
 import asyncio
 import tempfile
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from datetime import timedelta
 from itertools import count
 from pathlib import Path
@@ -29,7 +30,7 @@ from services.events import retention, tables, wire
 from services.events.store import activities, keeping
 
 BATCH = 100
-TURNS = 8
+TURNS = 12
 OLD_FOR_EACH = 12
 """So many old rows for every new one, so that there is something to forget until the end."""
 
@@ -78,9 +79,9 @@ async def _rows(runtime: Runtime) -> int:
 
 
 async def _measure(settings: Settings, size: Size) -> tuple[str, ...]:
-    # The installation keeps everything, so that its own loop has nothing to do; the community's word comes later.
-    made = await prepare(settings.model_copy(update={"activity_days": 0}))
-    runtime = compose(settings.model_copy(update={"activity_days": 0}), [BY_NAME["events"]])
+    made = await prepare(settings)
+    # Without its own loops: it forgets when it is told to.
+    runtime = compose(settings, [replace(BY_NAME["events"], loops=())])
     server.tune_collector()
     each = max(2_000, size.activities // 4)
     day, numbers = Day.of(each, system_clock()), count(1)
@@ -89,7 +90,6 @@ async def _measure(settings: Settings, size: Size) -> tuple[str, ...]:
     rates: dict[bool, list[float]] = {False: [], True: []}
     gone = seconds = 0.0
     try:
-        await asyncio.sleep(1)  # the loop's only round of this run
         await _fill(runtime, made, each * OLD_FOR_EACH)
         await _through(runtime, made, list(day.items(next(numbers))))
         for turn in range(TURNS):

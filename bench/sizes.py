@@ -6,8 +6,8 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Size:
     """`seconds` is one load run; `activities` what a consumer gets through; `board` members; `samples` reads of one
-    kind; `levels` stored events at which growth is measured; `stored` events for memory (0: the demo's only); `timeline`
-    events that a timeline is read from."""
+    kind; `levels` stored events at which growth is measured; `stored` events for memory (0: the demo's only);
+    `timeline` events that a timeline is read from."""
 
     seconds: int
     connections: tuple[int, ...]

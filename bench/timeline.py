@@ -50,8 +50,8 @@ SELECT gen_random_uuid(), :community, '/bots/one', 'm' || n,
   n::text, 'qq:' || person, people[person + 1], NULL, NULL, 'qq:' || room, at, at, at, NULL, NULL, NULL, '[]', NULL,
   jsonb_build_object('actor', 'qq:' || person, 'group', 'qq:' || room, 'length', person % 200, 'kind', 'text'),
   n % 12, n / 12, at::date
-FROM (SELECT n, random() AS kind, floor(:people * random() ^ 3)::int AS person, floor(:groups * random() ^ 2)::int AS room,
-    CAST(:now AS timestamptz) - random() * :days * interval '1 day' AS at
+FROM (SELECT n, random() AS kind, floor(:people * random() ^ 3)::int AS person,
+    floor(:groups * random() ^ 2)::int AS room, CAST(:now AS timestamptz) - random() * :days * interval '1 day' AS at
   FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS n) AS made,
   (SELECT CAST(:ids AS uuid[]) AS people) AS those
 """
