@@ -46,6 +46,7 @@ COMMUNITY_SCOPES = frozenset(
         "events:import",
         "events:read",
         "events:replay",
+        "events:text",
         "events:write",
         "keys:write",
         "members:read",

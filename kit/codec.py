@@ -62,6 +62,7 @@ class ActivityWire(msgspec.Struct, frozen=True, omit_defaults=True):
     requestid: str | None = None
     connection: str | None = None
     platformseq: str | None = None
+    sealedtext: str | None = None
     late: bool = False
     clamped: bool = False
     stale: bool = False
@@ -171,6 +172,7 @@ def _activity(stored: Stored) -> Envelope[Activity]:
         connection_id=UUID(wire.connection) if wire.connection else None,
         platform_seq=wire.platformseq,
         flags=tuple(flag for flag in FLAGS if getattr(wire, flag)),
+        sealed_text=wire.sealedtext,
         data=data,
     )
     return Envelope(

@@ -31,14 +31,20 @@ def compiled(schema: dict[str, Any]) -> Any:
         raise SchemaUnfit(_sentence(error), _pointer(getattr(error, "instance_path", ()))) from error
 
 
-def first_problem(validator: Any, data: dict[str, Any]) -> str | None:
-    """`pointer: rule` of the first thing that does not fit; never a value, which may be what somebody wrote."""
+def first_fault(validator: Any, data: dict[str, Any]) -> tuple[str, str] | None:
+    """JSON pointer and rule of the first thing that does not fit; never a value, which may be what somebody wrote."""
     if validator is None or validator.is_valid(data):
         return None
     problem = next(validator.iter_errors(data))
-    path = _pointer(problem.instance_path)
     missing = getattr(problem.kind, "property", None)
-    return f"{path}: {missing} is missing"[:1000] if missing else f"{path}: does not fit `{problem.kind.name}`"[:1000]
+    sentence = f"{missing} is missing" if missing else f"does not fit `{problem.kind.name}`"
+    return _pointer(problem.instance_path), sentence
+
+
+def first_problem(validator: Any, data: dict[str, Any]) -> str | None:
+    """The same as `pointer: rule`."""
+    fault = first_fault(validator, data)
+    return ": ".join(fault)[:1000] if fault is not None else None
 
 
 def _pointer(path: Iterable[str | int]) -> str:

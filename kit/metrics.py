@@ -46,6 +46,11 @@ TOKENS_ISSUED = Counter("guildhall_tokens_issued_total", "Member tokens handed o
 EVENTS_INGESTED = Counter("guildhall_events_ingested_total", "Events accepted at the door.")
 EVENTS_REJECTED = Counter("guildhall_events_rejected_total", "Events refused at the door, by code.", ["code"])
 REPLAYED = Counter("guildhall_replayed_events_total", "Stored events sent once more by replays.")
+EVENTS_WARNED = Counter("guildhall_events_warned_total", "Events accepted that do not fit their type's schema.")
+DOOR_UNSURE = Counter(
+    "guildhall_door_unsure_total", "Requests taken without knowing what their community asks of the door."
+)
+TEXTS = Counter("guildhall_texts_total", "Texts that a community wants to keep, by what became of them.", ["outcome"])
 DELIVERIES = Counter(
     "guildhall_deliveries_total", "Deliveries of chat platforms, by what came of them.", ["platform", "outcome"]
 )

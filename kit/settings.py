@@ -96,6 +96,9 @@ class Settings(BaseSettings):
         description="How long caps and cooldowns remember, after no late event can ask any more.",
     )
     decision_days: int = Field(400, ge=30, le=4000, description="How long what rules decided is kept, and explained.")
+    activity_days: int = Field(
+        400, ge=0, le=36_500, description="How long activities are kept where a community says nothing; 0: for ever."
+    )
     message_days: int = Field(
         180, ge=1, le=4000, description="How long a message is kept after it was read, ended or left unread."
     )

@@ -81,6 +81,16 @@ TRAFFIC = Dashboard(
             (Query(rate("guildhall_events_rejected_total", "code"), "{{code}}"),),
         ),
         Panel(
+            "Schemas and texts",
+            "Data that does not fit, warned of; texts kept, or not for want of a key; requests whose community's "
+            "wishes could not be looked up in time.",
+            (
+                Query("sum(rate(guildhall_events_warned_total[$__rate_interval]))", "warned"),
+                Query(rate("guildhall_texts_total", "outcome"), "text {{outcome}}"),
+                Query("sum(rate(guildhall_door_unsure_total[$__rate_interval]))", "unsure"),
+            ),
+        ),
+        Panel(
             "Chat platforms",
             "Deliveries by what came of them; connections that are down, and how often one has a gap.",
             (

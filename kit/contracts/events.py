@@ -22,7 +22,8 @@ class Activity:
     `import_name` marks history: lateness does not apply and nobody is notified. `connection_id`: the bot's connection
     it came through, None when it was posted. `platform_seq`: `stream:number`, the platform's own numbering. `flags`:
     late, clamped, stale (told again after a login: nobody is welcomed or paid for it), throttled (one of too many of
-    its actor in that minute: nobody is paid for it). All times UTC with zone.
+    its actor in that minute: nobody is paid for it). `sealed_text`: what was written, where the community keeps it,
+    readable to the events service alone. All times UTC with zone.
     """
 
     event_id: UUID
@@ -44,6 +45,7 @@ class Activity:
     connection_id: UUID | None = None
     platform_seq: str | None = None
     flags: tuple[str, ...] = ()
+    sealed_text: str | None = None
     data: dict[str, Any] = field(default_factory=dict)
 
 

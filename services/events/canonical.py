@@ -13,9 +13,20 @@ _COMMON: dict[str, Any] = {
     "group": {"type": "string", "description": "The chat group or channel: platform:external_id."},
     "bot": {"type": "boolean", "description": "The actor is a bot and never earns."},
 }
+# What the door makes of `text`, which is not kept.
+_WRITTEN: dict[str, Any] = {
+    "length": _COUNT,
+    "has_link": _YES,
+    "language": {"type": "string", "description": "BCP 47; absent where it cannot be told."},
+    "similarity": {
+        "type": "string",
+        "pattern": "^[0-9a-f]{16}$",
+        "description": "64 bits, nearly the same for nearly the same texts of this community; only the server says it.",
+    },
+}
 _MESSAGE: dict[str, Any] = {
-    "reply_to": _TEXT, "mentions": _PEOPLE, "mentions_all": _YES, "length": _COUNT, "kind": _TEXT,
-    "has_link": _YES, "has_media": _YES, "has_code": _YES, "language": _TEXT, "topic": _TEXT,
+    **_WRITTEN, "reply_to": _TEXT, "mentions": _PEOPLE, "mentions_all": _YES, "kind": _TEXT,
+    "has_media": _YES, "has_code": _YES, "topic": _TEXT,
 }  # fmt: skip
 _MEMBERSHIP: dict[str, Any] = {"scope": _TEXT, "via": _TEXT, "invited_by": _TEXT, "reason": _TEXT}
 
@@ -40,7 +51,7 @@ _TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "poke": ("Somebody poked `author`.", {}, ()),
     "redpacket.lucky_king": ("Somebody drew the largest share.", {}, ()),
     "honor.changed": ("Somebody holds a platform's honour.", {"honor": _TEXT}, ()),
-    "checkin.submitted": ("Somebody checked in.", {"for_date": _TEXT, "length": _COUNT, "images": _COUNT}, ()),
+    "checkin.submitted": ("Somebody checked in.", {**_WRITTEN, "for_date": _TEXT, "images": _COUNT}, ()),
     "question.asked": ("Somebody asked a question.", {**_MESSAGE, "tags": {"type": "array", "items": _TEXT}}, ()),
     "answer.posted": ("Somebody answered.", {**_MESSAGE, "question": _TEXT}, ()),
     "answer.accepted": ("The answer `subject` by `author` was accepted.", {"question": _TEXT}, ()),

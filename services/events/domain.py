@@ -1,11 +1,10 @@
 """Rules of ingestion: what an activity must look like, when it counts, what of it is kept. Pure."""
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 FUTURE_TOLERATED = timedelta(minutes=5)
 FUTURE_REFUSED = timedelta(hours=24)
@@ -22,7 +21,7 @@ MAX_IDENTITY = 300
 # Attributes the server sets; a client that sends one is told so (wire-formats, first section).
 RESERVED = (
     "receivedtime", "effectivetime", "communityid", "connection", "platformseq", "importname", "replayid", "requestid",
-    "late", "clamped", "stale", "throttled",
+    "sealedtext", "late", "clamped", "stale", "throttled",
 )  # fmt: skip
 
 _IDENTITY = re.compile(r"^[a-z][a-z0-9_-]{0,31}:[^\x00-\x1f\x7f]+$")
@@ -30,7 +29,6 @@ _MEMBER = re.compile(r"^member:[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
 _TYPE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
 _URI_REFERENCE = re.compile(r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$")
 _IMPORT = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
-_LINK = re.compile(r"https?://", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,81 +120,6 @@ def wrong_identity(value: str | None, pointer: str, *, member: bool = True) -> W
     if value.startswith("member:") and not _MEMBER.match(value):
         return Wrong("identity_malformed", pointer, "member: is followed by the member's id, in lower case")
     return None
-
-
-def reduced(data: Mapping[str, Any]) -> dict[str, Any]:
-    """The data without what people wrote: `text` becomes its length and whether it has a link (E9)."""
-    kept = {name: value for name, value in data.items() if name != "text"}
-    text = data.get("text")
-    if isinstance(text, str):
-        kept.setdefault("length", len(text))
-        kept.setdefault("has_link", bool(_LINK.search(text)))
-    return kept
-
-
-def breaking_changes(old: Mapping[str, Any], new: Mapping[str, Any], at: str = "") -> list[tuple[str, str]]:
-    """Why data that fits `old` might not fit `new` (E8), as (JSON pointer, sentence).
-
-    It compares what schemas of data commonly say, fields inside fields too. Not compared: allOf, anyOf, oneOf, not,
-    if and $ref; a change in one of these counts as breaking because nobody here can tell.
-    """
-    problems = [(f"{at}/{word}", sentence) for word, sentence in _tightened(old, new)]
-    problems += [(f"{at}/{word}", f"{word} changes") for word in _OPAQUE if old.get(word) != new.get(word)]
-    before, after = _mapping(old.get("properties")), _mapping(new.get("properties"))
-    for name in sorted(before.keys() & after.keys()):
-        problems += _inner_changes(before[name], after[name], f"{at}/properties/{name}")
-    if "items" in old and "items" in new:
-        problems += _inner_changes(old["items"], new["items"], f"{at}/items")
-    return problems
-
-
-_OPAQUE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "$ref")
-# Keyword → whether a higher value lets less through.
-_BOUNDS = {
-    "minimum": True, "exclusiveMinimum": True, "minLength": True, "minItems": True, "minProperties": True,
-    "maximum": False, "exclusiveMaximum": False, "maxLength": False, "maxItems": False, "maxProperties": False,
-}  # fmt: skip
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}
-
-
-def _inner_changes(old: Any, new: Any, at: str) -> list[tuple[str, str]]:
-    if new is True or old is False or old == new:
-        return []
-    if new is False:
-        return [(at, "nothing is allowed here any more")]
-    return breaking_changes(_mapping(old), _mapping(new), at)
-
-
-def _tightened(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """(keyword, sentence) of each keyword of `new` that lets less through than `old`."""
-    out = [
-        ("required", f"{name} becomes required")
-        for name in sorted(set(new.get("required", ())) - set(old.get("required", ())))
-    ]
-    if "type" in new and not ("type" in old and _types(old) <= _types(new)):
-        out.append(("type", "the type changes"))
-    if "enum" in new and not ("enum" in old and all(value in new["enum"] for value in old["enum"])):
-        out.append(("enum", "values are no longer allowed"))
-    for word in ("const", "pattern", "format", "multipleOf", "uniqueItems"):
-        if word in new and old.get(word) != new[word] and new[word] is not False:
-            out.append((word, f"{word} is new or changes"))
-    for word, higher_is_tighter in _BOUNDS.items():
-        if word in new and (word not in old or (new[word] > old[word] if higher_is_tighter else new[word] < old[word])):
-            out.append((word, f"{word} lets less through"))
-    if new.get("additionalProperties") not in (None, True) and old.get("additionalProperties") != new.get(
-        "additionalProperties"
-    ):
-        out.append(("additionalProperties", "further fields are no longer allowed"))
-    return out
-
-
-def _types(schema: Mapping[str, Any]) -> set[str]:
-    types = schema["type"]
-    names = {types} if isinstance(types, str) else set(types)
-    return names | {"integer"} if "number" in names else names
 
 
 BEATS_MISSED = 3

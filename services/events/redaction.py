@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from services.events import domain
+from services.events.texts.reading import reduced
 
 MAX_KEPT = 8 * 1024
 MAX_DEPTH = 32
@@ -75,7 +75,7 @@ def of_event(raw: bytes, ours: Mapping[str, Any] | None = None) -> Kept:
     for name, value in _unpacked(event).items():
         shown = redactor.key(name, out)
         if name == "data" and isinstance(value, dict):
-            value = domain.reduced(value)
+            value = reduced(value, None)
         attribute = name in ("id", "source", "subject") and isinstance(value, str) and _PRINTABLE.match(value)
         out[shown] = value if attribute else redactor.value(value, name, 1)
     return _bounded(raw, Kept(EVENT, len(raw), {"event": out, **(ours or {})}, marked=redactor.marked))

@@ -15,6 +15,7 @@ from services.events import replaying
 from services.events.api import ROUTERS
 from services.events.handlers import SUBSCRIPTIONS
 from services.events.loops import LOOPS
+from services.events.retention import LOOPS as RETENTION
 from services.events.tables import metadata
 
 SERVICE = Service(
@@ -24,6 +25,6 @@ SERVICE = Service(
     publishes=(IdentityObserved, ImportItemsRejected, ItemsRejected, ConnectionStateChanged, GapChanged, CallEnded),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    loops=(*LOOPS, *replaying.LOOPS),
+    loops=(*LOOPS, *replaying.LOOPS, *RETENTION),
     prefixes=("events", "hooks", "connections", "event-types", "replays", "imports"),
 )

@@ -1,6 +1,19 @@
 """Tables of the events service."""
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 
 from kit.database import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
@@ -10,8 +23,12 @@ metadata = metadata_for("events")
 _links = metadata.tables["known_identities"].c
 Index("ix_known_identities_member", _links.community_id, _links.member_id)
 
+# What was stored before there were daily figures; empty from then on, so that it costs nothing.
+_UNCOUNTED = text("day IS NULL")
+
 # `actor_id` and `author_id` are the computed ids; links are followed when reading, so that they also hold for what
-# was stored before them. Each index serves one filter of the timeline, newest first; the last one the live tail.
+# was stored before them. `day` is the community's day it was counted on. Each index serves one filter of the timeline,
+# newest first; then the live tail.
 activities = Table(
     "activities",
     metadata,
@@ -37,11 +54,13 @@ activities = Table(
     Column("data", JsonText, nullable=False),
     Column("log_partition", Integer, nullable=False),
     Column("log_offset", BigInteger, nullable=False),
+    Column("day", Date),
     Index("ix_activities_timeline", "community_id", "effective_at", "event_id"),
     Index("ix_activities_actor", "community_id", "actor_id", "effective_at", "event_id"),
     Index("ix_activities_type", "community_id", "type", "effective_at", "event_id"),
     Index("ix_activities_group", "community_id", "group_ref", "effective_at", "event_id"),
     Index("ix_activities_tail", "log_partition", "log_offset"),
+    Index("ix_activities_uncounted", "event_id", sqlite_where=_UNCOUNTED, postgresql_where=_UNCOUNTED),
 )
 
 consequences = Table(
@@ -304,4 +323,72 @@ replays = Table(
     Column("changed_at", UtcDateTime, nullable=False),
     Index("ix_replays_community", "community_id", "id"),
     Index("ix_replays_state", "state", "id"),
+)
+
+# How many activities a community's day had; `group_ref` is empty for those of no group. Stays when the rows go.
+daily = Table(
+    "daily",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("day", Date, primary_key=True),
+    Column("type", String(200), primary_key=True),
+    Column("group_ref", String(300), primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)
+
+# What a community asks for besides what everybody gets. `activity_days` null: the installation's; 0: for ever.
+wishes = Table(
+    "wishes",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("keep_text_days", Integer, nullable=False),
+    Column("activity_days", Integer),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(150), nullable=False),
+)
+
+type_modes = Table(
+    "type_modes",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("type", String(200), primary_key=True),
+    Column("mode", String(20), nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+    Column("changed_by", String(150), nullable=False),
+)
+
+# `actor_id` is the computed id, as on the activities. `sealed`: the key, encrypted under the installation's secret.
+text_keys = Table(
+    "text_keys",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("actor_id", Uuid, primary_key=True),
+    Column("key_id", Uuid, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
+# `at` is when the activity counts; how long from then on the text is kept, the community's wishes say.
+texts = Table(
+    "texts",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("actor_id", Uuid, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Index("ix_texts_at", "community_id", "at", "event_id"),
+    Index("ix_texts_actor", "community_id", "actor_id"),
+)
+
+text_readings = Table(
+    "text_readings",
+    metadata,
+    Column("id", Uuid, primary_key=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("event_id", Uuid, nullable=False),
+    Column("actor_id", Uuid, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("by", String(150), nullable=False),
+    Index("ix_text_readings_community", "community_id", "id"),
 )

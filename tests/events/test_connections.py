@@ -321,3 +321,18 @@ async def test_of_a_group_only_so_many_things_are_remembered_the_newest_ones(eve
         left = [row.ref for row in await tx.all(select(t.written).order_by(t.written.c.at))]
         assert await tx.scalar(select(func.count()).select_from(t.activities)) == 12
     assert left == [f"comment:{number}" for number in range(7, 12)]
+
+
+async def test_what_came_through_a_connection_has_its_text_kept_like_anything_else(events: Events) -> None:
+    owner = await events.new_place(
+        "connections:write", "events:read", "events:write", "events:text", "communities:write"
+    )
+    assert (await owner.client.put("/v1/events/settings", json={"keep_text_days": 7})).status_code == 200
+    words = "Please read the new house rules before you post here, thanks everybody!"
+    body = comment(5)
+    body["comment"]["body"] = words
+    await deliver(owner, await connected(owner), body)
+    await events.settle()
+    [stored] = await owner.timeline()
+    assert (await owner.get(f"/v1/events/{stored['event_id']}/text"))["text"] == words
+    assert (stored["data"]["language"], len(stored["data"]["similarity"])) == ("en", 16)

@@ -193,7 +193,8 @@ CASES = {
                 "/scopes",
                 "scope_unknown",
                 "unknown: everything; known: channels:write, communities:write, connections:write, events:import, "
-                "events:read, events:replay, events:write, keys:write, members:read, members:write, notify:read, notify:write, "
+                "events:read, events:replay, events:text, events:write, keys:write, members:read, members:write, "
+                "notify:read, notify:write, "
                 "ops:read, ops:write, rewards:read, rewards:write, tokens:write",
             ),
         ),
@@ -269,9 +270,9 @@ CASES = {
         own_type(mode="guess"),
         problem(
             422,
-            "mode_unavailable",
-            "only the mode observe is available",
-            ("/mode", "mode_unavailable", "only observe is available"),
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/mode", "literal_error", "Input should be 'observe', 'warn' or 'enforce'"),
         ),
     ),
     "a schema that is none": (

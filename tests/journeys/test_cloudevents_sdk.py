@@ -48,6 +48,7 @@ async def as_sent(app: App, id: str, subject: str | None = None) -> None:
         DATA["group"],
     )
     assert datetime.fromisoformat(found["occurred_at"]) == EARLIER
+    assert len(found["data"].pop("similarity")) == 16
     assert found["data"] == {**{k: v for k, v in DATA.items() if k != "text"}, "length": 27, "has_link": True}
 
 

@@ -1,11 +1,23 @@
 """HTTP of the events service."""
 
-from services.events.api import connections, hooks, ingest, registry, rejected, replays, sockets, timeline
+from services.events.api import (
+    connections,
+    hooks,
+    ingest,
+    keeping,
+    registry,
+    rejected,
+    replays,
+    sockets,
+    timeline,
+)
 
+# `keeping` and `rejected` before `timeline`, whose `/v1/events/{id}` would take their names for ids.
 ROUTERS = (
     ingest.router,
     rejected.router,
     replays.router,
+    keeping.router,
     timeline.router,
     registry.router,
     connections.router,

@@ -22,7 +22,9 @@ from kit.service import ServiceRuntime
 from services.events import domain, wire
 from services.events.api.common import SERVICE
 from services.events.handlers import refusing
+from services.events.handlers.door import at_door
 from services.events.handlers.limiting import floods_of, forgetting
+from services.events.handlers.reading import pieces_of
 from services.events.wire import Arrival, Checked
 
 router = APIRouter(tags=["events"], route_class=Direct)
@@ -113,6 +115,7 @@ class _Result(msgspec.Struct, omit_defaults=True):
     status: str
     retryable: bool | None = None
     error: _Error | None = None
+    warning: _Error | None = None
 
 
 class _Reply(msgspec.Struct):
@@ -159,6 +162,7 @@ async def ingest(request: Request) -> Response:
         except BadRequest as error:
             await refusing.keep_body(one, arrival, body, error.code, error.message)
             raise
+    checked = await at_door(one, arrival, items, checked)
     return await _append(one, arrival, items, checked, atomic=atomic)
 
 
@@ -182,8 +186,15 @@ def _arrival(request: Request, one: ServiceRuntime, principal: Principal) -> Arr
         except ValueError as error:
             raise BadRequest(str(error), code="import_name_invalid") from error
     request_id = str(request.scope.get("guildhall.request_id", ""))
-    floods = floods_of(one) if name is None else None
-    return Arrival(principal.community_id, one.clock(), name, request_id, one.settings.max_event_bytes, floods)
+    return Arrival(
+        principal.community_id,
+        one.clock(),
+        name,
+        request_id,
+        one.settings.max_event_bytes,
+        floods=floods_of(one) if name is None else None,
+        pieces=pieces_of(one, principal.community_id),
+    )
 
 
 def _items(request: Request, body: bytes) -> tuple[list[Any], bool]:
@@ -218,7 +229,11 @@ async def _append(
     EVENTS_INGESTED.inc(len(accepted))
     for wrong in checked.wrong.values():
         EVENTS_REJECTED.labels(wrong.code).inc()
-    body = _plain_reply(arrival, checked) if not checked.wrong else _reply(arrival, checked, refused)
+    body = (
+        _plain_reply(arrival, checked)
+        if not checked.wrong and not checked.warnings
+        else _reply(arrival, checked, refused)
+    )
     return Response(body, 422 if refused else 200, media_type="application/json")
 
 
@@ -262,8 +277,13 @@ def _answers(checked: Checked, refused: bool) -> list[_Result]:
         elif refused:
             out.append(_Result(index, id, "rejected", True, other))
         else:
-            out.append(_Result(index, id, "accepted"))
+            out.append(_Result(index, id, "accepted", warning=_warning(checked, index)))
     return out
+
+
+def _warning(checked: Checked, index: int) -> _Error | None:
+    found = checked.warnings.get(index)
+    return _Error(found.code, found.pointer, found.message) if found is not None else None
 
 
 def _rejections(arrival: Arrival, checked: Checked) -> list[Record]:

@@ -1,7 +1,7 @@
 """Event types and imports: what kinds of activity there are, what histories were posted."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -12,17 +12,19 @@ from kit.idempotency import Reply, once
 from services.events.api.common import Db, Reader, Text, Writer
 from services.events.canonical import CANONICAL
 from services.events.handlers import types as handlers
+from services.events.store import keeping
 from services.events.store import registry as store
 
 router = APIRouter(tags=["event types"])
 
 
 class TypeOut(BaseModel):
-    """`problems` counts stored events whose data is not what the schema says (mode observe: never refused)."""
+    """`problems` counts stored events whose data is not what the schema says; `mode` what is done with those."""
 
     type: str
     canonical: bool
     has_schema: bool
+    mode: str
     seen: int
     problems: int
     last_at: datetime | None
@@ -33,6 +35,23 @@ class SchemaOut(BaseModel):
     version: int
     mode: str
     json_schema: dict[str, Any]
+
+
+Mode = Annotated[
+    Literal["observe", "warn", "enforce"],
+    Field(description="`observe` notes what does not fit, `warn` tells the sender as well, `enforce` refuses it."),
+]
+
+
+class ModeIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"mode": "warn"}})
+
+    mode: Mode
+
+
+class ModeOut(BaseModel):
+    type: str
+    mode: str
 
 
 class TypeIn(BaseModel):
@@ -47,7 +66,7 @@ class TypeIn(BaseModel):
 
     type: str = Field(min_length=1, max_length=200, pattern=r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
     json_schema: dict[str, Any]
-    mode: str = Field("observe", max_length=20, description="`observe` notes what does not fit and keeps it.")
+    mode: Mode | None = Field(None, description="From now on; left out: as it was, at first `observe`.")
 
 
 class ImportOut(BaseModel):
@@ -86,11 +105,13 @@ async def list_types(db: Db, caller: Reader, paging: PageOf) -> Page[TypeOut]:
         pairs = [(caller.community_id, name) for name in names]
         seen = {row.type: row for row in await store.seen_types(tx, types=pairs)}
         own = {row.type for row in await store.own_schemas(tx, types=pairs)}
+        modes = await keeping.modes(tx, community_id=caller.community_id)
     items = [
         TypeOut(
             type=name,
             canonical=name in CANONICAL,
             has_schema=name in CANONICAL or name in own,
+            mode=modes.get(name, handlers.MODES[0]),
             seen=seen[name].count if name in seen else 0,
             problems=seen[name].problems if name in seen else 0,
             last_at=seen[name].last_at if name in seen else None,
@@ -114,7 +135,18 @@ def _after(paging: Paging) -> str | None:
 async def get_type(db: Db, caller: Reader, type: Text) -> SchemaOut:
     async with db.read() as tx:
         version, schema = await handlers.schema_of(tx, community_id=caller.community_id, name=type)
-    return SchemaOut(type=type, version=version, mode="observe", json_schema=schema)
+        mode = await handlers.mode_of(tx, community_id=caller.community_id, name=type)
+    return SchemaOut(type=type, version=version, mode=mode, json_schema=schema)
+
+
+@router.put(
+    "/v1/event-types/{type}/mode", summary="What is done with data that does not fit", responses=problems(404, 422)
+)
+async def put_mode(db: Db, caller: Writer, type: Text, body: ModeIn) -> ModeOut:
+    """Of a canonical type or one with a schema of the community's own. The door follows within two seconds."""
+    async with db.begin() as tx:
+        await handlers.set_mode(tx, community_id=caller.community_id, name=type, mode=body.mode, by=caller.actor)
+    return ModeOut(type=type, mode=body.mode)
 
 
 @router.post(
@@ -125,15 +157,17 @@ async def publish_type(request: Request, db: Db, caller: Writer, body: TypeIn) -
     if body.type.startswith("guildhall."):
         wrong = FieldError("/type", "type_reserved", "types under guildhall. are ours; choose another name")
         raise Unprocessable("this name is reserved", code="type_reserved", errors=[wrong])
-    if body.mode != "observe":
-        wrong = FieldError("/mode", "mode_unavailable", "only observe is available")
-        raise Unprocessable("only the mode observe is available", code="mode_unavailable", errors=[wrong])
 
     async def effect(tx: Any) -> Reply:
         version = await handlers.publish_type(
             tx, community_id=caller.community_id, name=body.type, schema=body.json_schema
         )
-        return Reply(201, SchemaOut(type=body.type, version=version, mode="observe", json_schema=body.json_schema))
+        if body.mode is not None:
+            await handlers.set_mode(
+                tx, community_id=caller.community_id, name=body.type, mode=body.mode, by=caller.actor
+            )
+        mode = await handlers.mode_of(tx, community_id=caller.community_id, name=body.type)
+        return Reply(201, SchemaOut(type=body.type, version=version, mode=mode, json_schema=body.json_schema))
 
     return await once(request, db, caller, effect)  # type: ignore[return-value]  # a Response stands for the model
 

@@ -1,6 +1,7 @@
 """What the events service does, and what it listens to."""
 
 from kit.contracts.events import Activity, ConnectionStateChanged, ImportItemsRejected, ItemsRejected
+from kit.contracts.members import MemberChanged
 from kit.contracts.notify import CallWanted, MessageStateChanged
 from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
 from kit.service import Handler
@@ -8,6 +9,7 @@ from services.events.handlers.calling import take_calls
 from services.events.handlers.rejected import keep_rejected
 from services.events.handlers.spoken import keep_connection_states
 from services.events.handlers.storing import note_rejections, store_activities
+from services.events.handlers.texts import forget_erased
 from services.events.handlers.tracing import (
     keep_adjustments,
     keep_boards,
@@ -27,4 +29,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     PointsAdjusted: keep_adjustments,
     MessageStateChanged: keep_messages,
     CallWanted: take_calls,
+    MemberChanged: forget_erased,
 }

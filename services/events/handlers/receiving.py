@@ -21,6 +21,8 @@ from services.events.commands import with_commands
 from services.events.domain import Wrong
 from services.events.handlers import limiting, numbering, refusing
 from services.events.handlers.connections import Known
+from services.events.handlers.door import one_at_door
+from services.events.handlers.reading import pieces_of
 from services.events.handlers.refusing import Refusal, Whose
 from services.events.hearing import Hearing, Written, hearing_of
 from services.events.receivers.door import event_of, id_about, source_of
@@ -121,13 +123,21 @@ async def records_of(
     one: ServiceRuntime, known: Known, delivery: Delivery, seen: Sequence[Seen], request_id: str
 ) -> tuple[list[Record], list[Refusal]]:
     """Records of what the door takes, and what it does not: that is counted, and holds nothing else up."""
-    most = one.settings.max_event_bytes
-    arrival = Arrival(known.community_id, delivery.at, None, request_id, most, limiting.floods_of(one))
+    arrival = Arrival(
+        known.community_id,
+        delivery.at,
+        None,
+        request_id,
+        one.settings.max_event_bytes,
+        floods=limiting.floods_of(one),
+        pieces=pieces_of(one, known.community_id),
+    )
     out, unfit = [], []
     for each in seen:
         complete = await completed(one, known, each)
         event = event_of(complete, known.receiver.platform, known.id)
-        result, ours = wire.check(event, arrival), _ours(known, each, delivery)
+        result = await one_at_door(one, arrival, event, wire.check(event, arrival))
+        ours = _ours(known, each, delivery)
         if isinstance(result, Accepted):
             out.append(with_ours(result.record, ours))
         else:

@@ -21,6 +21,8 @@ from kit.service import ServiceRuntime
 from services.events import redaction, wire
 from services.events.domain import Wrong
 from services.events.handlers import connections, receiving, refusing
+from services.events.handlers.door import one_at_door
+from services.events.handlers.reading import pieces_of
 from services.events.handlers.refusing import Refusal, Whose
 from services.events.receivers.form import Delivery, Malformed
 from services.events.store import rejected as store
@@ -123,9 +125,10 @@ async def attempt(one: ServiceRuntime, row: Any, mended: Mapping[str, Any] | Non
         event["time"] = row.at
     # It was received when it came first; what came from the future has waited for its time.
     received = one.clock() if row.code == "time_in_future" else row.at
-    most = one.settings.max_event_bytes
-    arrival = Arrival(row.community_id, received, row.import_name, request_id, most)
-    result = wire.check(msgspec.json.encode(event), arrival)
+    most, pieces = one.settings.max_event_bytes, pieces_of(one, row.community_id)
+    arrival = Arrival(row.community_id, received, row.import_name, request_id, most, pieces=pieces)
+    item = msgspec.json.encode(event)
+    result = await one_at_door(one, arrival, item, wire.check(item, arrival))
     if not isinstance(result, Accepted):
         return Attempt(row, wrong=result.wrong)
     ours = (row.kept or {}).get("ours") if row.form == redaction.EVENT else None

@@ -5,6 +5,7 @@ from typing import Any
 from kit.contracts import Envelope, activity_event_id
 from kit.contracts.events import Activity, ConnectionStateChanged
 from kit.database import Tx
+from services.events.handlers.counting import count_days, days_of
 from services.events.handlers.receiving import WRITTEN
 from services.events.hearing import Ref
 from services.events.store import activities as store
@@ -36,7 +37,8 @@ async def note_written(tx: Tx, batch: list[Envelope[Activity]]) -> None:
 async def keep_connection_states(tx: Tx, batch: list[Envelope[ConnectionStateChanged]]) -> None:
     """On the community's timeline, as activities that nobody did."""
     rows = []
-    for e in batch:
+    days = await days_of(tx, [(e.event.community_id, e.event.since) for e in batch])
+    for e, day in zip(batch, days, strict=True):
         c, source = e.event, f"{_CONNECTIONS}{e.event.connection_id}"
         id = f"{c.state}:{c.since.isoformat()}"
         rows.append(
@@ -56,6 +58,8 @@ async def keep_connection_states(tx: Tx, batch: list[Envelope[ConnectionStateCha
                 "data": {"reason": c.reason},
                 "log_partition": e.origin.partition,
                 "log_offset": e.origin.offset,
+                "day": day,
             }
         )
-    await store.add(tx, rows=rows)
+    new = await store.add(tx, rows=rows)
+    await count_days(tx, [row for row in rows if row["event_id"] in new])

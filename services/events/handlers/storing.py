@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from functools import lru_cache
 from typing import Any
 from uuid import UUID
@@ -19,7 +19,9 @@ from kit.json_schemas import compiled, first_problem
 from services.events import domain
 from services.events.canonical import CANONICAL
 from services.events.handlers import numbering
+from services.events.handlers.counting import count_days, days_of
 from services.events.handlers.spoken import note_written
+from services.events.handlers.texts import store_texts
 from services.events.store import activities as store
 from services.events.store import registry
 
@@ -35,15 +37,18 @@ async def store_activities(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     found = [e.event for e in batch]
     problems = await _problems(tx, found)
     await asyncio.sleep(0)
-    rows = [_row(e, problems.get(e.event.event_id)) for e in batch]
+    days = await days_of(tx, [(a.community_id, a.effective_at) for a in found])
+    rows = [_row(e, problems.get(e.event.event_id), day) for e, day in zip(batch, days, strict=True)]
     await asyncio.sleep(0)
     new = await store.add(tx, rows=rows)
+    await count_days(tx, [row for row in rows if row["event_id"] in new])
     fresh = [a for a in found if a.event_id in new]
     await _announce_identities(tx, fresh)
     await _count_types(tx, fresh, problems)
     await _count_imports(tx, fresh)
     await note_written(tx, [e for e in batch if e.event.event_id in new])
     await numbering.note(tx, numbering.numbered(batch))
+    await store_texts(tx, fresh)
     await store.set_tails(tx, stream=STREAM, following=_following(batch))
 
 
@@ -52,7 +57,7 @@ def _following(batch: Sequence[Envelope[Any]]) -> dict[int, int]:
     return {e.origin.partition: e.origin.offset + 1 for e in batch}
 
 
-def _row(e: Envelope[Activity], problem: str | None) -> dict[str, Any]:
+def _row(e: Envelope[Activity], problem: str | None, day: date) -> dict[str, Any]:
     a = e.event
     return {
         "event_id": a.event_id,
@@ -77,6 +82,7 @@ def _row(e: Envelope[Activity], problem: str | None) -> dict[str, Any]:
         "data": a.data,
         "log_partition": e.origin.partition,
         "log_offset": e.origin.offset,
+        "day": day,
     }
 
 
@@ -136,16 +142,13 @@ async def _count_imports(tx: Tx, fresh: Sequence[Activity]) -> None:
 
 
 async def _problems(tx: Tx, found: Sequence[Activity]) -> dict[UUID, str]:
-    """Where the data is not what its type's schema says (E8, mode observe): noted, never refused."""
+    """Where the data is not what its type's schema says (E8): noted here, whatever the door did."""
     wanted = sorted({(a.community_id, a.type) for a in found if a.type not in CANONICAL})
-    own: dict[tuple[UUID, str], tuple[int, bytes]] = {}
-    for row in await registry.own_schemas(tx, types=wanted):
-        key = (row.community_id, row.type)
-        if key not in own or own[key][0] < row.version:
-            own[key] = (row.version, msgspec.json.encode(row.schema))
+    newest = await registry.newest_schemas(tx, types=wanted)
+    own = {key: msgspec.json.encode(schema) for key, schema in newest.items()}
     out: dict[UUID, str] = {}
     for a in found:
-        schema = own.get((a.community_id, a.type), (0, b""))[1]
+        schema = own.get((a.community_id, a.type), b"")
         problem = first_problem(_compiled(schema) if schema else _canonical(a.type), a.data)
         if problem is not None:
             out[a.event_id] = problem

@@ -33,6 +33,12 @@ async def own_schemas(tx: Tx, *, types: Sequence[tuple[UUID, str]]) -> list[Any]
     return await select_among(tx, t.own_types, (c.community_id, c.type), list(types))
 
 
+async def newest_schemas(tx: Tx, *, types: Sequence[tuple[UUID, str]]) -> dict[tuple[UUID, str], dict[str, Any]]:
+    """The schema in force of those (community, type) pairs that have one of the community's own."""
+    rows = sorted(await own_schemas(tx, types=types), key=lambda row: row.version)
+    return {(row.community_id, row.type): row.schema for row in rows}
+
+
 async def type_names(tx: Tx, *, community_id: UUID, besides: Iterable[str], limit: int, after: str) -> list[str]:
     """Names of types that were published or seen, or stand in `besides`; each once, in the database's own order."""
     parts: list[Any] = [select(literal(name, String).label("type")) for name in besides]

@@ -4,7 +4,7 @@
 what is wrong with it.
 """
 
-from services.events.wire.checking import Accepted, Arrival, Rejected, check
+from services.events.wire.checking import Accepted, Arrival, Rejected, check, said_in
 from services.events.wire.modes import (
     BATCHED,
     JSON,
@@ -34,6 +34,7 @@ __all__ = [
     "check_all",
     "media_type_of",
     "must_parse",
+    "said_in",
     "split",
     "unparsable",
 ]

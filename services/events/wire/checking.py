@@ -1,7 +1,7 @@
 """One item checked whole, so that nothing is acknowledged that the consumer could not read, and made a log record.
 
 It goes to the log as the client wrote it with our attributes spliced in before the last brace. Only an item that
-carries `text`, or came in binary mode, is encoded again.
+carries `text` (or a `similarity`, which is ours to say), or came in binary mode, is encoded again.
 """
 
 import base64
@@ -22,6 +22,8 @@ from kit.refusals import refusal
 from services.events import domain
 from services.events.domain import Times, Wrong
 from services.events.floods import Floods
+from services.events.texts.reading import SIMILARITY, TEXT, reduced
+from services.events.texts.similarity import Pieces
 from services.events.wire.modes import JSON, MAX_DEPTH, fault
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
@@ -49,6 +51,7 @@ class _Item(msgspec.Struct):
     importname: msgspec.Raw = _ABSENT
     replayid: msgspec.Raw = _ABSENT
     requestid: msgspec.Raw = _ABSENT
+    sealedtext: msgspec.Raw = _ABSENT
     late: msgspec.Raw = _ABSENT
     clamped: msgspec.Raw = _ABSENT
     stale: msgspec.Raw = _ABSENT
@@ -85,6 +88,8 @@ class Arrival:
     max_event: int
     floods: Floods | None = None
     """Where it is counted who does more than a person does; None for history, and where nobody is to be throttled."""
+    pieces: Pieces | None = None
+    """What texts are made comparable with; None: they are not."""
     tail: bytes = field(init=False)
     """The attributes that every record of the request gets, as they are spliced in before the closing brace."""
     plain_from: datetime = field(init=False)
@@ -280,8 +285,9 @@ def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival, *, throttled
     null_time = item.time is None and b'"time"' in raw
     # A name that stands twice means its last value; the first, unread and unreduced, must not travel along.
     twice = named_twice(raw) or could_be_named_otherwise(raw)
-    if item.data is None or "text" in item.data or item.data_base64 is not None or null_time or twice:
-        head = rewritten(raw)
+    whole = item.data is not None and item.data_base64 is None and TEXT not in item.data and SIMILARITY not in item.data
+    if not whole or null_time or twice:
+        head = rewritten(raw, arrival.pieces)
     # The item is a JSON object that decoded, so its last byte is the closing brace.
     parts = [head[:-1]]
     if item.time is None:
@@ -309,16 +315,34 @@ def could_be_named_otherwise(raw: bytes) -> bool:
     return b"\\" in raw and (b"\\u006" in raw or b"\\u0074" in raw)
 
 
-def rewritten(raw: msgspec.Raw | bytes) -> bytes:
+def rewritten(raw: msgspec.Raw | bytes, pieces: Pieces | None) -> bytes:
     """The item with its text reduced, base64 data unpacked, and absent data as an empty object."""
     event: dict[str, Any] = _decode(raw)
     packed = event.pop("data_base64", None)
     if packed is not None:
         event["data"] = _decode(base64.b64decode(packed))
-    event["data"] = domain.reduced(event.get("data") or {})
+    event["data"] = reduced(event.get("data") or {}, pieces)
     if event.get("time", "") is None:
         del event["time"]
     return _encode(event)
+
+
+class Said(NamedTuple):
+    """What somebody wrote, with what names the event."""
+
+    id: str
+    source: str
+    actor: str | None
+    text: str
+
+
+def said_in(raw: msgspec.Raw | bytes) -> Said | None:
+    """The text of an accepted item; None where there is none."""
+    item = _item(raw)
+    packed = item.data_base64
+    data = item.data if packed is None else _decode(base64.b64decode(packed))
+    text = data.get(TEXT) if data is not None else None
+    return Said(item.id, item.source, data.get("actor"), text) if data is not None and isinstance(text, str) else None
 
 
 def stamp(instant: datetime) -> bytes:

@@ -18,6 +18,7 @@ from kit.log import Record
 from services.events import domain
 from services.events.domain import Wrong
 from services.events.floods import NOBODY
+from services.events.texts.reading import SIMILARITY, TEXT
 from services.events.wire.checking import (
     THROTTLED,
     Accepted,
@@ -55,6 +56,7 @@ class _Plain(msgspec.Struct, gc=False):
     importname: UnsetType = UNSET
     replayid: UnsetType = UNSET
     requestid: UnsetType = UNSET
+    sealedtext: UnsetType = UNSET
     late: UnsetType = UNSET
     clamped: UnsetType = UNSET
     stale: UnsetType = UNSET
@@ -69,11 +71,13 @@ _record = Record._make
 
 @dataclass(slots=True)
 class Checked:
-    """Items in input order: the id of each, the records of those accepted, and what is wrong with the others."""
+    """Items in input order: the id of each, the records of those accepted, what is wrong with the others, and what
+    the senders of accepted ones should know."""
 
     ids: list[str | None] = field(default_factory=list)
     records: list[Record] = field(default_factory=list)
     wrong: dict[int, Wrong] = field(default_factory=dict)
+    warnings: dict[int, Wrong] = field(default_factory=dict)
 
 
 def check_all(items: Sequence[Raw], body: bytes, arrival: Arrival) -> Checked:
@@ -119,8 +123,10 @@ def _at_once(items: Sequence[Raw], body: bytes, arrival: Arrival, names: Names) 
         return None
     over = arrival.floods.over(keys, times, arrival.received_at) if arrival.floods is not None else NOBODY  # type: ignore[arg-type]  # None was ruled out above
     tail = arrival.tail + b"}"
-    if True in ["text" in data for data in datas]:
-        texts = [rewritten(raw) if "text" in data else bytes(raw) for raw, data in zip(items, datas, strict=True)]
+    said = [TEXT in data or SIMILARITY in data for data in datas]
+    if True in said:
+        pieces = arrival.pieces
+        texts = [rewritten(raw, pieces) if one else bytes(raw) for raw, one in zip(items, said, strict=True)]
         values = [text[:-1] + tail for text in texts]
     else:
         values = [bytes(raw)[:-1] + tail for raw in items]
@@ -153,8 +159,8 @@ def _plainly(raw: Raw, arrival: Arrival, names: Names) -> Accepted | None:
             return None
     except _DOUBTS:
         return None
-    if "text" in data:
-        text = rewritten(raw)
+    if TEXT in data or SIMILARITY in data:
+        text = rewritten(raw, arrival.pieces)
     tail = arrival.tail
     if arrival.floods is not None and arrival.floods.one(key, item.time, arrival.received_at):
         tail += THROTTLED
