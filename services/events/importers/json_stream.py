@@ -39,6 +39,11 @@ def beginning(path: Path) -> str:
     return read.decode(errors="replace").lstrip("\ufeff \t\r\n")
 
 
+def json_files(path: Path) -> list[Path]:
+    """The file itself, or a folder's JSON files at any depth by name."""
+    return sorted(one for one in path.rglob("*.json") if one.is_file()) if path.is_dir() else [path]
+
+
 def begins(path: Path, *patterns: str) -> bool:
     """Whether the first pattern is seen where the file begins, and the others somewhere at its beginning."""
     text = beginning(path)
