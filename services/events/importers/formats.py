@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.events.importers import cloudevents_jsonl, csv_mapped, discord_export, telegram_export, traces
+from services.events.importers import (
+    cloudevents_jsonl,
+    csv_mapped,
+    discord_export,
+    slack_export,
+    telegram_export,
+    traces,
+)
 from services.events.importers.choices import Choices
 from services.events.importers.lines import Event, Good, Line, Translate, Wrong, decode_line, raw_lines, translated
 
@@ -41,6 +48,7 @@ FORMATS: dict[str, Lines | Export] = {
     "cloudevents": Lines(cloudevents_jsonl.recognises, cloudevents_jsonl.translate),
     "csv": Export(csv_mapped.recognises, csv_mapped.items),
     "telegram": Export(telegram_export.recognises, telegram_export.items),
+    "slack": Export(slack_export.recognises, slack_export.items),
     "discord": Export(discord_export.recognises, discord_export.items),
 }
 
