@@ -16,6 +16,7 @@ from services.events.importers import (
     slack_export,
     telegram_export,
     traces,
+    zulip_export,
 )
 from services.events.importers.choices import Choices
 from services.events.importers.lines import Event, Good, Line, Translate, Wrong, decode_line, raw_lines, translated
@@ -49,6 +50,7 @@ FORMATS: dict[str, Lines | Export] = {
     "csv": Export(csv_mapped.recognises, csv_mapped.items),
     "telegram": Export(telegram_export.recognises, telegram_export.items),
     "slack": Export(slack_export.recognises, slack_export.items),
+    "zulip": Export(zulip_export.recognises, zulip_export.items),
     "discord": Export(discord_export.recognises, discord_export.items),
 }
 
