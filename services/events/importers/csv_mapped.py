@@ -1,21 +1,18 @@
 """CSV of any kind: a mapping, which a person writes once, says which column is which field of an activity."""
 
-import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 from pathlib import Path
-from typing import BinaryIO
 
 import msgspec
 
 from services.events.importers.choices import Choices
 from services.events.importers.csv_mapping import Mapped, load
-from services.events.importers.lines import DAMAGED, Event, Good, Line, Wrong, unpacked
+from services.events.importers.csv_rows import rows
+from services.events.importers.lines import Event, Good, Line, Wrong, unpacked
 from services.events.receivers.door import MAX_TEXT
 
-MAX_LINE_BYTES = 4 * 1024 * 1024
 _EPOCHS = {"unix": 1, "unix_ms": 1000}
 
 
@@ -30,16 +27,10 @@ def items(path: Path, choices: Choices) -> Iterator[Line]:
         raise ValueError("CSV needs --mapping: a TOML file that says what the columns are (docs/importing.md)")
     mapped = load(choices.mapping)
     with unpacked(path) as file:
-        header = next(_rows(file, mapped), None)
+        header = next(rows(file, mapped.delimiter, mapped.encoding), None)
     if header is None or isinstance(header, Wrong):
         raise ValueError(f"{path.name}: no header: {header.reason if header else 'the file is empty'}")
     return _items(path, mapped, _places(path, mapped, header.cells))
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    number: int
-    cells: list[str]
 
 
 def _places(path: Path, mapped: Mapped, header: list[str]) -> Mapping[str, int]:
@@ -57,8 +48,8 @@ def _places(path: Path, mapped: Mapped, header: list[str]) -> Mapping[str, int]:
 
 def _items(path: Path, mapped: Mapped, places: Mapping[str, int]) -> Iterator[Line]:
     with unpacked(path) as file:
-        rows, width = _rows(file, mapped), 0
-        for row in rows:
+        found, width = rows(file, mapped.delimiter, mapped.encoding), 0
+        for row in found:
             if isinstance(row, Wrong):
                 yield row
             elif not width:
@@ -70,40 +61,6 @@ def _items(path: Path, mapped: Mapped, places: Mapping[str, int]) -> Iterator[Li
                     yield Good(row.number, _event(row.cells, places, mapped))
                 except ValueError as error:
                     yield Wrong(row.number, str(error))
-
-
-def _rows(file: BinaryIO, mapped: Mapped) -> Iterator[_Row | Wrong]:
-    """Rows that are not blank, with the line they begin in; a cell may hold line ends."""
-    reader = csv.reader(_text(file, mapped.encoding), delimiter=mapped.delimiter)
-    while True:
-        number = reader.line_num + 1
-        try:
-            cells = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield Wrong(number, f"not CSV: {error}")
-            continue
-        except DAMAGED as error:
-            yield Wrong(number, f"the gzip file is damaged from here on: {error}")
-            return
-        if any("\udc80" <= one <= "\udcff" for cell in cells for one in cell):
-            yield Wrong(number, f"not {mapped.encoding}")
-        elif cells:
-            yield _Row(number, cells)
-
-
-def _text(file: BinaryIO, encoding: str) -> Iterator[str]:
-    """Lines as text. Bytes that are none are kept as lone surrogates, so that only their own row is lost."""
-    first = True
-    while line := file.readline(MAX_LINE_BYTES):
-        try:
-            text = line.decode(encoding, "surrogateescape")
-        except UnicodeDecodeError:
-            # Some encodings of two bytes are wrong at a byte that could be ASCII, which has no surrogate.
-            text = line.decode("ascii", "surrogateescape")
-        yield text.removeprefix("\ufeff") if first else text
-        first = False
 
 
 def _event(cells: list[str], places: Mapping[str, int], mapped: Mapped) -> Event:

@@ -13,6 +13,7 @@ from services.events.importers import (
     cloudevents_jsonl,
     csv_mapped,
     discord_export,
+    discourse_export,
     slack_export,
     telegram_export,
     traces,
@@ -50,6 +51,7 @@ FORMATS: dict[str, Lines | Export] = {
     "csv": Export(csv_mapped.recognises, csv_mapped.items),
     "telegram": Export(telegram_export.recognises, telegram_export.items),
     "slack": Export(slack_export.recognises, slack_export.items),
+    "discourse": Export(discourse_export.recognises, discourse_export.items),
     "zulip": Export(zulip_export.recognises, zulip_export.items),
     "discord": Export(discord_export.recognises, discord_export.items),
 }
