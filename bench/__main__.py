@@ -21,7 +21,7 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def parts() -> dict[str, Callable[[Size], None]]:
     """What can be measured, in this order; each part imports what it needs when it is asked for."""
-    from bench import boards, gateway, growth, ingest, kafka, memory, pipeline, replicas, sides
+    from bench import boards, gateway, growth, importers, ingest, kafka, memory, pipeline, replicas, sides
 
     return {
         "ingest": ingest.run,
@@ -33,6 +33,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
         "replicas": replicas.run,
         "sides": sides.run,
         "gateway": gateway.run,
+        "importers": importers.run,
     }
 
 

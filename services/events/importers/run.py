@@ -47,6 +47,8 @@ async def run_import(
     Raises client.ImportStopped (what is saved can be resumed), resume.ResumeMismatch, ValueError for a format that is
     unknown or not recognised and for choices that do not fit it, OSError for a file that cannot be read.
     """
+    if console is not None:
+        console.print(f"counting {path.name}", markup=False)
     total = await asyncio.to_thread(count, path, format, choices)
     digest = await asyncio.to_thread(digest_of, path, *choices.settings())
     resume = ResumeFile(resume_path or default_path(url, name), name=name, digest=digest)

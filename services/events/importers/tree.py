@@ -15,7 +15,7 @@ from services.events.importers.lines import decode_line
 MAX_FILE_BYTES = 1 << 30
 """One file within an export is held as a whole; a larger one is reported."""
 
-_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
+_DAMAGED = (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, RuntimeError, OSError)
 
 
 class _Opened(Protocol):
