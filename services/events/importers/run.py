@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressC
 
 from services.events.importers import client
 from services.events.importers.choices import Choices
-from services.events.importers.formats import NO_CHOICES, count, read
+from services.events.importers.formats import NO_CHOICES, count, detect, read
 from services.events.importers.lines import digest_of
 from services.events.importers.resume import ResumeFile, default_path
 
@@ -49,7 +49,8 @@ async def run_import(
     """
     if console is not None:
         console.print(f"counting {path.name}", markup=False)
-    total = await asyncio.to_thread(count, path, format, choices)
+    known = await asyncio.to_thread(detect, path, choices) if format == "auto" else format
+    total = await asyncio.to_thread(count, path, known, choices)
     digest = await asyncio.to_thread(digest_of, path, *choices.settings())
     resume = ResumeFile(resume_path or default_path(url, name), name=name, digest=digest)
     options = client.Options(batch=batch, lanes=lanes, patience=patience)
@@ -61,7 +62,7 @@ async def run_import(
             outcome = await client.post(
                 http,
                 key,
-                read(path, format, choices),
+                read(path, known, choices),
                 name=name,
                 options=options,
                 resume=resume,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -43,13 +44,14 @@ def recognises(path: Path) -> bool:
 def items(path: Path, choices: Choices) -> Iterator[Line]:
     """Every message of public and private channels with its reactions, and who came and went. ValueError for no
     export."""
-    with tree(path, "channels.json") as export:
-        _names(export)
-    return _items(path)
+    stack = ExitStack()
+    export = stack.enter_context(tree(path, "channels.json"))
+    _names(export)
+    return _items(export, stack)
 
 
-def _items(path: Path) -> Iterator[Line]:
-    with tree(path, "channels.json") as export:
+def _items(export: Tree, stack: ExitStack) -> Iterator[Line]:
+    with stack:
         yield from numbered(_messages(export), _events)
 
 

@@ -4,7 +4,7 @@ import tarfile
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,20 +66,29 @@ def has(path: Path, marker: str, *others: str) -> bool:
     """Whether it is an export with these files in one folder. Raises nothing but OSError."""
     if path.is_dir():
         return all((path / name).is_file() for name in (marker, *others))
-    if not zipfile.is_zipfile(path) and not _is_tar(path):
-        return False
     try:
-        with tree(path, marker) as found:
-            return all(name in found.names for name in others)
-    except ValueError:
-        return False
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as archive:
+                return _in_one_folder(archive.namelist(), (marker, *others))
+        if tarfile.is_tarfile(path):
+            with tarfile.open(path) as packed:
+                return _in_one_folder((member.name for member in packed), (marker, *others))
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.filename:
+            raise
+    return False
 
 
-def _is_tar(path: Path) -> bool:
-    try:
-        return tarfile.is_tarfile(path)
-    except _DAMAGED:
-        return False
+def _in_one_folder(names: Iterable[str], wanted: Collection[str]) -> bool:
+    """Stops at the last of them: what stands behind in a packed tarball need not be unpacked."""
+    found: dict[str, set[str]] = {}
+    for name in names:
+        folder, _, last = name.rpartition("/")
+        if last in wanted:
+            found.setdefault(folder, set()).add(last)
+            if len(found[folder]) == len(wanted):
+                return True
+    return False
 
 
 def _open(path: Path, stack: ExitStack) -> tuple[list[str], _Opened]:

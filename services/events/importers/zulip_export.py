@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -54,14 +55,14 @@ def items(path: Path, choices: Choices) -> Iterator[Line]:
     no export."""
     if choices.site and not _SITE.fullmatch(choices.site):
         raise ValueError("--site is a name such as zulip.example.org")
-    with tree(path, "realm.json") as export:
-        _realm(export, choices.site)
-    return _items(path, choices.site)
+    stack = ExitStack()
+    export = stack.enter_context(tree(path, "realm.json"))
+    told, realm = _realm(export, choices.site)
+    return _items(export, told, realm, stack)
 
 
-def _items(path: Path, site: str) -> Iterator[Line]:
-    with tree(path, "realm.json") as export:
-        told, realm = _realm(export, site)
+def _items(export: Tree, told: dict[str, Any], realm: _Realm, stack: ExitStack) -> Iterator[Line]:
+    with stack:
         yield from numbered(_found(export, told, realm), lambda found: _events(found, realm))
 
 

@@ -60,7 +60,16 @@ both = pytest.mark.parametrize("export", [as_csv, as_json])
 @both
 @pytest.mark.parametrize(
     "more",
-    [{}, {"reply_to_post_number": 1}, {"post_number": 1}, {"user_id": -1}, {"category_id": None}, {"raw": "hi"}],
+    [
+        {},
+        {"reply_to_post_number": 1},
+        {"post_number": 1},
+        {"user_id": -1},
+        {"category_id": None},
+        {"raw": "hi"},
+        {"created_at": "2020-09-13 12:26:40.123"},
+        {"id": "12", "topic_id": "3", "post_number": "2", "user_id": "7"},
+    ],
 )
 @pytest.mark.parametrize("choices", [{"site": "forum"}, {"connection": CONNECTION}])
 def test_a_post_is_what_the_webhook_told(tmp_path: Path, export: Any, more: Any, choices: Any) -> None:
