@@ -25,8 +25,8 @@ def seen_by(
         return list(receiver.translate(Delivery(headers, {}, body, _EPOCH), settings).seen)
     except Malformed as error:
         raise ValueError(f"{error.pointer}: {error.message}" if error.pointer else error.message) from error
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
+    except (RecursionError, OverflowError) as error:
+        raise ValueError("nested too deeply, or a number that is too large") from error
 
 
 def event_of(seen: Seen, platform: str, connection: UUID | None, unshared: str) -> Event:

@@ -33,7 +33,7 @@ def rows(file: BinaryIO, delimiter: str = ",", encoding: str = "utf-8") -> Itera
         except DAMAGED as error:
             yield Wrong(number, f"the gzip file is damaged from here on: {error}")
             return
-        if any("\udc80" <= one <= "\udcff" for cell in cells for one in cell):
+        if any("\ud800" <= one <= "\udfff" for cell in cells for one in cell):
             yield Wrong(number, f"not {encoding}")
         elif cells:
             yield Row(number, cells)

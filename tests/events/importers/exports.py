@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+import msgspec
 from hypothesis import strategies as st
 
 from services.events.importers import Choices, read
@@ -21,7 +22,7 @@ OF_DATA = ("actor", "group", "reply_to", "kind", "bot", "mentions", "private", "
 
 def written(path: Path, value: Any) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value, ensure_ascii=False).encode())
+    path.write_bytes(value if isinstance(value, bytes) else json.dumps(value).encode())
     return path
 
 
@@ -57,7 +58,7 @@ values: st.SearchStrategy[Any] = st.recursive(
     | st.integers()
     | st.floats()
     | st.text(max_size=20)
-    | st.sampled_from(["", "user1", "0", "-1"]),
+    | st.sampled_from(["", "user1", "0", "-1", 10**30, -(10**30), 2**63, "\ud800", "\0", 1e300]),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=6,
 )
@@ -92,4 +93,4 @@ def survives(read_it: Callable[[], list[Line]]) -> None:
         if isinstance(line, Good):
             assert line.event["time"]
             assert line.event["id"]
-            json.dumps(line.event)
+            msgspec.json.encode(line.event)
