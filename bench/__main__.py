@@ -21,7 +21,20 @@ cli = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
 def parts() -> dict[str, Callable[[Size], None]]:
     """What can be measured, in this order; each part imports what it needs when it is asked for."""
-    from bench import boards, gateway, growth, ingest, kafka, memory, pipeline, replicas, retention, sides, timeline
+    from bench import (
+        boards,
+        gateway,
+        growth,
+        importers,
+        ingest,
+        kafka,
+        memory,
+        pipeline,
+        replicas,
+        retention,
+        sides,
+        timeline,
+    )
 
     return {
         "ingest": ingest.run,
@@ -35,6 +48,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
         "gateway": gateway.run,
         "retention": retention.run,
         "timeline": timeline.run,
+        "importers": importers.run,
     }
 
 

@@ -35,13 +35,15 @@ class ImportStopped(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A line that is not in the platform now, and why. `code` and `pointer` are the platform's, if it was asked."""
+    """A line that is not in the platform now, and why. `code` and `pointer` are the platform's, if it was asked.
+    `where` says where it stands in an export that has no lines."""
 
     line: int
     id: str | None
     code: str
     pointer: str
     message: str
+    where: str = ""
 
 
 @dataclass(slots=True)
@@ -84,6 +86,7 @@ class _Item:
     line: int
     event: Event
     body: bytes
+    where: str = ""
 
 
 @dataclass(slots=True)
@@ -155,9 +158,10 @@ async def _post_window(run: _Run, window: Sequence[Line]) -> None:
     for line in window:
         if isinstance(line, Wrong):
             run.progress.wrong += 1
-            run.problem(Problem(line.number, None, "wrong_line", "", line.reason))
+            run.problem(Problem(line.number, None, "wrong_line", "", line.reason, line.where))
         else:
-            lanes[_lane(line.event, len(lanes))].append(_Item(line.number, line.event, msgspec.json.encode(line.event)))
+            item = _Item(line.number, line.event, msgspec.json.encode(line.event), line.where)
+            lanes[_lane(line.event, len(lanes))].append(item)
     try:
         async with asyncio.TaskGroup() as group:
             for items in lanes:
@@ -266,6 +270,7 @@ def _reject(run: _Run, item: _Item, code: Any, pointer: Any, message: Any) -> No
             code=str(code or "rejected"),
             pointer=str(pointer or ""),
             message=str(message or ""),
+            where=item.where,
         )
     )
 

@@ -1,6 +1,7 @@
-"""The file formats that can be imported, and how a file's format is found out.
+"""The formats of history that can be imported, and how an export's format is found out.
 
-A format is a module with `recognises(value) -> bool` and `translate(value) -> event`, both pure, and a line here.
+A format of lines is a module with `recognises(value) -> bool` and `translate(value) -> event`, both pure; any other
+one with `recognises(path) -> bool` and `items(path, choices) -> lines`. Each has an entry here.
 """
 
 from collections.abc import Callable, Iterator
@@ -8,29 +9,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from services.events.importers import cloudevents_jsonl, traces
+from services.events.importers import (
+    cloudevents_jsonl,
+    csv_mapped,
+    discord_export,
+    discourse_export,
+    slack_export,
+    telegram_export,
+    traces,
+    zulip_export,
+)
+from services.events.importers.choices import Choices
 from services.events.importers.lines import Event, Good, Line, Translate, Wrong, decode_line, raw_lines, translated
 
 LOOK_AT = 20
 """How many lines are looked at before a file's format is given up on."""
 
+NO_CHOICES = Choices()
+
 
 @dataclass(frozen=True, slots=True)
-class Format:
-    """How a file of one kind is told from others and read."""
+class Lines:
+    """A format of one JSON value a line."""
 
     recognises: Callable[[Any], bool]
     translate: Translate
 
 
-FORMATS = {
-    "trace": Format(traces.recognises, traces.translate),
-    "cloudevents": Format(cloudevents_jsonl.recognises, cloudevents_jsonl.translate),
+@dataclass(frozen=True, slots=True)
+class Export:
+    """A format of any other shape. `recognises` looks at no more than the beginning, and raises nothing but OSError;
+    `items` gives the same lines in the same order whenever it is called, and raises ValueError for wrong choices."""
+
+    recognises: Callable[[Path], bool]
+    items: Callable[[Path, Choices], Iterator[Line]]
+
+
+FORMATS: dict[str, Lines | Export] = {
+    "trace": Lines(traces.recognises, traces.translate),
+    "cloudevents": Lines(cloudevents_jsonl.recognises, cloudevents_jsonl.translate),
+    "csv": Export(csv_mapped.recognises, csv_mapped.items),
+    "telegram": Export(telegram_export.recognises, telegram_export.items),
+    "slack": Export(slack_export.recognises, slack_export.items),
+    "discourse": Export(discourse_export.recognises, discourse_export.items),
+    "zulip": Export(zulip_export.recognises, zulip_export.items),
+    "discord": Export(discord_export.recognises, discord_export.items),
 }
 
 
-def detect(path: Path) -> str:
-    """The name of the file's format, by its first usable line. ValueError when no format knows it, or it is empty."""
+def detect(path: Path, choices: Choices = NO_CHOICES) -> str:
+    """The name of the export's format, by how it begins. ValueError when no format knows it, or it is empty."""
+    if choices.mapping is not None:
+        return "csv"
+    for name, known in FORMATS.items():
+        if isinstance(known, Export) and known.recognises(path):
+            return name
+    return _detect_lines(path) if path.is_file() else _unknown(path)
+
+
+def _detect_lines(path: Path) -> str:
     for seen, (_, raw) in enumerate(raw_lines(path)):
         if seen == LOOK_AT:
             break
@@ -41,17 +78,33 @@ def detect(path: Path) -> str:
         except ValueError:
             continue
         for name, known in FORMATS.items():
-            if known.recognises(value):
+            if isinstance(known, Lines) and known.recognises(value):
                 return name
-    raise ValueError(f"{path.name}: none of the formats {', '.join(FORMATS)} is seen in its first {LOOK_AT} lines")
+    return _unknown(path)
 
 
-def read(path: Path, format: str = "auto") -> Iterator[Line]:
-    """The file's lines in order, as events or reasons. ValueError for an unknown format; OSError when unreadable."""
-    name = detect(path) if format == "auto" else format
-    if name not in FORMATS:
+def _unknown(path: Path) -> str:
+    raise ValueError(
+        f"{path.name}: none of the formats {', '.join(FORMATS)} is seen at its beginning; name one with --format"
+    )
+
+
+def read(path: Path, format: str = "auto", choices: Choices = NO_CHOICES) -> Iterator[Line]:
+    """The export's lines in order, as events or reasons. ValueError for an unknown format or choices that do not fit
+    it; OSError when unreadable."""
+    name = detect(path, choices) if format == "auto" else format
+    known = FORMATS.get(name)
+    if known is None:
         raise ValueError(f"unknown format {name!r}; one of auto, {', '.join(FORMATS)}")
-    return translated(path, FORMATS[name].translate)
+    return translated(path, known.translate) if isinstance(known, Lines) else known.items(path, choices)
+
+
+def count(path: Path, format: str = "auto", choices: Choices = NO_CHOICES) -> int:
+    """How many lines `read` gives; reads the whole export."""
+    name = detect(path, choices) if format == "auto" else format
+    if isinstance(FORMATS.get(name), Lines):
+        return count_lines(path)
+    return sum(1 for _ in read(path, name, choices))
 
 
 def count_lines(path: Path) -> int:

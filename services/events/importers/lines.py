@@ -1,4 +1,4 @@
-"""Files of one JSON object a line, plain or gzip, read without holding more than a line.
+"""What an export is read as: lines with numbers. And files of one JSON object a line, held no more than a line at once.
 
 A line that cannot be used is handed on as `Wrong` and reading goes on: history has holes, and one bad line must
 not keep a million good ones out. Line numbers are 1-based positions in the decompressed file, blank lines counted.
@@ -6,11 +6,12 @@ not keep a million good ones out. Line numbers are 1-based positions in the deco
 
 import gzip
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol, cast
 
 import msgspec
 
@@ -28,10 +29,11 @@ _decode = msgspec.json.Decoder().decode
 
 @dataclass(frozen=True, slots=True)
 class Good:
-    """A line that holds an event to post."""
+    """An event to post. `number` grows from line to line; `where` says where it stands, where that is no line."""
 
     number: int
     event: Event
+    where: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,38 +42,58 @@ class Wrong:
 
     number: int
     reason: str
+    where: str = ""
 
 
 Line = Good | Wrong
 
 
-def digest_of(path: Path) -> str:
-    """SHA-256 of the file as it lies on the disk (compressed, if it is), lower-case hex."""
+DAMAGED = (EOFError, zlib.error, gzip.BadGzipFile)
+"""What reading a gzip file raises from the place on where it is damaged."""
+
+
+def digest_of(path: Path, *settings: str) -> str:
+    """SHA-256 of the file as it lies on the disk (compressed, if it is), lower-case hex; of a folder's names and sizes.
+
+    `settings` are what else decides which events come of it: others make another digest.
+    """
     digest = sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
+    if path.is_dir():
+        for name, size in sorted((str(one.relative_to(path)), one.stat().st_size) for one in path.rglob("*.json")):
+            digest.update(f"{name}\0{size}\0".encode(errors="surrogateescape"))
+    else:
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    for setting in settings:
+        digest.update(f"\0{setting}".encode())
     return digest.hexdigest()
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[BinaryIO]:
+    """The file's bytes; whether it is gzip is told by its first bytes, not by its name. OSError when unreadable."""
+    with path.open("rb") as file:
+        packed = file.read(2) == _GZIP_MAGIC
+        file.seek(0)
+        if packed:
+            with gzip.GzipFile(fileobj=file) as inside:
+                yield cast(BinaryIO, inside)
+        else:
+            yield file
 
 
 def raw_lines(path: Path) -> Iterator[tuple[int, bytes | Wrong]]:
     """(number, bytes without the line end) of every line that is not blank; `Wrong` for one over `MAX_LINE_BYTES`.
 
-    Whether the file is gzip is told by its first bytes, not by its name. A gzip file that breaks off ends with a
-    `Wrong` line: what stood before the break is good. OSError when the file cannot be opened.
+    A gzip file that breaks off ends with a `Wrong` line: what stood before the break is good.
     """
-    with path.open("rb") as file:
-        packed = file.read(2) == _GZIP_MAGIC
-        file.seek(0)
-        if not packed:
-            yield from _split(file)
-            return
-        number = 0
+    number = 0
+    with unpacked(path) as file:
         try:
-            with gzip.GzipFile(fileobj=file) as unpacked:
-                for number, line in _split(unpacked):
-                    yield number, line
-        except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+            for number, line in _split(file):
+                yield number, line
+        except DAMAGED as error:
             yield number + 1, Wrong(number + 1, f"the gzip file is damaged from here on: {error}")
 
 
@@ -115,3 +137,30 @@ def translated(path: Path, translate: Translate) -> Iterator[Line]:
             yield Good(number, translate(decode_line(raw)))
         except ValueError as error:
             yield Wrong(number, str(error))
+
+
+@dataclass(frozen=True, slots=True)
+class Broken:
+    """A part of an export that could not be read at all, and why."""
+
+    reason: str
+
+
+def numbered(found: Iterable[tuple[str, Any]], translate: Callable[[Any], Sequence[Event]]) -> Iterator[Line]:
+    """What an export that has no lines holds, (where, value) by (where, value), numbered in this order.
+
+    A value makes any number of events, or one reason: what `translate` says in a ValueError.
+    """
+    number = 0
+    for where, value in found:
+        try:
+            if isinstance(value, Broken):
+                raise ValueError(value.reason)
+            events = translate(value)
+        except ValueError as error:
+            number += 1
+            yield Wrong(number, str(error), where)
+            continue
+        for event in events:
+            number += 1
+            yield Good(number, event, where)

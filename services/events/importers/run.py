@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from services.events.importers import client
-from services.events.importers.formats import count_lines, read
+from services.events.importers.choices import Choices
+from services.events.importers.formats import NO_CHOICES, count, detect, read
 from services.events.importers.lines import digest_of
 from services.events.importers.resume import ResumeFile, default_path
 
@@ -38,17 +39,20 @@ async def run_import(
     lanes: int = 4,
     patience: float = 300.0,
     resume_path: Path | None = None,
+    choices: Choices = NO_CHOICES,
     console: Console | None = None,
 ) -> Report:
     """Post the file as history of the import `name`, going on where an earlier run of the same stopped.
 
     Raises client.ImportStopped (what is saved can be resumed), resume.ResumeMismatch, ValueError for a format that is
-    unknown or not recognised, OSError for a file that cannot be read.
+    unknown or not recognised and for choices that do not fit it, OSError for a file that cannot be read.
     """
-    total = await asyncio.to_thread(count_lines, path)
-    resume = ResumeFile(
-        resume_path or default_path(url, name), name=name, digest=await asyncio.to_thread(digest_of, path)
-    )
+    if console is not None:
+        console.print(f"counting {path.name}", markup=False)
+    known = await asyncio.to_thread(detect, path, choices) if format == "auto" else format
+    total = await asyncio.to_thread(count, path, known, choices)
+    digest = await asyncio.to_thread(digest_of, path, *choices.settings())
+    resume = ResumeFile(resume_path or default_path(url, name), name=name, digest=digest)
     options = client.Options(batch=batch, lanes=lanes, patience=patience)
     async with httpx2.AsyncClient(base_url=url, timeout=60.0) as http:
         if resume.load().line and not await _is_known(http, key, name):
@@ -58,7 +62,7 @@ async def run_import(
             outcome = await client.post(
                 http,
                 key,
-                read(path, format),
+                read(path, known, choices),
                 name=name,
                 options=options,
                 resume=resume,
@@ -99,6 +103,7 @@ def _print(console: Console, report: Report) -> None:
     console.print(f"{report.accepted} accepted, {report.rejected} refused, {report.wrong_lines} lines not usable")
     for problem in report.problems[:_SHOWN]:
         where = f" at {problem.pointer}" if problem.pointer else ""
-        console.print(f"  line {problem.line}: {problem.code}{where}: {problem.message}", markup=False)
+        place = problem.where or f"line {problem.line}"
+        console.print(f"  {place}: {problem.code}{where}: {problem.message}", markup=False)
     if len(report.problems) > _SHOWN:
         console.print(f"  … and {report.rejected + report.wrong_lines - _SHOWN} more")

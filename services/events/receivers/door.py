@@ -18,6 +18,11 @@ def source_of(seen: Seen, platform: str, connection: UUID) -> str:
 
 def event_of(seen: Seen, platform: str, connection: UUID) -> bytes:
     """A CloudEvent in structured JSON, in the form of our public contract."""
+    return msgspec.json.encode(activity_of(seen, source_of(seen, platform, connection)))
+
+
+def activity_of(seen: Seen, source: str) -> dict[str, Any]:
+    """The same, not encoded yet; its `time`, where it has one, is a `datetime`."""
     people = {"actor": seen.actor, "author": seen.author, "group": seen.group}
     data: dict[str, Any] = {**{name: value for name, value in people.items() if value is not None}, **seen.data}
     if seen.ref is not None:
@@ -29,7 +34,7 @@ def event_of(seen: Seen, platform: str, connection: UUID) -> bytes:
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": seen.id,
-        "source": source_of(seen, platform, connection),
+        "source": source,
         "type": seen.type,
         "datacontenttype": "application/json",
         "data": data,
@@ -38,7 +43,7 @@ def event_of(seen: Seen, platform: str, connection: UUID) -> bytes:
         event["time"] = seen.at
     if seen.subject is not None:
         event["subject"] = seen.subject
-    return msgspec.json.encode(event)
+    return event
 
 
 def id_about(seen: Seen, subject: str) -> str:

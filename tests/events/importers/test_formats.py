@@ -48,7 +48,7 @@ def test_a_file_of_no_known_format_is_refused_by_name(tmp_path: Path, lines: lis
 
 def test_an_unknown_format_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="auto, trace, cloudevents"):
-        read(written(tmp_path / "file", EVENT), "csv")
+        read(written(tmp_path / "file", EVENT), "xml")
 
 
 def test_wrong_lines_are_reported_with_their_number_and_the_rest_is_read(tmp_path: Path) -> None:
