@@ -15,23 +15,9 @@ from kit.metrics import PROVIDER_BUSY
 from kit.outside import Outside
 from services.notify.handlers.calling import give_up_overdue, send_next
 from tests.notify.chats import (
-    ONEBOT_OK,
-    TELEGRAM,
-    TELEGRAM_OK,
-    Api,
-    Behaviour,
-    Command,
-    answering,
-    api,
-    command,
-    cut,
-    hang_up,
-    later,
-    maker,
-    set_up,
-    tell,
-    wanted,
-)
+    ONEBOT_OK, TELEGRAM, TELEGRAM_OK, Api, Behaviour, Command, answering, api, command, cut, hang_up, later, maker,
+    set_up, tell, wanted,
+)  # fmt: skip
 from tests.notify.support import Notify
 
 IN_TELEGRAM: dict[str, Any] = {"actor": TELEGRAM["actor"], "data": {"group": TELEGRAM["group"], "ref": None}}
