@@ -7,7 +7,8 @@ Make a connection (`POST /v1/connections` with `"platform": "onebot-v11"`), then
     GUILDHALL_SECRET=the connection's secret
 
 and `nonebot.load_plugin("nonebot_plugin_guildhall")`. Other plugins work beside it. What could not be delivered is
-tried again for about a minute, in the order it was heard.
+tried again for about a minute, in the order it was heard; what waits when the bot is stopped is lost, since it is kept
+nowhere. A bot that is to lose nothing connects to Guildhall itself (docs/receivers/onebot-v11.md).
 """
 
 import asyncio
@@ -55,7 +56,8 @@ async def deliver(content: bytes) -> dict[str, Any]:
             answer = await driver.request(
                 Request("POST", config.guildhall_hook, headers=headers, content=content, timeout=10)
             )
-        except Exception as error:  # whatever the HTTP client of this driver raises
+        except Exception as error:
+            # Which errors there are depends on the driver's HTTP client; all of them mean that nobody answered.
             why = repr(error)
         else:
             if answer.status_code < 400:
@@ -81,13 +83,14 @@ async def forward() -> None:
     """One after the other: what a member does stays in its order."""
     while True:
         bot, event = await waiting.get()
-        answer = await deliver(json.dumps(as_heard(event)).encode())
-        if answer.get("reply"):
-            said = Message(MessageSegment(one["type"], one["data"]) for one in answer["reply"])
-            try:
-                await bot.send(event, said)
-            except Exception as error:  # the bot may be gone by now, or muted
-                logger.warning(f"Guildhall's answer was not said: {error!r}")
+        try:
+            answer = await deliver(json.dumps(as_heard(event)).encode())
+            if answer.get("reply"):
+                await bot.send(event, Message(MessageSegment(one["type"], one["data"]) for one in answer["reply"]))
+        except Exception:
+            # A bot that is muted or gone by now, an event or an answer of a form we do not know: whatever it is, it is
+            # this event's, and those behind it still go.
+            logger.exception("Guildhall: an event was not forwarded, or its answer not said")
 
 
 @driver.on_startup

@@ -6,7 +6,7 @@
 from kit.http.dependencies import database_of, runtime_of
 from kit.http.etags import check_if_match, etag
 from kit.http.instants import Instant
-from kit.http.paging import Page, PageOf, Paging, decode_cursor, encode_cursor
+from kit.http.paging import Page, PageOf, Paging, behind, decode_cursor, encode_cursor
 from kit.http.problems import Problem, problem_response, problems
 from kit.http.sse import sse
 
@@ -16,6 +16,7 @@ __all__ = [
     "PageOf",
     "Paging",
     "Problem",
+    "behind",
     "check_if_match",
     "database_of",
     "decode_cursor",

@@ -4,6 +4,7 @@ import base64
 import binascii
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
+from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Query
@@ -52,6 +53,19 @@ async def _paging(
     cursor: Annotated[str | None, Query(max_length=2000, description="`next` or `prev` of another page.")] = None,
 ) -> Paging:
     return Paging(limit, decode_cursor(cursor) if cursor else None)
+
+
+def behind(paging: Paging) -> UUID | None:
+    """The id that a page begins behind, of lists whose cursor is `[id]`; BadRequest for another list's."""
+    try:
+        match paging.cursor:
+            case None:
+                return None
+            case [str(id)]:
+                return UUID(id)
+    except ValueError:
+        pass
+    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
 
 
 PageOf = Annotated[Paging, Depends(_paging)]

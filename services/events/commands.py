@@ -24,7 +24,8 @@ PREFIXES = ("/",)
 LONGEST = 80
 _ADDRESSED = re.compile(r"@\S+\s+")
 _BOUND = re.compile(r"绑定\s*([0-9a-z][0-9a-z-]*)", re.IGNORECASE)
-_CODE = re.compile(r"[0-9A-Za-z][0-9A-Za-z-]{3,19}")
+_CODE = re.compile(r"[0-9A-Za-z]{4}-?[0-9A-Za-z]{4}")
+"""A code of members: everything else that is written there is a person's words and stays here."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,11 +1,13 @@
 """What this service does by itself: writing down what its connections say, missing those that fall silent."""
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from time import monotonic
 from typing import Any
 from uuid import UUID
+
+import structlog
 
 from kit import outbox
 from kit.clock import uuid7
@@ -26,6 +28,8 @@ from services.events.hearing import Heard, hearing_of
 from services.events.receivers import receivers
 from services.events.store import calls, numbers
 from services.events.store import connections as store
+
+logger = structlog.get_logger(__name__)
 
 WATCH_SECONDS = 5.0
 FORGET_SECONDS = 600.0
@@ -177,17 +181,36 @@ async def thin(db: Database, most: int) -> None:
 
 
 async def call(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """What is to be said through the bots that stand at this process, soon after it is known."""
+    """What is to be said through the bots that stand at this process, soon after it is known; a bot that is slow to
+    answer keeps no other waiting."""
     for outcome in calling.OUTCOMES:
         CALLS.labels(outcome)
+    lanes: dict[UUID, asyncio.Task[None]] = {}
     looked = 0.0
-    while not stopping.is_set():
-        made = await calling.make_calls(one)
-        if monotonic() - looked > WATCH_SECONDS:
-            await calling.give_up(one)
-            looked = monotonic()
-        if not made:
+    try:
+        while not stopping.is_set():
+            for connection_id, rows in (await calling.find_calls(one, lanes)).items():
+                lanes[connection_id] = asyncio.create_task(_lane(one, rows))
+            if monotonic() - looked > WATCH_SECONDS:
+                await calling.give_up(one)
+                looked = monotonic()
             await one.wake.wait(CALL_SECONDS)
+            lanes = {id: task for id, task in lanes.items() if not task.done()}
+    finally:
+        # Calls that are being made end and are written down; what does not end in time will be unknown.
+        if lanes:
+            await asyncio.wait(lanes.values(), timeout=one.settings.stop_seconds / 2)
+        for task in lanes.values():
+            task.cancel()
+        await asyncio.gather(*lanes.values(), return_exceptions=True)
+
+
+async def _lane(one: ServiceRuntime, rows: Sequence[Any]) -> None:
+    try:
+        await calling.make_calls(one, rows)
+    except Exception:
+        # Whatever it was, it is one bot's: what was claimed is on record and will be unknown, the rest is found again.
+        logger.exception("calls.failed", connection=str(rows[0].connection_id))
 
 
 LOOPS = (Loop("connections", watch), Loop("calls", call), Loop("forgetting", forget))

@@ -7,16 +7,9 @@ from uuid import UUID
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from kit.outside import NoAnswer, NotCalled
 from kit.service import ServiceRuntime
 from services.events.receivers.form import Outcome, Said, Speech
-
-
-class NotCalled(Exception):
-    """Nothing was said: the call did not go out."""
-
-
-class NoAnswer(Exception):
-    """The call went out and the bot did not say what came of it."""
 
 
 class Socket:

@@ -25,6 +25,7 @@ from services.events.handlers.receiving import completed
 from services.events.hearing import hearing_of
 from services.events.receivers.form import Beat, Seen
 from services.events.service import SERVICE
+from tests.events import test_commands as chat
 from tests.events.support import Events, Place, serving
 from tests.support.clock import ManualClock
 
@@ -221,14 +222,19 @@ async def test_while_the_database_is_away_deliveries_of_a_connection_seen_before
         async with serving(db, EmbeddedLog(tmp_path / "log.sqlite", clock=clock), clock, tmp_path) as events:
             place = await events.new_place("connections:write", "events:read")
             made, unseen = await connected(place), await connected(place)
+            bot = await chat.connected(place)
             assert (await deliver(place, made, comment(1))).status_code == 204
+            assert (await chat.post(place, bot, chat.message("hello", clock().timestamp()))).status_code == 204
             await asyncio.to_thread(server.stop)
             clock.advance(timedelta(seconds=3))
             assert (await deliver(place, made, comment(2))).status_code == 204
             assert (await deliver(place, unseen, comment(2))).status_code == 503
+            # A command is durable like anything else, although nobody can be asked for its answer.
+            command = chat.message("/points", clock().timestamp(), 8)
+            assert (await chat.post(place, bot, command)).status_code == 204
             await asyncio.to_thread(server.start)
             await events.settle()
-            assert len(await place.timeline()) == 2
+            assert len(await place.timeline()) == 5
     finally:
         server.remove()
 

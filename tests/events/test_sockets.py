@@ -14,6 +14,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from kit.contracts import ACTIVITY_TOPIC
 from kit.contracts.events import CallEnded
 from kit.contracts.notify import CallWanted
+from services.events.api import sockets
 from services.events.handlers import calling
 from services.events.store import calls as store
 from tests.events.support import Events, Place, on_the_log
@@ -244,3 +245,46 @@ async def test_an_open_socket_is_a_sign_of_life(events: Events, place: Place) ->
         async with asyncio.timeout(20):
             while (await place.get(f"/v1/connections/{made['id']}"))["beat_at"] is None:
                 await asyncio.sleep(0.1)
+
+
+async def test_a_bot_that_is_slow_to_answer_keeps_no_other_waiting(events: Events, place: Place) -> None:
+    slow, quick = await connected(place), await connected(place, name="second bot")
+    async with standing(slow) as silent, standing(quick) as bot:
+        await events.hear(wanted(place, slow, events), wanted(place, slow, events))
+        await silent.recv()
+        program = asyncio.create_task(answering(bot, []))
+        call = wanted(place, quick, events)
+        await events.hear(call)
+        told = await ended(events)
+        program.cancel()
+    assert [(e.call_id, e.outcome) for e in told] == [(call.call_id, "sent")]
+
+
+async def test_a_member_who_is_called_heartbeat_is_no_sign_of_life(
+    events: Events, place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sockets, "BEAT", timedelta(seconds=0.2))
+    made = await connected(place)
+    async with standing(made) as bot:
+        said = message("hello", events.clock().timestamp())
+        said["sender"]["nickname"] = "heartbeat"
+        await bot.send(json.dumps(said))
+        async with asyncio.timeout(20):
+            while not await place.timeline():
+                await asyncio.sleep(0.05)
+        events.clock.advance(timedelta(minutes=1))
+        now = events.clock().isoformat().replace("+00:00", "Z")
+        async with asyncio.timeout(20):
+            while (await place.get(f"/v1/connections/{made['id']}"))["beat_at"] != now:
+                await asyncio.sleep(0.1)
+
+
+async def test_who_tries_secrets_is_not_looked_at_for_a_while(place: Place) -> None:
+    made = await connected(place)
+    seen = set()
+    for _ in range(70):
+        with pytest.raises(InvalidStatus) as refused:
+            async with standing(made, "wrong"):
+                pass
+        seen.add(refused.value.response.status_code)
+    assert seen == {401, 429}

@@ -56,7 +56,9 @@ async def test_who_guesses_is_stopped_and_what_was_said_beside_it_still_counts(m
     assert told[-1] == ("qq:10", "linked", ada["id"])
 
 
-@pytest.mark.parametrize("fields", [{"import_name": "old"}, {"flags": ("stale",)}, {"flags": ("late",)}])
+@pytest.mark.parametrize(
+    "fields", [{"import_name": "old"}, {"flags": ("stale",)}, {"flags": ("late",)}, {"flags": ("throttled",)}]
+)
 async def test_history_binds_nobody(members: Members, fields: dict[str, Any]) -> None:
     ada = await members.add()
     said = members.said("command.invoked", "qq:77", command="bind", arguments=await code_for(members, ada))

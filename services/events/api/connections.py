@@ -11,8 +11,7 @@ from starlette.responses import Response
 from kit.auth import Principal, requires
 from kit.database import Tx
 from kit.days import local_day
-from kit.errors import BadRequest
-from kit.http import Page, PageOf, Paging, encode_cursor, problems
+from kit.http import Page, PageOf, behind, encode_cursor, problems
 from kit.http.secret_replies import once_with_secret
 from kit.idempotency import Reply
 from kit.service import ServiceRuntime
@@ -188,24 +187,11 @@ async def list_platforms(caller: Reader) -> list[PlatformOut]:
 @router.get("/v1/connections", summary="The community's connections, oldest first", responses=problems(400, 422))
 async def list_connections(request: Request, db: Db, one: One, caller: Reader, paging: PageOf) -> Page[ConnectionOut]:
     async with db.read() as tx:
-        rows = await store.page(tx, community_id=caller.community_id, after=_after(paging), limit=paging.limit + 1)
+        rows = await store.page(tx, community_id=caller.community_id, after=behind(paging), limit=paging.limit + 1)
         more, rows = len(rows) > paging.limit, rows[: paging.limit]
         signs = await store.signs(tx, connection_ids=[row.id for row in rows])
     items = [ConnectionOut(**_shown(request, one, row, signs.get(row.id))) for row in rows]
     return Page[ConnectionOut](items=items, next=encode_cursor([str(rows[-1].id)]) if more else None, prev=None)
-
-
-def _after(paging: Paging) -> UUID | None:
-    """The connection a page begins behind."""
-    try:
-        match paging.cursor:
-            case None:
-                return None
-            case [str(id)]:
-                return UUID(id)
-    except ValueError:
-        pass
-    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
 
 
 @router.post(

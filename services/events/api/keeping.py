@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from kit.auth import Principal, requires
 from kit.errors import BadRequest, FieldError, Forbidden, Unprocessable
-from kit.http import Page, PageOf, encode_cursor, problems
+from kit.http import Page, PageOf, behind, encode_cursor, problems
 from services.events.api.common import SERVICE, Db, One, Reader, Text
 from services.events.handlers import texts as handlers
 from services.events.store import keeping as store
@@ -122,28 +122,10 @@ async def put_settings(db: Db, one: One, caller: Owner, body: WishesIn) -> Wishe
 @router.get("/v1/events/text-readings", summary="Who read texts, the latest first", responses=problems(400, 422))
 async def list_readings(db: Db, caller: TextReader, paging: PageOf) -> Page[ReadingOut]:
     async with db.read() as tx:
-        rows = await store.readings(
-            tx, community_id=caller.community_id, before=_reading(paging.cursor), limit=paging.limit + 1
-        )
+        rows = await store.readings(tx, community_id=caller.community_id, before=behind(paging), limit=paging.limit + 1)
     items = [ReadingOut.model_validate(row, from_attributes=True) for row in rows[: paging.limit]]
     following = encode_cursor([str(items[-1].id)]) if len(rows) > paging.limit else None
     return Page[ReadingOut](items=items, next=following, prev=None)
-
-
-def _reading(cursor: list[Any] | None) -> UUID | None:
-    try:
-        match cursor:
-            case None:
-                return None
-            case [str(id)]:
-                return UUID(id)
-    except ValueError:
-        pass
-    raise _no_cursor()
-
-
-def _no_cursor() -> BadRequest:
-    return BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
 
 
 @router.get("/v1/events/{id}/text", summary="What was written, where it is kept", responses=problems(400, 404, 422))
@@ -201,4 +183,4 @@ def _figure(cursor: list[Any] | None) -> tuple[date, str, str] | None:
                 return date.fromisoformat(day), type, group
     except ValueError:
         pass
-    raise _no_cursor()
+    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")

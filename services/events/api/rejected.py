@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from kit.auth import Principal, check_scopes
 from kit.days import local_day
-from kit.errors import BadRequest, NotFound
-from kit.http import Page, PageOf, Paging, encode_cursor, problems
+from kit.errors import NotFound
+from kit.http import Page, PageOf, behind, encode_cursor, problems
 from services.events import redaction
 from services.events.api.common import Db, One, Reader, Text, Writer
 from services.events.handlers import rejected as handlers
@@ -106,24 +106,12 @@ async def list_rejected(
             code=code,
             connection_id=connection,
             state=state,
-            before=_before(paging),
+            before=behind(paging),
             limit=paging.limit + 1,
         )
     more, rows = len(rows) > paging.limit, rows[: paging.limit]
     items = [RejectedOut(**_out(row)) for row in rows]
     return Page[RejectedOut](items=items, next=encode_cursor([str(rows[-1].id)]) if more else None, prev=None)
-
-
-def _before(paging: Paging) -> UUID | None:
-    try:
-        match paging.cursor:
-            case None:
-                return None
-            case [str(id)]:
-                return UUID(id)
-    except ValueError:
-        pass
-    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
 
 
 @router.get("/v1/events/rejected/counts", summary="How many were refused, by day and code", responses=problems(422))

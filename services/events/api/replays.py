@@ -10,8 +10,8 @@ from pydantic.config import JsonDict
 
 from kit.auth import Principal, requires
 from kit.database import Tx
-from kit.errors import BadRequest, FieldError, Unprocessable
-from kit.http import Instant, Page, PageOf, Paging, encode_cursor, problems
+from kit.errors import FieldError, Unprocessable
+from kit.http import Instant, Page, PageOf, behind, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.events.api.common import SERVICE, Db, Reader, Text
 from services.events.handlers import replays as handlers
@@ -97,22 +97,10 @@ def _by_alias(replay: ReplayOut) -> dict[str, Any]:
 @router.get("/v1/replays", summary="The community's replays, the latest first", responses=problems(400, 422))
 async def list_replays(db: Db, caller: Reader, paging: PageOf) -> Page[ReplayOut]:
     async with db.read() as tx:
-        rows = await store.page(tx, community_id=caller.community_id, before=_before(paging), limit=paging.limit + 1)
+        rows = await store.page(tx, community_id=caller.community_id, before=behind(paging), limit=paging.limit + 1)
     more, rows = len(rows) > paging.limit, rows[: paging.limit]
     following = encode_cursor([str(rows[-1].id)]) if more else None
     return Page[ReplayOut](items=[_out(row) for row in rows], next=following, prev=None)
-
-
-def _before(paging: Paging) -> UUID | None:
-    try:
-        match paging.cursor:
-            case None:
-                return None
-            case [str(id)]:
-                return UUID(id)
-    except ValueError:
-        pass
-    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
 
 
 @router.get("/v1/replays/{id}", summary="How far a replay is", responses=problems(404, 422))

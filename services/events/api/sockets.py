@@ -10,17 +10,19 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from kit.clock import uuid7
 from kit.database import DatabaseUnavailable
 from kit.errors import BadRequest, Forbidden, GuildhallError, NotFound, TooManyRequests, Unauthorized
+from kit.http.problems import problem_response
 from kit.log import LogUnavailable
 from kit.metrics import SOCKETS
 from kit.runtime import pause
 from kit.service import ServiceRuntime
 from services.events.api.common import SERVICE
+from services.events.handlers import limiting
 from services.events.handlers.connections import Known, known
 from services.events.handlers.receiving import receive
 from services.events.hearing import hearing_of
@@ -42,10 +44,10 @@ async def stand(websocket: WebSocket, id: UUID) -> None:
     """A bot of the connection, with its secret as `Authorization: Bearer` (or `access_token` in the address)."""
     one: ServiceRuntime = websocket.app.state.runtime.services[SERVICE]
     try:
-        connection = await _admitted(one, websocket, id)
+        with limiting.strangers(one, websocket.client.host if websocket.client else "", id):
+            connection = await _admitted(one, websocket, id)
     except GuildhallError as error:
-        body = {"title": error.message, "status": error.status, "code": error.code}
-        await websocket.send_denial_response(JSONResponse(body, error.status, media_type="application/problem+json"))
+        await websocket.send_denial_response(_refusal(one, error))
         return
     await websocket.accept()
     assert connection.receiver.speech is not None
@@ -65,6 +67,14 @@ async def stand(websocket: WebSocket, id: UUID) -> None:
         SOCKETS.dec()
         if calls:
             sockets.leave(id, socket)
+
+
+def _refusal(one: ServiceRuntime, error: GuildhallError) -> Response:
+    """What the same refusal looks like to who delivers by POST."""
+    headers = dict(error.headers)
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return problem_response(str(uuid7(one.clock())), error.status, error.code, error.message, headers=headers)
 
 
 async def _admitted(one: ServiceRuntime, websocket: WebSocket, id: UUID) -> Known:
@@ -108,20 +118,18 @@ async def _listen(
         frame = message.get("bytes") or (message.get("text") or "").encode()
         if socket.take_answer(frame):
             continue
-        if b'"heartbeat"' in frame:
-            living.cancel()
-        if not await _taken(one, websocket, id, frame):
+        if not await _taken(one, websocket, id, frame, living):
             await websocket.close(POLICY_VIOLATION)
             return
 
 
-async def _taken(one: ServiceRuntime, websocket: WebSocket, id: UUID, frame: bytes) -> bool:
+async def _taken(one: ServiceRuntime, websocket: WebSocket, id: UUID, frame: bytes, living: asyncio.Task[None]) -> bool:
     """False when the bot has no business here any more. Waits for the log as long as that takes."""
     delivery = _delivery(one, websocket, frame)
     while True:
         try:
             connection = await known(one, id)
-            await receive(one, connection, delivery, str(uuid7(delivery.at)))
+            came = await receive(one, connection, delivery, str(uuid7(delivery.at)))
         except (LogUnavailable, DatabaseUnavailable) as error:
             logger.warning("socket.waiting", connection=str(id), error=str(error))
             if one.stopping.is_set():
@@ -136,4 +144,7 @@ async def _taken(one: ServiceRuntime, websocket: WebSocket, id: UUID, frame: byt
         except (Unauthorized, Forbidden, NotFound):
             return False
         else:
+            if came.beat is not None and came.beat.interval is not None:
+                # It says itself how it is, better than an open socket does.
+                living.cancel()
             return True

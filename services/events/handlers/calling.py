@@ -4,6 +4,7 @@ A call is recorded before it is made and made at most once: what was recorded an
 """
 
 import asyncio
+from collections.abc import Container, Sequence
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -12,11 +13,12 @@ from kit import outbox
 from kit.contracts import Envelope
 from kit.contracts.events import CallEnded
 from kit.contracts.notify import CallWanted
-from kit.database import Database, Tx
+from kit.database import Database, DatabaseUnavailable, Tx
 from kit.metrics import CALLS
+from kit.outside import NoAnswer, NotCalled
 from kit.service import ServiceRuntime
 from services.events.receivers.form import Answer, Receiver, Said
-from services.events.sockets import NoAnswer, NotCalled, Socket, sockets_of
+from services.events.sockets import Socket, sockets_of
 from services.events.store import calls as store
 
 SENT, FAILED, EXPIRED, UNKNOWN = "sent", "failed", "expired", "unknown"
@@ -77,9 +79,10 @@ async def answer_to(
     try:
         async with asyncio.timeout(QUICK_SECONDS):
             row = await _appears(one, event_id)
-    except TimeoutError:
+        return (row, receiver.speech.quick(said(row))) if await claim(one.db, row) else None
+    except (DatabaseUnavailable, TimeoutError):
+        # The command itself is durable: the delivery is not to be sent again for want of an answer.
         return None
-    return (row, receiver.speech.quick(said(row))) if await claim(one.db, row) else None
 
 
 async def _appears(one: ServiceRuntime, event_id: UUID) -> Any:
@@ -95,23 +98,21 @@ def said(row: Any) -> Said:
     return Said(text=row.text, group=row.group_ref, identity=row.identity, reply_to=row.reply_to)
 
 
-async def make_calls(one: ServiceRuntime) -> bool:
-    """Make what waits for the bots whose sockets end in this process; whether there was anything."""
-    sockets = sockets_of(one)
-    here = sockets.connections()
+async def find_calls(one: ServiceRuntime, busy: Container[UUID]) -> dict[UUID, list[Any]]:
+    """What waits for the bots whose sockets end in this process and that are not being called now."""
+    here = [connection_id for connection_id in sockets_of(one).connections() if connection_id not in busy]
     if not here:
-        return False
+        return {}
     async with one.db.read() as tx:
         rows = await store.waiting(tx, connection_ids=here, limit=AT_ONCE)
-    by_connection: dict[UUID, list[Any]] = {}
+    found: dict[UUID, list[Any]] = {}
     for row in rows:
-        by_connection.setdefault(row.connection_id, []).append(row)
-    # One after the other to each bot, which says them in this order; no bot waits for another.
-    await asyncio.gather(*(_to_one(one, mine) for mine in by_connection.values()))
-    return bool(rows)
+        found.setdefault(row.connection_id, []).append(row)
+    return found
 
 
-async def _to_one(one: ServiceRuntime, rows: list[Any]) -> None:
+async def make_calls(one: ServiceRuntime, rows: Sequence[Any]) -> None:
+    """To one bot, one after the other: it says them in this order."""
     for row in rows:
         socket = sockets_of(one).of(row.connection_id)
         if socket is None:

@@ -26,7 +26,7 @@ from services.events.handlers.reading import pieces_of
 from services.events.handlers.refusing import Refusal, Whose
 from services.events.hearing import Hearing, Written, hearing_of
 from services.events.receivers.door import event_of, id_about, source_of
-from services.events.receivers.form import Answer, Delivery, Malformed, Refused, Seen
+from services.events.receivers.form import Answer, Beat, Delivery, Malformed, Refused, Seen
 from services.events.store import connections as store
 from services.events.wire import Accepted, Arrival
 
@@ -39,10 +39,12 @@ _failures = LOG_APPEND_FAILURES.labels("events").count_exceptions(LogUnavailable
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What the platform is answered, and the activities of the commands that were given."""
+    """What the platform is answered, the activities of the commands that were given, and its sign of life if this was
+    one."""
 
     answer: Answer
     commands: tuple[UUID, ...] = ()
+    beat: Beat | None = None
 
 
 async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request_id: str) -> Taken:
@@ -83,6 +85,7 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
     return Taken(
         answer(plain, secrets, known.settings) if callable(answer) else answer,
         tuple(_event_id(known, each) for each in seen if each.type == COMMAND) if records else (),
+        translation.beat,
     )
 
 

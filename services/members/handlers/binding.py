@@ -18,7 +18,7 @@ async def bind(tx: Tx, batch: list[Envelope[Activity]]) -> None:
         wanted = a.type == COMMAND and a.data.get("command") == BIND
         if not wanted or a.actor is None or a.actor.startswith("member:"):
             continue
-        if a.import_name is not None or a.replay_id is not None or {"stale", "late"} & set(a.flags):
+        if a.import_name is not None or a.replay_id is not None or {"stale", "late", "throttled"} & set(a.flags):
             continue
         outbox.add(tx, await _answered(tx, a, a.actor))
 

@@ -10,8 +10,8 @@ from starlette.responses import Response
 
 from kit.auth import Principal, requires
 from kit.database import Tx
-from kit.errors import BadRequest, NotFound
-from kit.http import Page, PageOf, Paging, encode_cursor, problems
+from kit.errors import NotFound
+from kit.http import Page, PageOf, behind, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.notify.api.common import SERVICE, SOME_ID, Db, Json, One, Reader, Writer
 from services.notify.handlers import channels as handlers
@@ -80,19 +80,6 @@ def _out(row: Any) -> ChannelOut:
     return ChannelOut(**{name: values[name] for name in ChannelOut.model_fields})
 
 
-def _behind(paging: Paging) -> UUID | None:
-    """What a page begins behind."""
-    try:
-        match paging.cursor:
-            case None:
-                return None
-            case [str(id)]:
-                return UUID(id)
-    except ValueError:
-        pass
-    raise BadRequest("this cursor is not one of this list; begin without it", code="cursor_invalid")
-
-
 def _next(rows: list[Any], limit: int) -> str | None:
     return encode_cursor([str(rows[limit - 1].id)]) if len(rows) > limit else None
 
@@ -120,7 +107,7 @@ async def create_channel(request: Request, db: Db, one: One, caller: Maker, body
 @router.get("/v1/channels", summary="The community's ways out, oldest first", responses=problems(400, 422))
 async def list_channels(db: Db, caller: Reader, paging: PageOf) -> Page[ChannelOut]:
     async with db.read() as tx:
-        rows = await store.page(tx, community_id=caller.community_id, after=_behind(paging), limit=paging.limit + 1)
+        rows = await store.page(tx, community_id=caller.community_id, after=behind(paging), limit=paging.limit + 1)
     items = [_out(row) for row in rows[: paging.limit]]
     return Page[ChannelOut](items=items, next=_next(rows, paging.limit), prev=None)
 
@@ -163,7 +150,7 @@ async def list_suppressions(
             tx,
             community_id=caller.community_id,
             member_id=member,
-            after=_behind(paging),
+            after=behind(paging),
             limit=paging.limit + 1,
         )
     items = [

@@ -92,8 +92,8 @@ async def take_commands(tx: Tx, batch: list[Envelope[Activity]]) -> None:
 
 
 def _answerable(a: Activity) -> bool:
-    """Somebody said it just now through a connection: no history, nothing told again, no bot."""
-    told_again = a.import_name is not None or a.replay_id is not None or "stale" in a.flags
+    """Somebody said it just now through a connection: no history, nothing told again, no flood, no bot."""
+    told_again = a.import_name is not None or a.replay_id is not None or {"stale", "throttled"} & set(a.flags)
     if told_again or a.type != COMMAND or a.connection_id is None or a.actor is None or a.data.get("bot") is True:
         return False
     return max(len(a.actor), len(a.group or "")) <= LONGEST

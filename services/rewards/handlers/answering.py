@@ -24,7 +24,7 @@ Answer = tuple[str, dict[str, Any]]
 
 
 async def answer(tx: Tx, batch: Sequence[Envelope[Activity]]) -> None:
-    """One answer per command of ours; none for what is history, was told again, or is told late."""
+    """One answer per command of ours; none for what is history, was told again, is told late, or is one of a flood."""
     asked = [a for e in batch if (a := e.event).type == COMMAND and _is_of_now(a)]
     if not asked:
         return
@@ -45,7 +45,7 @@ async def answer(tx: Tx, batch: Sequence[Envelope[Activity]]) -> None:
 
 
 def _is_of_now(a: Activity) -> bool:
-    return a.import_name is None and a.replay_id is None and not {"stale", "late"} & set(a.flags)
+    return a.import_name is None and a.replay_id is None and not {"stale", "late", "throttled"} & set(a.flags)
 
 
 async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:

@@ -62,7 +62,10 @@ async def test_a_rank_is_that_of_the_week_on_the_board_people_know(guild: Guild)
     assert (bob[1]["rank"], cat) == (2, ("rank.none", {"board": "Experience"}))
 
 
-@pytest.mark.parametrize("fields", [{"import_name": "old"}, {"flags": ("stale",)}, {"flags": ("late",)}, {"by": None}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"import_name": "old"}, {"flags": ("stale",)}, {"flags": ("late",)}, {"flags": ("throttled",)}, {"by": None}],
+)
 async def test_what_is_history_or_told_again_or_nobodys_is_not_answered(guild: Guild, fields: dict[str, Any]) -> None:
     assert await answers(guild, command(guild, "points", **fields)) == []
 
