@@ -66,20 +66,35 @@ async def purge(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         days = wish.activity_days if wish is not None else None
         days = one.settings.activity_days if days is None else days
         if days:
-            await _all_of(one, stopping, "activities", partial(_activities, community, one.clock() - timedelta(days)))
+            await _activities(one, stopping, community, one.clock() - timedelta(days=days))
 
 
 async def _all_of(one: ServiceRuntime, stopping: asyncio.Event, table: str, step: Step) -> None:
     done = STEP
     while done >= STEP and not stopping.is_set():
-        async with one.db.begin() as tx:
-            # From here on: waiting for one's turn takes nobody's time.
-            began = monotonic()
-            # Two replicas that delete the same rows would wait for each other for nothing.
-            done = await step(tx) if await try_lock(tx, LOCK) else 0
-        if table:
-            PURGED.labels(one.service.name, table).inc(done)
-        await pause(stopping, max(LEAST_PAUSE, (monotonic() - began) * (1 / SHARE - 1)))
+        done = await _some_of(one, stopping, table, step)
+
+
+async def _some_of(one: ServiceRuntime, stopping: asyncio.Event, table: str, step: Step) -> int:
+    async with one.db.begin() as tx:
+        # From here on: waiting for one's turn takes nobody's time.
+        began = monotonic()
+        # Two replicas that delete the same rows would wait for each other for nothing.
+        done = await step(tx) if await try_lock(tx, LOCK) else 0
+    if table:
+        PURGED.labels(one.service.name, table).inc(done)
+    await pause(stopping, max(LEAST_PAUSE, (monotonic() - began) * (1 / SHARE - 1)))
+    return done
+
+
+async def _activities(one: ServiceRuntime, stopping: asyncio.Event, community_id: UUID, before: datetime) -> None:
+    """Those that count and came before then: history is kept from the day it was imported on. They are found by
+    reading, which keeps no writer waiting however much history is passed over."""
+    done = STEP
+    while done >= STEP and not stopping.is_set():
+        async with one.db.read() as tx:
+            ids = await store.over(tx, community_id=community_id, before=before, limit=STEP)
+        done = await _some_of(one, stopping, "activities", partial(_forget, ids)) if ids else 0
 
 
 async def count_uncounted(tx: Tx) -> int:
@@ -92,8 +107,7 @@ async def count_uncounted(tx: Tx) -> int:
     return len(rows)
 
 
-async def _activities(community_id: UUID, before: datetime, tx: Tx) -> int:
-    ids = await store.over(tx, community_id=community_id, before=before, limit=STEP)
+async def _forget(ids: list[UUID], tx: Tx) -> int:
     await store.delete(tx, event_ids=ids)
     return len(ids)
 

@@ -153,7 +153,8 @@ async def rewind(broker: KafkaBroker, prefix: str) -> None:
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap)
     await admin.start()
     try:
-        groups = [name for name, *_ in await admin.list_consumer_groups() if name.startswith(prefix)]
+        # Those of a topic each; what a service reads its copies with is nobody's place and not kept.
+        groups = [n for n, *_ in await admin.list_consumer_groups() if n.startswith(prefix) and ":rebuild-" not in n]
         topics = {name: [] for name in await admin.list_topics() if name.startswith(prefix)}
         for described in await admin.describe_topics(list(topics)):
             topics[described["topic"]] = [p["partition"] for p in described["partitions"]]

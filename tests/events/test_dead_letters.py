@@ -17,7 +17,7 @@ async def test_a_dead_letter_has_no_text_outlives_a_week_and_can_be_retried(
 ) -> None:
     operator = await events.new_key(events.place.id, "ops:read", "ops:write", "events:read", "events:write")
 
-    def wrong(e: Any, problem: Any) -> Any:
+    def wrong(*row: Any) -> Any:
         raise ValueError("a bug")
 
     with monkeypatch.context() as m:

@@ -77,10 +77,11 @@ async def test_figures_are_filtered_paged_and_a_community_s_own(events: Events) 
 async def test_activities_go_after_their_days_with_what_became_of_them_and_the_figures_stay(events: Events) -> None:
     other = await events.new_place()
     await wishing(events, activity_days=30)
-    old, new = event(id="old", time=at(events.clock, days=-29)), event(id="new")
-    for place in (events.place, other):
-        await place.post(old, new)
-    await events.settle()
+    for id in ("old", "new"):
+        for place in (events.place, other):
+            await place.post(event(id=id))
+        await events.settle()
+        events.clock.advance(timedelta(days=29 if id == "old" else 0))
     rows = {row.source_id: row for row in await events.rows("activities") if row.community_id == events.place.id}
     for row in rows.values():
         await events.hear(
@@ -109,16 +110,37 @@ async def test_activities_go_after_their_days_with_what_became_of_them_and_the_f
 async def test_a_community_s_own_days_go_before_the_installation_s(events: Events, days: int | None, left: int) -> None:
     if days is not None:
         await wishing(events, activity_days=days)
-    await events.place.post(event(time=at(events.clock, days=-401)))
+    await events.place.post(event())
     await events.settle()
+    events.clock.advance(timedelta(days=400))
+    await purge(events)
+    assert len(await events.place.timeline()) == 1
+    events.clock.advance(timedelta(seconds=1))
     await purge(events)
     assert len(await events.place.timeline()) == left
+
+
+async def test_history_is_kept_as_long_from_its_import_on(events: Events) -> None:
+    await wishing(events, activity_days=30)
+    old = [event(time=at(events.clock, days=-4000 - n)) for n in range(3)]
+    await events.place.post(*old, headers={"Guildhall-Import": "archive"})
+    await events.settle()
+    events.clock.advance(timedelta(days=30))
+    await purge(events)
+    assert len(await events.place.timeline()) == 3
+    events.clock.advance(timedelta(seconds=1))
+    await purge(events)
+    assert await events.place.timeline() == []
+    assert sum((await figures(events.place)).values()) == 3
 
 
 async def test_more_than_one_step_goes_in_steps(events: Events, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "STEP", 7)
     await wishing(events, activity_days=30)
-    await events.place.post(*[event(time=at(events.clock, days=-40)) for _ in range(40)], event(id="new"))
+    await events.place.post(*[event() for _ in range(40)])
+    await events.settle()
+    events.clock.advance(timedelta(days=31))
+    await events.place.post(event(id="new"))
     await events.settle()
     await purge(events)
     assert [e["id"] for e in await events.place.timeline()] == ["new"]
@@ -155,11 +177,12 @@ async def test_what_was_stored_before_there_were_figures_is_counted_once(
 
 async def test_what_is_not_counted_yet_is_not_forgotten(events: Events) -> None:
     await wishing(events, activity_days=30)
-    await events.place.post(event(time=at(events.clock, days=-40)))
+    await events.place.post(event())
     await events.settle()
     async with events.db.begin() as tx:
         await tx.execute(t.daily.delete())
         await tx.execute(update(t.activities).values(day=None))
+    events.clock.advance(timedelta(days=40))
     await purge(events)
     assert len(await events.place.timeline()) == 1
-    assert date(2026, 10, 14) not in {row.day for row in await events.rows("daily")}
+    assert date(2026, 11, 23) not in {row.day for row in await events.rows("daily")}

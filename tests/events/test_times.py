@@ -73,7 +73,7 @@ async def test_history_does_not_come_from_the_future(events: Events) -> None:
 async def test_what_only_the_server_may_say_is_refused_from_a_client_whatever_it_says(events: Events) -> None:
     said = [(name, value) for name in RESERVED for value in ("2020-01-01T00:00:00Z", False, None, 0, {})]
     results = (await events.place.post(*(event(**{name: value}) for name, value in said)))["results"]
-    assert len(RESERVED) == 12
+    assert len(RESERVED) == 13
     assert {r["error"]["code"] for r in results} == {"attribute_reserved"}
     assert [r["error"]["pointer"] for r in results] == [f"/{name}" for name, _ in said]
 

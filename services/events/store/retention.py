@@ -69,9 +69,12 @@ async def communities(tx: Tx, *, after: UUID | None) -> UUID | None:
 
 
 async def over(tx: Tx, *, community_id: UUID, before: datetime, limit: int) -> list[UUID]:
-    """The oldest activities that count before then and stand in the daily figures."""
+    """The oldest activities that count before then, came before then, and stand in the daily figures.
+
+    Looks at every one that counts before then, history that came since included: to be asked without a writer waiting.
+    """
     c = t.activities.c
-    old = c.community_id == community_id, c.effective_at < before, c.day.is_not(None)
+    old = c.community_id == community_id, c.effective_at < before, c.received_at < before, c.day.is_not(None)
     rows = await tx.all(select(c.event_id).where(*old).order_by(c.effective_at, c.event_id).limit(limit))
     return [row.event_id for row in rows]
 

@@ -264,7 +264,15 @@ def test_the_longest_message_with_the_most_mentions_goes_in_whole() -> None:
     assert msgspec.json.decode(event)["data"]["length"] == 100_000
 
 
-def test_the_snippet_is_an_http_client_with_the_secret() -> None:
-    made = onebot_v11.setup("https://example.org/v1/hooks/1", OneSecret('a"secret'), NoSettings())
-    [client] = json.loads(made.snippet)["network"]["httpClients"]
-    assert (client["url"], client["token"], client["enable"]) == ("https://example.org/v1/hooks/1", 'a"secret', True)
+@pytest.mark.parametrize(
+    ("address", "connects_to"),
+    [
+        ("https://example.org/v1/hooks/1", "wss://example.org/v1/hooks/1/onebot"),
+        ("http://127.0.0.1:8000/v1/hooks/1", "ws://127.0.0.1:8000/v1/hooks/1/onebot"),
+    ],
+)
+def test_the_snippet_is_a_websocket_client_with_the_secret(address: str, connects_to: str) -> None:
+    made = onebot_v11.setup(address, OneSecret('a"secret'), NoSettings())
+    [client] = json.loads(made.snippet)["network"]["websocketClients"]
+    assert (client["url"], client["token"], client["enable"]) == (connects_to, 'a"secret', True)
+    assert any(address in step for step in made.steps)
