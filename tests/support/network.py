@@ -133,11 +133,14 @@ class SlowLine:
         self._open.set()
         self._loop.run_forever()
         server.close()
-        passing = asyncio.all_tasks(self._loop)
+        self._loop.run_until_complete(self._break())
+        self._loop.close()
+
+    async def _break(self) -> None:
+        passing = asyncio.all_tasks() - {asyncio.current_task()}
         for task in passing:
             task.cancel()
-        self._loop.run_until_complete(asyncio.gather(*passing, return_exceptions=True))
-        self._loop.close()
+        await asyncio.gather(*passing, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
