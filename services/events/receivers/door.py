@@ -1,5 +1,6 @@
 """From what a receiver saw to the event the door checks, as if its bot had posted it."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -28,9 +29,9 @@ def activity_of(seen: Seen, source: str) -> dict[str, Any]:
     if seen.ref is not None:
         data["ref"] = seen.ref
     if seen.text is not None:
-        # The door refuses what is too long or has NUL in it; here that is no reason to lose what happened.
+        # The door refuses what is too long; here that is no reason to lose what happened.
         data.setdefault("length", len(seen.text))
-        data["text"] = seen.text[:MAX_TEXT].replace("\0", "")
+        data["text"] = seen.text[:MAX_TEXT]
     event: dict[str, Any] = {
         "specversion": "1.0",
         "id": seen.id,
@@ -43,7 +44,19 @@ def activity_of(seen: Seen, source: str) -> dict[str, Any]:
         event["time"] = seen.at
     if seen.subject is not None:
         event["subject"] = seen.subject
-    return event
+    made: dict[str, Any] = _without_nul(event)
+    return made
+
+
+def _without_nul(value: Any) -> Any:
+    """The door refuses U+0000, which no database takes: whatever a platform sends, what happened is not lost for it."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, list | tuple):
+        return [_without_nul(one) for one in value]
+    if isinstance(value, Mapping):
+        return {_without_nul(name): _without_nul(one) for name, one in value.items()}
+    return value
 
 
 def id_about(seen: Seen, subject: str) -> str:

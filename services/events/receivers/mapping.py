@@ -189,9 +189,6 @@ def as_data(value: Any, prefix: str) -> Any:
         value = value.isoformat()
     if isinstance(value, float):
         _finite(value)
-    if isinstance(value, str):
-        # No database takes it; the rest of what happened is not lost for it.
-        value = value.replace("\0", "")
     if prefix and isinstance(value, list):
         value = [text for one in value if (text := as_text(one, prefix))]
     elif prefix:

@@ -113,7 +113,7 @@ def translate(delivery: Delivery, settings: NoSettings) -> Translation:
         raise Malformed("/event/type" if outer else "/type", "what happened is not named")
     if kind == "app_mention":
         return Translation(ignored="told_as_message")
-    if kind in _KINDS:
+    if outer == "event_callback" and kind in _KINDS:
         return _KINDS[kind](event, body, delivery)
     if _QUIET.fullmatch(kind):
         return Translation(ignored="housekeeping")

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from services.events.receivers import receivers
 from services.events.receivers.door import event_of
-from services.events.receivers.form import Delivery, Malformed, Receiver, Refused, Translation
+from services.events.receivers.form import Delivery, Malformed, Receiver, Refused, Seen, Translation
 from services.events.wire import Accepted, Arrival, check
 from tests.events.receivers.senders import senders
 from tests.events.receivers.sending import AT, Sample, Sender
@@ -176,3 +176,12 @@ def test_an_event_names_its_connection_only_where_it_is_that_connections_own() -
     own, shared = (msgspec.json.decode(event_of(replace(seen, shared=s), "github", CONNECTION)) for s in (False, True))
     assert own["source"] == f"/connections/{CONNECTION}"
     assert shared["source"] == "/platforms/github"
+
+
+def test_a_character_that_no_database_takes_is_left_out_wherever_it_is_and_nothing_else_is() -> None:
+    seen = Seen(
+        type="poll.voted", id="a\0b", actor="shop:c\0d", subject="e\0", text="f\0g", data={"x\0": ["\0", {"y": "h\0i"}]}
+    )
+    event = msgspec.json.decode(event_of(seen, "somewhere", CONNECTION))
+    assert (event["id"], event["subject"]) == ("ab", "e")
+    assert event["data"] == {"actor": "shop:cd", "text": "fg", "length": 3, "x": ["", {"y": "hi"}]}

@@ -252,6 +252,14 @@ def test_being_limited_is_kept() -> None:
     assert seen.at == datetime(2018, 2, 12, 20, 37, tzinfo=UTC)
 
 
+@pytest.mark.parametrize("kind", sorted(slack._KINDS))
+def test_what_is_called_like_an_event_and_is_in_no_envelope_is_none(kind: str) -> None:
+    body = json.dumps({"type": kind, "event": 1}).encode()
+    translation = slack.translate(Delivery({}, {}, body, AT), NoSettings())
+    assert {seen.type for seen in translation.seen} <= {f"slack.{kind}"}
+    assert translation.seen or translation.ignored == "housekeeping"
+
+
 def test_a_kind_it_does_not_know_is_kept_under_its_name_without_what_it_says() -> None:
     seen = one(
         {"type": "link_shared", "user": "U1", "channel": "C1", "links": [{"url": "x"}], "event_ts": "1795608000.5"}
