@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
@@ -133,12 +134,14 @@ class Notify:
         return ids
 
     async def say(self, *events: Any, ids: list[UUID] | None = None) -> list[UUID]:
-        """The same, without waiting."""
+        """The same, without waiting. What follows each other on one topic arrives as one batch."""
         ids = ids or [uuid4() for _ in events]
-        for id, said in zip(ids, events, strict=True):
-            contract = contract_of(type(said))
-            body = codec.encode(said, id=id, time=self.clock())
-            await self.log.append(contract.topic, [Record(contract.key(said).encode(), body)])
+        for topic, batch in groupby(zip(ids, events, strict=True), key=lambda one: contract_of(type(one[1])).topic):
+            records = [
+                Record(contract_of(type(said)).key(said).encode(), codec.encode(said, id=id, time=self.clock()))
+                for id, said in batch
+            ]
+            await self.log.append(topic, records)
         return ids
 
     async def new_place(self, locale: str = "en", id: UUID | None = None) -> Place:

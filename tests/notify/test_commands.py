@@ -177,13 +177,16 @@ async def test_the_official_api_of_qq_lets_us_answer_in_private_for_an_hour(noti
         ("unknown", "unknown", "no_answer"),
     ],
 )
+@pytest.mark.parametrize("told", ["in one batch", "one by one"])
 async def test_what_became_of_the_call_is_told_once(
-    notify: Notify, outcome: str, state: str, reason: str | None
+    notify: Notify, told: str, outcome: str, state: str, reason: str | None
 ) -> None:
     asked = await command(notify.place)
     await notify.hear(asked.points())
     [call] = await wanted(notify)
-    await notify.hear(ended(call, outcome), ended(call, outcome), ended(call, "failed"))
+    news = [ended(call, outcome), ended(call, outcome), ended(call, "failed")]
+    for batch in [news] if told == "in one batch" else [[one] for one in news]:
+        await notify.hear(*batch)
     message = await asked.message()
     expected = (state, reason) if outcome != "unknown" else ("not_sent", "bot_refused")
     assert (message["state"], message["reason"]) == expected

@@ -213,18 +213,23 @@ _ENDS = {
 
 async def end_calls(tx: Tx, batch: list[Envelope[CallEnded]]) -> None:
     """What became of messages that went through a connection; told twice, or about another's message, it is nothing."""
-    ended = {e.event.call_id: e.event for e in batch if e.event.outcome in _ENDS}
-    held = await store.hold(tx, message_ids=list(ended))
-    for message_id, chat in held.items():
-        event = ended[message_id]
-        theirs = (event.community_id, event.connection_id) == (chat.community_id, chat.connection_id)
-        found = await store.of_message(tx, message_id=message_id)
-        state, reason = _ENDS[event.outcome]
-        if not theirs or chat.channel_id is not None or found is None or not may_move(found.state, state):
-            continue
-        step = Step(
-            tx.now, "outcome", state, event.reason[:300] or (f"as {event.reference}" if event.reference else "")
-        )
-        await sending.move(tx, dict(found._mapping), state, reason, [step])
-        reference = event.reference[:300] if event.reference else None
-        await store.set_message(tx, message_id=message_id, values={"lease_until": None, "reference": reference})
+    told = [e.event for e in batch if e.event.outcome in _ENDS]
+    held = await store.hold(tx, message_ids=list({event.call_id for event in told}))
+    # In the order they were told: the first that ends a message counts, whether or not the next is in the same batch.
+    for event in told:
+        chat = held.get(event.call_id)
+        if chat is not None and chat.channel_id is None:
+            await _end_call(tx, chat, event)
+
+
+async def _end_call(tx: Tx, chat: Any, event: CallEnded) -> None:
+    if (event.community_id, event.connection_id) != (chat.community_id, chat.connection_id):
+        return
+    state, reason = _ENDS[event.outcome]
+    found = await store.of_message(tx, message_id=event.call_id)
+    if found is None or not may_move(found.state, state):
+        return
+    detail = event.reason[:300] or (f"as {event.reference}" if event.reference else "")
+    await sending.move(tx, dict(found._mapping), state, reason, [Step(tx.now, "outcome", state, detail)])
+    reference = event.reference[:300] if event.reference else None
+    await store.set_message(tx, message_id=event.call_id, values={"lease_until": None, "reference": reference})
