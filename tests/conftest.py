@@ -1,5 +1,15 @@
 """Fixtures shared by all tests. Helpers live in tests/support; nothing imports from here."""
 
+from hypothesis import HealthCheck, settings
+
+# How fast a machine is fails no test. A fixture is shared by all examples of a property: those that use one know it.
+settings.register_profile(
+    "guildhall",
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+settings.load_profile("guildhall")
+
 pytest_plugins = [
     "tests.support.clock",
     "tests.support.postgres",

@@ -58,7 +58,7 @@ def test_events_are_made_one_by_one_and_not_all_at_once() -> None:
 
 
 @given(seed=st.integers(0, 2**32), members=st.integers(1, 25), days=st.integers(1, 12), minute=st.integers(0, 1439))
-@settings(deadline=None, max_examples=40)
+@settings(max_examples=40)
 def test_every_event_is_a_valid_activity_inside_the_asked_days(seed: int, members: int, days: int, minute: int) -> None:
     end = END.astimezone(ZoneInfo("Asia/Shanghai")) + timedelta(minutes=minute)
     seen: dict[tuple[str, str], dict[str, Any]] = {}

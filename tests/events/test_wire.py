@@ -38,7 +38,7 @@ data = st.dictionaries(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.dictionaries(names, likely | anything | data, max_size=6), st.booleans())
 def test_whatever_is_acknowledged_can_be_read_and_means_the_same(fields: dict[str, Any], ascii_only: bool) -> None:
     sent = {"specversion": "1.0", "id": "a", "source": "/s", "type": "poke", **fields}
@@ -60,7 +60,7 @@ def test_whatever_is_acknowledged_can_be_read_and_means_the_same(fields: dict[st
     assert result.record.key.startswith(f"{COMMUNITY}:".encode())
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.binary(max_size=60) | st.text(max_size=60).map(str.encode))
 def test_whatever_bytes_come_they_are_refused_with_a_code_and_not_an_accident(raw: bytes) -> None:
     result = wire.check(raw, ARRIVAL)
@@ -68,7 +68,7 @@ def test_whatever_bytes_come_they_are_refused_with_a_code_and_not_an_accident(ra
     assert result.wrong.code in ("json_invalid", "schema_violation", "attribute_missing")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.lists(st.dictionaries(names, likely | anything | data, max_size=6), min_size=1, max_size=4), st.booleans(),
     st.sampled_from([None, "history"]), st.sampled_from([200, 64 * 1024]),

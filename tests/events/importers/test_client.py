@@ -97,7 +97,7 @@ async def test_a_request_says_what_it_is_whose_it_is_and_that_it_is_history() ->
 
 
 @given(st.lists(st.sampled_from("abcdef"), max_size=120), st.integers(1, 9), st.integers(1, 5))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_order_is_kept_per_member_and_every_line_arrives(actors: list[str], batch: int, lanes: int) -> None:
     platform = Platform()
     source = [line(number, actor) for number, actor in enumerate(actors, 1)]
@@ -268,7 +268,7 @@ async def test_a_stopped_import_goes_on_behind_the_last_line_answered_for(tmp_pa
 
 
 @given(st.integers(1, 60), st.integers(1, 8), st.integers(1, 4), st.integers(1, 20))
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 def test_wherever_an_import_stops_every_line_is_in_the_platform_after_resuming(
     count: int, batch: int, lanes: int, stops_after: int
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.events.importers import Choices, detect, read, run_import
@@ -170,7 +170,7 @@ def test_another_mapping_is_another_import(tmp_path: Path) -> None:
     assert choices.settings() != before
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150)
 @given(
     text=st.binary(max_size=400), at=st.integers(0, 200), rest=st.sampled_from(["utf-8", "gb18030", "latin-1", "utf-7"])
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.events.importers import detect, read
@@ -125,14 +125,14 @@ def test_a_wrong_site_is_refused(tmp_path: Path) -> None:
 EXPORT = {"success": True, "columns": list(LIKE), "rows": [list(LIKE.values())]}
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(where=st.sampled_from(list(places(EXPORT))), value=values)
 def test_whatever_stands_in_a_place_it_is_read_or_reported(tmp_path: Path, where: tuple[Any, ...], value: Any) -> None:
     path = written(tmp_path / "posts.json", changed(EXPORT, where, value))
     survives(lambda: lines(path))
 
 
-@settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=200)
 @given(at=st.integers(0, 600), junk=st.binary(min_size=1, max_size=20), packed=st.booleans())
 def test_whatever_bytes_are_damaged_it_is_read_or_reported(tmp_path: Path, at: int, junk: bytes, packed: bool) -> None:
     path = as_csv(tmp_path, POST, POST) if packed else written(tmp_path / "posts.json", json.dumps(EXPORT).encode())

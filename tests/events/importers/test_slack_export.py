@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.events.importers import detect, read
@@ -157,7 +157,7 @@ EXPORT = {
 }
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(where=st.sampled_from(list(places(EXPORT))), value=values)
 def test_whatever_stands_in_a_place_it_is_read_or_reported(tmp_path: Path, where: tuple[Any, ...], value: Any) -> None:
     for name, content in changed(EXPORT, where, value).items():
@@ -165,7 +165,7 @@ def test_whatever_stands_in_a_place_it_is_read_or_reported(tmp_path: Path, where
     survives(lambda: lines(tmp_path))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(at=st.integers(0, 1200), junk=st.binary(min_size=1, max_size=30))
 def test_whatever_bytes_of_a_zip_are_damaged_it_is_read_or_reported(tmp_path: Path, at: int, junk: bytes) -> None:
     path = tmp_path / "export.zip"

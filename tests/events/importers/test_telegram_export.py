@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.events.importers import detect, run_import
@@ -199,14 +199,14 @@ EXPORT = chat(
 )
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300)
 @given(where=st.sampled_from(list(places(EXPORT))), value=values)
 def test_whatever_stands_in_a_place_it_is_read_or_reported(tmp_path: Path, where: tuple[Any, ...], value: Any) -> None:
     path = written(tmp_path / "result.json", changed(EXPORT, where, value))
     survives(lambda: lines(path))
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100)
 @given(at=st.integers(0, 1500), junk=st.binary(max_size=30))
 def test_whatever_bytes_are_damaged_it_is_read_or_reported(tmp_path: Path, at: int, junk: bytes) -> None:
     whole = json.dumps(EXPORT).encode()

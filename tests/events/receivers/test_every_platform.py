@@ -10,7 +10,7 @@ from uuid import UUID
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.events.receivers import receivers
@@ -128,7 +128,7 @@ def put(value: Any, path: tuple[Any, ...], new: Any, remove: bool) -> None:
 
 
 @every
-@settings(deadline=None, max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150)
 @given(data=st.data())
 def test_whatever_a_payload_becomes_nothing_raises_and_nothing_goes_in_half(platform: str, data: st.DataObject) -> None:
     receiver, sender = both(platform)

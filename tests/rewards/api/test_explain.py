@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.rewards.domain.explaining import Decided, language_of, phrase, sentence
@@ -93,7 +93,7 @@ _acts = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15)
 @given(acts=_acts, limit=st.integers(1, 7))
 async def test_what_is_explained_sums_to_the_ledger_on_pages_of_any_size(
     rewards: Rewards, acts: list[tuple[str, str | None, int, str | None]], limit: int

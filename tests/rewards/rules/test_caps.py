@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.contracts.events import Activity
@@ -165,7 +165,7 @@ _plan = st.lists(
 )
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25)
 @given(plan=_plan, cut=st.integers(0, 25), shuffled=st.randoms(use_true_random=False))
 async def test_however_events_are_cut_into_batches_and_ordered_no_limit_is_passed(
     guild: Guild, plan: list[tuple[str, int, str]], cut: int, shuffled: Any
