@@ -63,8 +63,8 @@ def _without_nul(value: Any) -> Any:
 def id_about(seen: Seen, subject: str) -> str:
     """The id of what was said about `subject`, whichever name the connection had for that: two that see it count once.
 
-    Messages are taken back once. They are edited again and again, each time at a time that the platform gives. Anything
-    else may be done again too, and two connections may have heard of it at different seconds: the minute tells it apart.
+    Messages are taken back once. They are edited again and again, each time at a time that the platform gives.
+    Anything else may be done again too, and two connections may hear of it at different seconds: the minute counts.
     """
     again: datetime | str = ""
     if seen.at is not None and seen.type == "message.edited":
