@@ -297,6 +297,25 @@ ECONOMY = Dashboard(
             now=True,
         ),
         Panel(
+            "Nightly audit",
+            "What it found wrong, by audit. Anything but 0 is a bug, or a hand in the database.",
+            (Query("max by (audit) (guildhall_ledger_faults)", "{{audit}}"),),
+            now=True,
+        ),
+        Panel(
+            "Since the nightly audit",
+            "More than a day: nobody was up at three in the morning (UTC).",
+            (Query("time() - max(guildhall_ledger_audited_timestamp_seconds)", "ended"),),
+            "s",
+            now=True,
+        ),
+        Panel(
+            "Sealed",
+            "Transactions sealed in the ledger's chain, some seconds after they were posted.",
+            (Query("sum by (when) (rate(guildhall_ledger_sealed_total[$__rate_interval]))", "{{when}}"),),
+            "ops",
+        ),
+        Panel(
             "Members",
             "Of all communities, by state. `applied` that only rises: nobody decides on applications.",
             (Query("max by (state) (guildhall_members)", "{{state}}"),),
