@@ -31,7 +31,7 @@ async def test_every_request_on_the_page_is_answered_as_the_page_says(rewards: R
     message = guild.act()
     await guild.score(message)
     second = await rewards.key("rewards:read", "rewards:write")
-    ids = {"{member}": str(guild.member("ann")), "{event}": str(message.event_id)}
+    ids = {"{member}": str(guild.member("ann")), "{event}": str(message.event_id), "{number}": "1"}
     statuses: dict[str, list[int]] = {}
     for method, written, body in requests():
         path = re.sub(r"\{\w+\}", lambda found: ids[found[0]], written)
