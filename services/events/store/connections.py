@@ -1,13 +1,14 @@
 """Connections of bots: rows, signs of life, counts by day, gaps."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, func, or_, select, update
+from sqlalchemy import delete, exists, func, or_, select, update
 
 from kit.database import Tx, add_up, insert_many, upsert
+from kit.days import local_day
 from services.events import tables as t
 
 
@@ -85,6 +86,36 @@ async def set_down(tx: Tx, *, connection_id: UUID, before: datetime | None, sinc
     was = s.down_since.is_(None) if before is None else s.down_since == before
     stmt = update(t.connection_signs).where(s.connection_id == connection_id, was).values(down_since=since)
     return (await tx.execute(stmt)).rowcount == 1
+
+
+async def busiest_groups(
+    tx: Tx, *, community_id: UUID, connection_id: UUID, platform: str, since: datetime, limit: int
+) -> list[str]:
+    """The groups of this platform in which most came lately, of the community's busiest hundred those of which
+    something stored came through this connection.
+
+    The daily figures name the groups, because the activities would have to be read from end to end for that.
+    """
+    d, a = t.daily.c, t.activities.c
+    # A community's day may have begun up to a day before that of UTC did.
+    lately = d.day >= local_day(since - timedelta(days=1), "UTC", 0)
+    many = func.sum(d["count"]).label("many")
+    busy = (
+        select(d.group_ref, many)
+        .where(d.community_id == community_id, lately, d.group_ref.startswith(f"{platform}:", autoescape=True))
+        .group_by(d.group_ref)
+        .order_by(many.desc(), d.group_ref)
+        .limit(100)
+        .subquery()
+    )
+    came = exists().where(
+        a.community_id == community_id,
+        a.group_ref == busy.c.group_ref,
+        a.effective_at >= since,
+        a.connection_id == connection_id,
+    )
+    stmt = select(busy.c.group_ref).where(came).order_by(busy.c.many.desc(), busy.c.group_ref).limit(limit)
+    return [row.group_ref for row in await tx.all(stmt)]
 
 
 async def open_gap(tx: Tx, *, row: dict[str, Any]) -> None:
