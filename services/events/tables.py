@@ -26,6 +26,9 @@ Index("ix_known_identities_member", _links.community_id, _links.member_id)
 # What was stored before there were daily figures; empty from then on, so that it costs nothing.
 _UNCOUNTED = text("day IS NULL")
 
+# What was posted or imported has none, and is not in the index.
+_CONNECTED = text("connection_id IS NOT NULL")
+
 # `actor_id` and `author_id` are the computed ids; links are followed when reading, so that they also hold for what
 # was stored before them. `day` is the community's day it was counted on. Each index serves one filter of the timeline,
 # newest first; then the live tail.
@@ -59,6 +62,14 @@ activities = Table(
     Index("ix_activities_actor", "community_id", "actor_id", "effective_at", "event_id"),
     Index("ix_activities_type", "community_id", "type", "effective_at", "event_id"),
     Index("ix_activities_group", "community_id", "group_ref", "effective_at", "event_id"),
+    Index(
+        "ix_activities_connection",
+        "connection_id",
+        "effective_at",
+        "event_id",
+        sqlite_where=_CONNECTED,
+        postgresql_where=_CONNECTED,
+    ),
     Index("ix_activities_tail", "log_partition", "log_offset"),
     Index("ix_activities_uncounted", "event_id", sqlite_where=_UNCOUNTED, postgresql_where=_UNCOUNTED),
 )
