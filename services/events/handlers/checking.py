@@ -35,6 +35,7 @@ CALL_SECONDS = 2.0
 CALLS_AT_ONCE = 10
 MOST_GROUPS = 20
 LATELY = timedelta(days=30)
+COUNTED = 10_000
 REASONS_AMONG = 50
 TEST = "connection.test"
 
@@ -143,8 +144,9 @@ async def _groups(tx: Tx, row: Any, receiver: Receiver[Any, Any], wish: Wish) ->
         tx,
         community_id=row.community_id,
         connection_id=row.id,
-        platform=row.platform,
+        prefix=prefix,
         since=tx.now - LATELY,
+        among=COUNTED,
         limit=MOST_GROUPS,
     )
     return tuple(dict.fromkeys(group.removeprefix(prefix) for group in groups))

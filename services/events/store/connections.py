@@ -1,14 +1,13 @@
 """Connections of bots: rows, signs of life, counts by day, gaps."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import delete, exists, func, or_, select, update
+from sqlalchemy import delete, func, or_, select, update
 
 from kit.database import Tx, add_up, insert_many, upsert
-from kit.days import local_day
 from services.events import tables as t
 
 
@@ -89,33 +88,21 @@ async def set_down(tx: Tx, *, connection_id: UUID, before: datetime | None, sinc
 
 
 async def busiest_groups(
-    tx: Tx, *, community_id: UUID, connection_id: UUID, platform: str, since: datetime, limit: int
+    tx: Tx, *, community_id: UUID, connection_id: UUID, prefix: str, since: datetime, among: int, limit: int
 ) -> list[str]:
-    """The groups of this platform in which most came lately, of the community's busiest hundred those of which
-    something stored came through this connection.
-
-    The daily figures name the groups, because the activities would have to be read from end to end for that.
-    """
-    d, a = t.daily.c, t.activities.c
-    # A community's day may have begun up to a day before that of UTC did.
-    lately = d.day >= local_day(since - timedelta(days=1), "UTC", 0)
-    many = func.sum(d["count"]).label("many")
-    busy = (
-        select(d.group_ref, many)
-        .where(d.community_id == community_id, lately, d.group_ref.startswith(f"{platform}:", autoescape=True))
-        .group_by(d.group_ref)
-        .order_by(many.desc(), d.group_ref)
-        .limit(100)
+    """The groups whose name begins so in which most came through it, by the last things that did, so many of them at
+    most: to count all would take the longer the more is stored."""
+    c = t.activities.c
+    last = (
+        select(c.group_ref)
+        .where(c.community_id == community_id, c.connection_id == connection_id, c.effective_at >= since)
+        .order_by(c.effective_at.desc(), c.event_id.desc())
+        .limit(among)
         .subquery()
     )
-    came = exists().where(
-        a.community_id == community_id,
-        a.group_ref == busy.c.group_ref,
-        a.effective_at >= since,
-        a.connection_id == connection_id,
-    )
-    stmt = select(busy.c.group_ref).where(came).order_by(busy.c.many.desc(), busy.c.group_ref).limit(limit)
-    return [row.group_ref for row in await tx.all(stmt)]
+    group = last.c.group_ref
+    stmt = select(group).where(group.startswith(prefix, autoescape=True)).group_by(group)
+    return [row.group_ref for row in await tx.all(stmt.order_by(func.count().desc(), group).limit(limit))]
 
 
 async def open_gap(tx: Tx, *, row: dict[str, Any]) -> None:
