@@ -1,10 +1,11 @@
 """HTTP routes of the rewards service, one module a feature."""
 
-from services.rewards.api import accounts, boards, decisions, entries, levels, rules, units
+from services.rewards.api import accounts, boards, chain, decisions, entries, levels, rules, units
 
 ROUTERS = (
     rules.router,
     decisions.router,
+    chain.router,  # before an entry of that name
     entries.router,
     accounts.router,
     boards.router,
