@@ -165,7 +165,7 @@ def _updates(info: dict[str, Any]) -> list[Finding]:
     sent = set(map(str, allowed)) if isinstance(allowed, list) and allowed else {*WANTED} - NOT_BY_ITSELF
     missing = [name for name in WANTED if name not in sent]
     if not missing:
-        return [Finding(OK, "updates_complete", "Telegram sends everything that is made something of")]
+        return [Finding(OK, "updates_complete", "Telegram sends everything this connection takes")]
     message = f"Telegram does not tell of {', '.join(missing)}: setWebhook did not ask for it"
     return [Finding(WARNING, "updates_missing", message, f"{AGAIN} allowed_updates names everything there.")]
 
