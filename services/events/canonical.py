@@ -67,6 +67,7 @@ _TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "connection.up": ("A bot's connection stands.", {}, ()),
     "connection.down": ("A bot's connection is gone.", {"reason": _TEXT}, ()),
     "connection.heartbeat": ("A bot's connection lives.", {"interval": _COUNT}, ()),
+    "connection.test": ("Somebody tried whether what comes through a connection arrives; nobody did it.", {}, ()),
     "invite.qualified": ("Somebody the actor invited stayed and took part.", {"invited": _TEXT}, ()),
     "event.attended": ("Somebody attended an event.", {"event": _TEXT}, ()),
     "content.accepted": ("Something of `author` went into the library.", {}, ()),
