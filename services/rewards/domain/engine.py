@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJEC
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
-THROTTLED = "throttled"
+THROTTLED, UNDONE, REFUSED = "throttled", "undone", "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,13 +205,25 @@ Cooled = dict[tuple[UUID, str, UUID | None], bool]
 unit must not find the first one's cooldown."""
 
 
-def decide(wants: Sequence[Want], state: State, cooled: Cooled | None = None) -> list[Verdict]:
+Undone = Mapping[tuple[UUID, str], str]
+"""(event, rule) → the type of the inverse event that undid it before it was decided."""
+
+
+def decide(
+    wants: Sequence[Want], state: State, cooled: Cooled | None = None, undone: Undone = MappingProxyType({})
+) -> list[Verdict]:
     """A verdict per want, in order; moves `state` on by what is given. Penalties (minus) are not capped.
 
-    Who decides one batch in several calls gives each of them the same `cooled`.
+    What is `undone` gives nothing and yet takes its place under the caps, as it does when the inverse event comes
+    later: so where that comes does not matter. Who decides one batch in several calls gives each the same `cooled`.
     """
     cooled = {} if cooled is None else cooled
-    return [_decide_one(want, state, cooled) for want in wants]
+    return [_undo(_decide_one(want, state, cooled), undone) for want in wants]
+
+
+def _undo(verdict: Verdict, undone: Undone) -> Verdict:
+    by = undone.get((verdict.want.event_id, verdict.want.rule.id)) if verdict.amount != 0 else None
+    return verdict if by is None else Verdict(verdict.want, UNDONE, 0, by)
 
 
 def _decide_one(want: Want, state: State, cooled: Cooled) -> Verdict:

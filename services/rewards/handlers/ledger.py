@@ -23,6 +23,7 @@ from services.rewards.domain.ledger import (
     DEFAULT_UNITS,
     GRANT,
     MINT,
+    REFUSE,
     REVERSAL,
     SYSTEM_ACCOUNTS,
     Posting,
@@ -65,22 +66,52 @@ async def post_grants(
     *,
     history: Mapping[UUID, bool],
     places: Mapping[UUID, KnownCommunity] | None = None,
+    takebacks: Sequence[Posting] = (),
 ) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
 
     `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
-    unit's minimum. `places` are the communities, where the caller has read them. Raises Unavailable for a community
+    unit's minimum. `places` are the communities, where the caller has read them. `takebacks` are reversals of all that
+    is left of grants whose lines the caller holds; they come after the grants. Raises Unavailable for a community
     this service has not heard of yet: try again in a moment.
     """
-    if not grants:
+    if not grants and not takebacks:
         return {}
     if places is None:
         places = await known_communities(tx, {g.community_id for g in grants})
     postings: list[Posting] = []
     async for part in in_turns(grants):
         postings += [_posting(tx, grant, _day(grant, places)) for grant in part]
-    done = await record(tx, postings, history=history)
+    fresh = await begin(tx, [*postings, *takebacks])
+    if takebacks:
+        fresh = await _affordable(tx, fresh)
+        await store.note_rest_reversed(tx, [p.reverses for p in fresh if p.reverses is not None])
+    done = await finish(tx, fresh, history=history)
     return {p.idem_key: p.id for p in done.fresh}
+
+
+async def _affordable(tx: Tx, fresh: list[Posting]) -> list[Posting]:
+    """Without the reversals that would leave less than the minimum of a unit whose clawback is `refuse`; these are
+    taken back again. In the order of the postings, against the balances as they would become."""
+    reversed_in = {(p.community_id, p.unit) for p in fresh if p.kind == REVERSAL}
+    units = await store.units_among(tx, reversed_in)
+    if all(unit.clawback != REFUSE for unit in units.values()):
+        return fresh
+    # All accounts, though some matter only: what follows takes them too, and locks are taken in one go.
+    balances = await store.lock_balances(tx, {(p.community_id, p.member_id, p.unit) for p in fresh})
+    kept, refused = [], []
+    for p in fresh:
+        after = balances[p.community_id, p.member_id, p.unit] + p.amount
+        unit = units.get((p.community_id, p.unit))
+        if p.kind == REVERSAL and p.amount < 0 and unit and unit.clawback == REFUSE and after < unit.minimum:
+            refused.append(p)
+        else:
+            balances[p.community_id, p.member_id, p.unit] = after
+            kept.append(p)
+    for community_id in {p.community_id for p in refused}:
+        ids = [p.id for p in refused if p.community_id == community_id]
+        await store.remove_transactions(tx, community_id, ids)
+    return kept
 
 
 def _day(grant: Grant, places: Mapping[UUID, KnownCommunity]) -> date:

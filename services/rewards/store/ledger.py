@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kit.database import Tx, add_up, insert_many, insert_new, select_among
+from kit.database import Tx, add_up, insert_many, insert_new, select_among, update_among
 from kit.errors import BadRequest
 from services.rewards.domain.ledger import MOST, REVERSAL, Posting, Unit, system_account_id
 from services.rewards.tables.ledger import accounts, entries, transactions, units
@@ -163,6 +164,46 @@ async def note_reversed(tx: Tx, transaction_id: UUID, part: int) -> None:
     await tx.execute(update(entries).where(where).values(reversed=entries.c.reversed + part))
 
 
+class Line(NamedTuple):
+    """The member's line of a transaction, with what the transaction says of it."""
+
+    transaction_id: UUID
+    community_id: UUID
+    owner_id: UUID
+    unit: str
+    amount: int
+    effective_at: datetime
+    day: date
+    scored: int
+    reversed: int
+    rule_id: str | None
+    rule_version: int | None
+    source_event_id: UUID | None
+
+
+async def lock_grants(tx: Tx, transaction_ids: Iterable[UUID]) -> dict[UUID, Line]:
+    """The members' lines of transactions, held against other reversals until the transaction ends."""
+    by = entries.c.transaction_id, entries.c.line
+    held = await select_among(tx, entries, by, [(id, 0) for id in transaction_ids], lock=True)
+    t = transactions.c
+    same = [(row.community_id, row.transaction_id) for row in held]
+    told = await select_among(tx, [t.id, t.rule_id, t.rule_version, t.source_event_id], (t.community_id, t.id), same)
+    of = {row.id: (row.rule_id, row.rule_version, row.source_event_id) for row in told}
+    return {
+        r.transaction_id: Line(
+            r.transaction_id, r.community_id, r.owner_id, r.unit, r.amount, r.effective_at, r.day, r.scored,
+            r.reversed, *of[r.transaction_id],
+        )
+        for r in held
+    }  # fmt: skip
+
+
+async def note_rest_reversed(tx: Tx, transaction_ids: Iterable[UUID]) -> None:
+    """Both lines of these transactions were taken back in full."""
+    keys = sorted((id,) for id in transaction_ids)
+    await update_among(tx, entries, (entries.c.transaction_id,), keys, {"reversed": func.abs(entries.c.amount)})
+
+
 # Units
 
 
@@ -183,6 +224,12 @@ async def units_of(tx: Tx, community_id: UUID) -> dict[str, Unit]:
         select(units).where(units.c.community_id == community_id).order_by(units.c.created_at, units.c.id)
     )
     return {row.id: to_unit(row) for row in rows}
+
+
+async def units_among(tx: Tx, wanted: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Unit]:
+    """(community, id) → the unit."""
+    rows = await select_among(tx, units, (units.c.community_id, units.c.id), sorted(set(wanted)))
+    return {(row.community_id, row.id): to_unit(row) for row in rows}
 
 
 async def add_units(tx: Tx, wanted: Iterable[tuple[UUID, Unit]]) -> set[tuple[UUID, str]]:
