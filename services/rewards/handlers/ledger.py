@@ -5,7 +5,7 @@ that overlap wait for each other and never in a circle. Statements per call are 
 postings.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
@@ -18,15 +18,19 @@ from kit.database import Tx
 from kit.days import local_day
 from kit.errors import Unavailable
 from kit.turns import in_turns
+from services.rewards.domain import debts
 from services.rewards.domain.boards import Contribution
+from services.rewards.domain.debts import Standing
 from services.rewards.domain.ledger import (
     DEFAULT_UNITS,
     GRANT,
     MINT,
+    RECORD_DEBT,
     REFUSE,
     REVERSAL,
     SYSTEM_ACCOUNTS,
     Posting,
+    Unit,
     check_amount,
     digest,
 )
@@ -54,10 +58,10 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What of some postings was new, and the members' balances (community, member, unit) afterwards."""
+    """What of some postings was new, and the members' accounts (community, member, unit) afterwards."""
 
     fresh: list[Posting]
-    balances: dict[tuple[UUID, UUID, str], int]
+    accounts: dict[debts.Key, Standing]
 
 
 async def post_grants(
@@ -83,30 +87,34 @@ async def post_grants(
     async for part in in_turns(grants):
         postings += [_posting(tx, grant, _day(grant, places)) for grant in part]
     fresh = await begin(tx, [*postings, *takebacks])
+    owing: set[tuple[UUID, str]] = set()
     if takebacks:
-        fresh = await _affordable(tx, fresh)
+        units = await store.units_among(tx, {(p.community_id, p.unit) for p in takebacks})
+        fresh = await _affordable(tx, fresh, {key for key, unit in units.items() if unit.clawback == REFUSE}, units)
         await store.note_rest_reversed(tx, [p.reverses for p in fresh if p.reverses is not None])
-    done = await finish(tx, fresh, history=history)
+        owing = {key for key, unit in units.items() if unit.clawback == RECORD_DEBT}
+    done = await finish(tx, fresh, history=history, owing=owing)
     return {p.idem_key: p.id for p in done.fresh}
 
 
-async def _affordable(tx: Tx, fresh: list[Posting]) -> list[Posting]:
-    """Without the reversals that would leave less than the minimum of a unit whose clawback is `refuse`; these are
-    taken back again. In the order of the postings, against the balances as they would become."""
-    reversed_in = {(p.community_id, p.unit) for p in fresh if p.kind == REVERSAL}
-    units = await store.units_among(tx, reversed_in)
-    if all(unit.clawback != REFUSE for unit in units.values()):
+async def _affordable(
+    tx: Tx, fresh: list[Posting], refusing: Collection[tuple[UUID, str]], units: Mapping[tuple[UUID, str], Unit]
+) -> list[Posting]:
+    """Without the reversals that would leave less than the minimum of a unit that is `refusing` it; these are taken
+    back again. In the order of the postings, against the balances as they would become."""
+    if not refusing:
         return fresh
     # All accounts, though some matter only: what follows takes them too, and locks are taken in one go.
-    balances = await store.lock_balances(tx, {(p.community_id, p.member_id, p.unit) for p in fresh})
+    held = await store.lock_balances(tx, {(p.community_id, p.member_id, p.unit) for p in fresh})
+    balances = {key: account.balance for key, account in held.items()}
     kept, refused = [], []
     for p in fresh:
-        after = balances[p.community_id, p.member_id, p.unit] + p.amount
-        unit = units.get((p.community_id, p.unit))
-        if p.kind == REVERSAL and p.amount < 0 and unit and unit.clawback == REFUSE and after < unit.minimum:
+        key, unit = (p.community_id, p.member_id, p.unit), (p.community_id, p.unit)
+        after = balances[key] + p.amount
+        if p.kind == REVERSAL and p.amount < 0 and unit in refusing and after < units[unit].minimum:
             refused.append(p)
         else:
-            balances[p.community_id, p.member_id, p.unit] = after
+            balances[key] = after
             kept.append(p)
     for community_id in {p.community_id for p in refused}:
         ids = [p.id for p in refused if p.community_id == community_id]
@@ -160,20 +168,48 @@ async def begin(tx: Tx, postings: Sequence[Posting]) -> list[Posting]:
     return fresh
 
 
-async def finish(tx: Tx, fresh: list[Posting], *, history: Mapping[UUID, bool] | None = None) -> Recorded:
-    """Entries, balances, boards and levels of transactions that `begin` recorded."""
+async def finish(
+    tx: Tx,
+    fresh: list[Posting],
+    *,
+    history: Mapping[UUID, bool] | None = None,
+    owing: Collection[tuple[UUID, str]] = (),
+) -> Recorded:
+    """Entries, balances, debts, boards and levels of transactions that `begin` recorded.
+
+    `owing` are the units (with their communities) in which what reversals cannot take is owed.
+    """
     if not fresh:
         return Recorded([], {})
-    tx.after_commit.append(partial(count_points, fresh))
     await store.add_entries(tx, fresh)
     after = await store.move(tx, fresh)
+    accounts = {b.key: Standing(b.balance, b.debt) for b in after if not b.system}
+    besides = await _settle_debts(tx, fresh, accounts, owing)
+    tx.after_commit.append(partial(count_points, [*fresh, *besides]))
     followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
     contributions = [_contribution(p, history or {}) for p in counted]
     await boards.count(tx, contributions)
-    balances = {(b.community_id, b.owner_id, b.unit): b.balance for b in after if not b.system}
-    await levels.announce(tx, contributions, balances)
-    return Recorded(fresh, balances)
+    await levels.announce(tx, contributions, {key: account.balance for key, account in accounts.items()})
+    return Recorded(fresh, accounts)
+
+
+async def _settle_debts(
+    tx: Tx, fresh: Sequence[Posting], accounts: dict[debts.Key, Standing], owing: Collection[tuple[UUID, str]]
+) -> list[Posting]:
+    """Post what is owed or paid off because of these postings, and bring the accounts up to it.
+
+    Right after the balances, which this transaction holds: the account `debt` is the last of the system accounts that
+    anybody takes, and boards come after it.
+    """
+    found = debts.consequences(fresh, accounts, owing)
+    if not found:
+        return []
+    postings = [debts.posting(uuid7(tx.now), kind, amount, cause) for _, kind, amount, cause in found]
+    await store.add_transactions(tx, postings)
+    await store.add_entries(tx, postings)
+    accounts |= {b.key: Standing(b.balance, b.debt) for b in await store.move(tx, postings) if not b.system}
+    return postings
 
 
 def _contribution(posting: Posting, history: Mapping[UUID, bool]) -> Contribution:
@@ -206,7 +242,8 @@ async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
 
 async def verify(tx: Tx) -> list[str]:
     """What is wrong with the books, in words; [] when every transaction sums to zero, every balance is the sum of
-    its entries and every reversal is noted on its original. Reads the whole ledger."""
+    its entries, every reversal is noted on its original and every debt is what its entries say. Reads the whole
+    ledger."""
     wrong = [
         f"transaction {r.transaction_id} sums to {r.sum} {r.unit}" for r in await reading.unbalanced_transactions(tx)
     ]
@@ -217,6 +254,9 @@ async def verify(tx: Tx) -> list[str]:
     wrong += [
         f"transaction {r.transaction_id} notes {r.reversed} as taken back, the reversals took {r.sum}"
         for r in await reading.wrong_reversals(tx)
+    ]
+    wrong += [
+        f"account {r.owner_id} owes {r.debt} {r.unit}, its entries say {r.sum}" for r in await reading.wrong_debts(tx)
     ]
     wrong += [
         f"balances of {unit} are {off} from adding up to 0"

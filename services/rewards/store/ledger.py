@@ -11,22 +11,27 @@ from sqlalchemy.exc import IntegrityError
 
 from kit.database import Tx, add_up, insert_many, insert_new, select_among, update_among
 from kit.errors import BadRequest
-from services.rewards.domain.ledger import MOST, REVERSAL, Posting, Unit, system_account_id
+from services.rewards.domain.ledger import DEBT, MOST, REVERSAL, Posting, Unit, system_account_id
 from services.rewards.tables.ledger import accounts, entries, transactions, units
 
 ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
 
 class Balance(NamedTuple):
-    """An account after a change. `followers` is how many boards and level schemes follow its unit; on
-    system accounts only."""
+    """An account after a change. `followers` is how many boards and level schemes follow its unit, on system accounts
+    only; `debt` what is owed, on members' only."""
 
     community_id: UUID
     owner_id: UUID
     unit: str
     system: bool
     balance: int
+    debt: int
     followers: int
+
+    @property
+    def key(self) -> tuple[UUID, UUID, str]:
+        return self.community_id, self.owner_id, self.unit
 
 
 async def add_transactions(tx: Tx, postings: Sequence[Posting]) -> set[tuple[UUID, bytes]]:
@@ -80,39 +85,40 @@ async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
 
 async def move(tx: Tx, postings: Sequence[Posting]) -> list[Balance]:
     """Add the postings to the balances; every account concerned, after it. BadRequest when one leaves the range."""
-    changes: dict[tuple[int, UUID, UUID, str], tuple[str, int]] = {}
+    changes: dict[tuple[int, UUID, UUID, str], tuple[str, int, int]] = {}
     for p in postings:
         system = system_account_id(p.community_id, p.counter)
-        for key, name, amount in (
-            ((0, p.community_id, p.member_id, p.unit), "", p.amount),
-            ((1, p.community_id, system, p.unit), p.counter, -p.amount),
+        for key, name, amount, debt in (
+            ((0, p.community_id, p.member_id, p.unit), "", p.amount, p.amount if p.counter == DEBT else 0),
+            ((1, p.community_id, system, p.unit), p.counter, -p.amount, 0),
         ):
-            changes[key] = name, changes.get(key, ("", 0))[1] + amount
-    if any(abs(change) > MOST for _, change in changes.values()):
+            _, before, owed = changes.get(key, ("", 0, 0))
+            changes[key] = name, before + amount, owed + debt
+    if any(abs(change) > MOST for _, change, _ in changes.values()):
         raise _overflow()
     return await _add(tx, changes)
 
 
-async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], int]:
-    """The balances of member accounts (community, member, unit), held until the transaction ends.
+async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], Balance]:
+    """Member accounts (community, member, unit), held until the transaction ends.
 
     Adding nothing takes the locks in the very order in which `move` takes them, and covers accounts that are new.
     """
-    rows = await _add(tx, {(0, *key): ("", 0) for key in keys})
-    return {(r.community_id, r.owner_id, r.unit): r.balance for r in rows}
+    return {row.key: row for row in await _add(tx, {(0, *key): ("", 0, 0) for key in keys})}
 
 
-async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int]]) -> list[Balance]:
+async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int, int]]) -> list[Balance]:
+    """Change accounts: key → (name, balance, debt)."""
     rows = [
-        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "followers": 0}
-        for key, (name, change) in changes.items()
+        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "debt": debt, "followers": 0}
+        for key, (name, change, debt) in changes.items()
     ]
-    columns = ("community_id", "owner_id", "unit", "system", "balance", "followers")
+    columns = ("community_id", "owner_id", "unit", "system", "balance", "debt", "followers")
     try:
-        after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance",), returning=columns)
+        after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance", "debt"), returning=columns)
     except IntegrityError as error:
         raise _overflow() from error
-    return [Balance(c, o, u, bool(s), b, n) for c, o, u, s, b, n in after]
+    return [Balance(c, o, u, bool(s), b, d, n) for c, o, u, s, b, d, n in after]
 
 
 def _overflow() -> BadRequest:
@@ -134,6 +140,16 @@ async def open_system_accounts(tx: Tx, keys: Iterable[tuple[UUID, str, str]]) ->
         for community_id, name, unit in keys
     ]
     await insert_new(tx, accounts, rows, key=ACCOUNT_KEY)
+
+
+async def open_debt_account(tx: Tx, community_id: UUID, unit: str) -> None:
+    """Make sure that the unit has the system account `debt`, followed like its others, which are held meanwhile."""
+    await count_followers(tx, community_id, {unit: 0})
+    same = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
+    followers = await tx.scalar(select(func.max(accounts.c.followers)).where(*same))
+    owner = system_account_id(community_id, DEBT)
+    row = {"system": 1, "community_id": community_id, "owner_id": owner, "unit": unit, "name": DEBT}
+    await insert_new(tx, accounts, [{**row, "balance": 0, "followers": followers or 0}], key=ACCOUNT_KEY)
 
 
 async def count_followers(tx: Tx, community_id: UUID, steps: Mapping[str, int]) -> None:

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import select
 
 from kit.contracts.rewards import ActivityScored, PointsAdjusted
-from services.rewards.handlers import earning
+from services.rewards.domain.ledger import RECORD_DEBT, Unit
+from services.rewards.handlers import earning, units
 from services.rewards.handlers.adjusting import post_one, reverse
+from services.rewards.store import entries as reading
 from services.rewards.tables.ledger import entries, transactions
 from tests.rewards.boards.support import page
 from tests.rewards.guild import MORNING, Guild, envelope, make_guild, rule
@@ -259,6 +261,26 @@ async def test_points_that_were_spent_are_owed(guild: Guild) -> None:
         await post_one(tx, guild.id, wish(guild.member("ann"), -2, kind="spend", computed=True), "operator:o")
     await guild.score(delete(guild))
     assert await guild.has("ann", "points") == -2
+
+
+async def test_a_unit_that_records_debts_takes_what_there_is_and_new_grants_pay_off_the_rest(guild: Guild) -> None:
+    await guild.publish({**POST, "give": [{"to": "actor", "unit": "points", "amount": 3}]})
+    async with guild.db.begin() as tx:
+        await units.put(tx, guild.id, Unit("points", "Points", spendable=True, clawback=RECORD_DEBT, version=2))
+    await guild.score(post(guild), post(guild, "m2"), post(guild, "m3"))
+    async with guild.db.begin() as tx:
+        await post_one(tx, guild.id, wish(guild.member("ann"), -8, kind="spend", computed=True), "operator:o")
+    gone = [delete(guild, "m1"), delete(guild, "m2")]
+    # New points of the batch come first: of the six that are taken back, four are there then.
+    await guild.score(*gone, post(guild, "m4"))
+    async with guild.db.read() as tx:
+        rows = await reading.accounts_of(tx, guild.id, guild.member("ann"))
+    assert [(r.unit, r.balance, r.debt) for r in rows] == [("points", 0, 2)]
+    assert [await guild.verdicts(one) for one in gone] == [[("post", "undone", -3)]] * 2
+    await guild.score(post(guild, "m5"))
+    assert await guild.has("ann", "points") == 1
+    assert await explained(guild, "ann", "points") == 9
+    await check_books(guild.db)
 
 
 async def test_a_unit_that_refuses_keeps_what_was_spent_and_the_decision_says_so(guild: Guild) -> None:
