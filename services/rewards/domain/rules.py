@@ -64,7 +64,9 @@ class Cap:
 
     Scopes: `member` the receiver; `object` the receiver and the event's subject; `actor_object` actor and subject;
     `pair` actor and receiver; `community` everybody together (a budget). A cap whose subject or actor is not known
-    does not apply. What is over is cut off (`truncate`) or the whole grant is left out (`skip`, R13).
+    does not apply. What is over is cut off (`truncate`) or the whole grant is left out (`skip`, R13). With `refill`
+    a grant that is undone by an inverse event gives its place back, to what was cut for want of it or to what comes
+    (R8); for caps of `grants` only.
     """
 
     scope: Scope = MEMBER
@@ -73,6 +75,7 @@ class Cap:
     of: Measure = "amount"
     seconds: int | None = None
     on_exceed: Exceeding = "truncate"
+    refill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +142,9 @@ def problems(rules: RuleSet, units: Iterable[str]) -> list[FieldError]:
             out += _give_problems(give, f"{at}/give/{j}", known)
         for j, cap in enumerate(rule.caps):
             out += _cap_problems(cap.per, cap.seconds, cap.limit, f"{at}/caps/{j}")
+            if cap.refill and (cap.of != "grants" or cap.per == "rolling"):
+                wrong = "`refill` belongs to of=grants, and not to per=rolling"
+                out.append(FieldError(f"{at}/caps/{j}/refill", "refill_invalid", wrong))
     for j, unit_cap in enumerate(rules.unit_caps):
         out += _cap_problems(unit_cap.per, unit_cap.seconds, unit_cap.limit, f"/unit_caps/{j}")
         if unit_cap.unit not in known:

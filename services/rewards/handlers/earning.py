@@ -29,8 +29,8 @@ from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.undoing import inverse_types
 from services.rewards.expressions import Context, Failed
+from services.rewards.handlers import refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
-from services.rewards.handlers import settling, undoing
 from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.handlers.settling import Settled
@@ -64,26 +64,37 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     wants: list[Want] = []
     async for part in in_turns(found):
         wants += [want for activity in part for want in _wants(activity, scene)]
-    undo = undoing.of_batch(found, wants, scene.inverse)
-    if not wants and not undo.inverses:
+    inverses = undoing.inverses_of(found, scene.inverse)
+    if not wants and not inverses:
         return
-    before, state = await _state(tx, wants, undo.things)
-    undone, inverses = await undoing.record(tx, undo, wants)
-    takebacks = await undoing.look_up(tx, inverses)
+    refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
+    undo = undoing.of_batch(found, wants, inverses, refill)
+    before, state = await _state(tx, [*refill.wants, *wants], undo.things | refill.places)
+    undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
+    takebacks = await undoing.look_up(tx, fresh)
+    units = await undoing.units_of(tx, takebacks)
+    freed = undoing.freed(takebacks, units)
+    refill = await refilling.confirm(tx, refill, set(freed), undone)
+    engine.free(state, freed)
     verdicts: list[Verdict] = []
     cooled: engine.Cooled = {}
-    async for some in in_turns(wants):
+    async for some in in_turns([*refill.wants, *wants]):
         verdicts += engine.decide(some, state, cooled, undone)
     history = {a.event_id: is_history(a) for a in found}
-    settled, posted = await settling.post(
+    every, posted = await settling.post(
         tx,
         verdicts,
         [one.posting for one in takebacks],
+        units=units,
         places=scene.communities,
-        history={**undoing.history_of(takebacks, history), **history},
+        history={**undoing.history_of(takebacks, history), **refill.history(), **history},
     )
     await _save(tx, state, before)
-    await undoing.keep_grants(tx, undo, settled)
+    await undoing.keep_grants(tx, undo, every)
+    settled = every[len(refill.waiting) :]
+    await refilling.settle(tx, refill, every[: len(refill.waiting)])
+    types = {a.event_id: a.type for a in found}
+    await refilling.let_wait(tx, [one.verdict for one in settled], undo.ways, types, history)
     taken = undoing.decisions_of(takebacks, posted)
     await _keep_decisions(tx, found, settled, taken)
     await settling.announce(tx, found, settled, taken, scene.ids)
@@ -286,16 +297,21 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Conte
     return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
 
 
-async def _state(tx: Tx, wants: Sequence[Want], things: Collection[UUID]) -> tuple[dict[UUID, counters.Counter], State]:
-    """The counters as they were found and locked, and the state that deciding moves on. The rows of `things` are
-    locked with them, in one go; they count nothing, and nobody misses them between two batches."""
+async def _state(
+    tx: Tx, wants: Sequence[Want], besides: Collection[UUID]
+) -> tuple[dict[UUID, counters.Counter], State]:
+    """The counters as they were found and locked, and the state that deciding moves on. The rows `besides` are locked
+    with them, in one go: things that count nothing (nobody misses them between two batches), and places."""
     wanted, slots = engine.reads(wants, tx.now)
-    locked = await counters.lock(tx, kept={**dict.fromkeys(things, tx.now), **wanted})
+    locked = await counters.lock(tx, kept={**dict.fromkeys(besides, tx.now), **wanted})
     moments = await counters.moments_of(tx, slots=slots)
     return locked, State(
-        {id: locked[id].value for id in wanted},
+        {id: counter.value for id, counter in locked.items()},
         {slot: Moments(items) for slot, items in moments.items()},
-        {id: engine.later(locked[id].kept_until, until) for id, until in wanted.items()},
+        {
+            id: engine.later(counter.kept_until, wanted[id]) if id in wanted else counter.kept_until
+            for id, counter in locked.items()
+        },
     )
 
 

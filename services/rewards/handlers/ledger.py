@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -71,13 +72,14 @@ async def post_grants(
     history: Mapping[UUID, bool],
     places: Mapping[UUID, KnownCommunity] | None = None,
     takebacks: Sequence[Posting] = (),
+    units: Mapping[tuple[UUID, str], Unit] = MappingProxyType({}),
 ) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
 
     `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
     unit's minimum. `places` are the communities, where the caller has read them. `takebacks` are reversals of all that
-    is left of grants whose lines the caller holds; they come after the grants. Raises Unavailable for a community
-    this service has not heard of yet: try again in a moment.
+    is left of grants whose lines the caller holds, in `units`; they come after the grants. Raises Unavailable for a
+    community this service has not heard of yet: try again in a moment.
     """
     if not grants and not takebacks:
         return {}
@@ -89,7 +91,6 @@ async def post_grants(
     fresh = await begin(tx, [*postings, *takebacks])
     owing: set[tuple[UUID, str]] = set()
     if takebacks:
-        units = await store.units_among(tx, {(p.community_id, p.unit) for p in takebacks})
         fresh = await _affordable(tx, fresh, {key for key, unit in units.items() if unit.clawback == REFUSE}, units)
         await store.note_rest_reversed(tx, [p.reverses for p in fresh if p.reverses is not None])
         owing = {key for key, unit in units.items() if unit.clawback == RECORD_DEBT}

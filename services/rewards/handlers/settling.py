@@ -13,7 +13,7 @@ from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.engine import DUPLICATE, Verdict, Want
-from services.rewards.domain.ledger import Posting
+from services.rewards.domain.ledger import Posting, Unit
 from services.rewards.domain.rules import grant_key
 from services.rewards.handlers.ledger import Grant, post_grants
 from services.rewards.handlers.purging import is_history
@@ -33,13 +33,15 @@ async def post(
     verdicts: Sequence[Verdict],
     takebacks: Sequence[Posting],
     *,
+    units: Mapping[tuple[UUID, str], Unit],
     places: Mapping[UUID, KnownCommunity],
     history: Mapping[UUID, bool],
 ) -> tuple[list[Settled], dict[bytes, UUID]]:
     """Pay what the verdicts give, then take back; one answer per verdict, in their order, and the transaction of each
     idempotency key that is new.
 
-    `places` are the communities by id, `history` says of each event id whether it was imported as history.
+    `units` are those of what is taken back; `places` the communities by id, `history` says of each event id whether it
+    was imported as history.
     """
     keys: list[bytes | None] = []
     grants = []
@@ -49,7 +51,7 @@ async def post(
             keys.append(None if grant is None else grant.idem_key)
             if grant is not None:
                 grants.append(grant)
-    posted = await post_grants(tx, grants, history=history, places=places, takebacks=takebacks)
+    posted = await post_grants(tx, grants, history=history, places=places, takebacks=takebacks, units=units)
     return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)], posted
 
 
@@ -133,7 +135,7 @@ async def announce(
         for a in part:
             told, undid = by_event.get(a.event_id, ()), taken.get(a.event_id, ())
             if undid or any(one.verdict.verdict != DUPLICATE for one in told):
-                decided = (*(_decision(one) for one in told), *undid)
+                decided = (*(decision(one) for one in told), *undid)
                 outbox.add(tx, _scored(a, actors[a.community_id, a.actor_id] if a.actor_id else None, decided))
 
 
@@ -149,7 +151,7 @@ def _scored(a: Activity, actor_id: UUID | None, decisions: tuple[Decision, ...])
     )
 
 
-def _decision(settled: Settled) -> Decision:
+def decision(settled: Settled) -> Decision:
     verdict, want = settled.verdict, settled.verdict.want
     return Decision(
         rule_id=want.rule.id,

@@ -18,8 +18,9 @@ from kit.contracts.rewards import Decision, PointsAdjusted
 from kit.database import Tx
 from services.rewards.domain.engine import REFUSED, UNDONE, Undone, Want
 from services.rewards.domain.explaining import cause
-from services.rewards.domain.ledger import MINT, REVERSAL, Posting, digest
+from services.rewards.domain.ledger import MINT, REFUSE, REVERSAL, Posting, Unit, digest
 from services.rewards.domain.undoing import EARLIER, Inverse, Way, inverse_of, undone, ways
+from services.rewards.handlers.refilling import Refill, places_of
 from services.rewards.handlers.settling import Settled
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import undoing as store
@@ -40,23 +41,28 @@ class Undoing:
 
 
 class Takeback(NamedTuple):
-    """A grant to be taken back; `posting` is its reversal."""
+    """A grant to be taken back; `posting` is its reversal, `places` what it gives back under caps that refill."""
 
     posting: Posting
     inverse: Inverse
     notify: bool
+    places: tuple[UUID, ...]
 
 
-def of_batch(found: Sequence[Activity], wants: Sequence[Want], inverse: Mapping[UUID, frozenset[str]]) -> Undoing:
-    """`inverse` says by community which types are inverse events."""
+def inverses_of(found: Sequence[Activity], inverse: Mapping[UUID, frozenset[str]]) -> tuple[Inverse, ...]:
+    """Those of the activities that undo something; `inverse` says by community which types do."""
+    seen = [inverse_of(a, order) for order, a in enumerate(found) if a.type in inverse[a.community_id]]
+    return tuple([one for one in seen if one is not None])
+
+
+def of_batch(
+    found: Sequence[Activity], wants: Sequence[Want], inverses: tuple[Inverse, ...], refill: Refill
+) -> Undoing:
+    """`refill` is what waited for longer, and may be paid or undone too."""
     order = {a.event_id: number for number, a in enumerate(found)}
     asked = {(want.event_id, want.rule.id): want.rule for want in wants if want.refusal is None}
-    seen = [inverse_of(a, order[a.event_id]) for a in found if a.type in inverse[a.community_id]]
-    return Undoing(
-        order,
-        {key: ways(found[order[key[0]]], rule) for key, rule in asked.items()},
-        tuple([one for one in seen if one is not None]),
-    )
+    own = {key: ways(found[order[key[0]]], rule) for key, rule in asked.items()}
+    return Undoing(order, {**refill.ways(), **own}, inverses)
 
 
 async def record(tx: Tx, batch: Undoing, wants: Sequence[Want]) -> tuple[Undone, list[Inverse]]:
@@ -75,7 +81,7 @@ async def record(tx: Tx, batch: Undoing, wants: Sequence[Want]) -> tuple[Undone,
     out = {}
     for want in wants:
         for way in batch.ways.get((want.event_id, want.rule.id), ()):
-            by = undone(about.get(way.thing, ()), way, want.at, batch.order[want.event_id])
+            by = undone(about.get(way.thing, ()), way, want.at, batch.order.get(want.event_id, EARLIER))
             if by is not None:
                 out[want.event_id, want.rule.id] = by.type
     return out, fresh
@@ -87,14 +93,14 @@ async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> list[Takeback]:
     about: dict[UUID, list[Inverse]] = {}
     for inverse in inverses:
         about.setdefault(inverse.thing, []).append(inverse)
-    hit: dict[UUID, tuple[Inverse, bool]] = {}
+    hit: dict[UUID, tuple[Inverse, bool, tuple[UUID, ...]]] = {}
     keys = []
     for row in await store.grants(tx, about):
         way = Way(row.thing, tuple(row.types), row.lifetime)
         by = undone(about[row.thing], way, row.at, EARLIER)
         if by is not None:
             keys.append((row.thing, row.transaction_id))
-            hit.setdefault(row.transaction_id, (by, row.notify))
+            hit.setdefault(row.transaction_id, (by, row.notify, places_of(row)))
     await store.remove_grants(tx, keys)
     lines = await ledger_store.lock_grants(tx, hit)
     found = sorted(hit, key=lambda id: (hit[id][0].order, id))
@@ -102,6 +108,22 @@ async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> list[Takeback]:
         Takeback(_reversal(tx, line, hit[id][0]), *hit[id])
         for id in found
         if abs((line := lines[id]).amount) > line.reversed
+    ]
+
+
+async def units_of(tx: Tx, takebacks: Sequence[Takeback]) -> dict[tuple[UUID, str], Unit]:
+    """The units of what is taken back."""
+    return await ledger_store.units_among(tx, {(one.posting.community_id, one.posting.unit) for one in takebacks})
+
+
+def freed(takebacks: Sequence[Takeback], units: Mapping[tuple[UUID, str], Unit]) -> list[UUID]:
+    """The places that are given back, once for each grant. A unit that may refuse to give back points does not give
+    back places: who had spent them would earn the same again."""
+    return [
+        place
+        for one in takebacks
+        if units[one.posting.community_id, one.posting.unit].clawback != REFUSE
+        for place in one.places
     ]
 
 
@@ -144,8 +166,16 @@ async def keep_grants(tx: Tx, batch: Undoing, settled: Sequence[Settled]) -> Non
         want = one.verdict.want
         if one.transaction_id is not None:
             for way in batch.ways.get((want.event_id, want.rule.id), ()):
-                row = {"thing": way.thing, "transaction_id": one.transaction_id, "at": want.at}
-                rows.append({**row, "types": way.types, "lifetime": way.lifetime_seconds, "notify": want.rule.notify})
+                row = {
+                    "thing": way.thing,
+                    "transaction_id": one.transaction_id,
+                    "at": want.at,
+                    "types": way.types,
+                    "lifetime": way.lifetime_seconds,
+                    "notify": want.rule.notify,
+                    "places": [str(id) for id in one.verdict.places] or None,
+                }
+                rows.append(row)
     await store.add_grants(tx, rows)
 
 

@@ -89,6 +89,9 @@ def cap(**fields: Any) -> dict[str, Any]:
         (rule(caps=[cap(per="rolling")]), "/rules/0/caps/0/seconds", "window_invalid"),
         (rule(caps=[cap(seconds=60)]), "/rules/0/caps/0/seconds", "window_invalid"),
         (rule(caps=[cap(per="rolling", seconds=0)]), "/rules/0/caps/0/seconds", "window_invalid"),
+        (rule(caps=[cap(refill=True)]), "/rules/0/caps/0/refill", "refill_invalid"),
+        (rule(caps=[cap(refill=True, of="grants", per="rolling", seconds=9)]), "/rules/0/caps/0/refill",
+         "refill_invalid"),
         (rule(caps=[cap()] * 21), "/rules/0/caps", "too_many"),
     ],
 )  # fmt: skip

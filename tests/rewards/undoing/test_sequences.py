@@ -3,7 +3,7 @@
 import asyncio
 import random
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -45,6 +45,11 @@ _step = st.builds(
     kind=st.sampled_from(["heart", "star"]),
     minute=st.integers(0, 8),
 )
+
+steps_apart = st.lists(_step, min_size=2, max_size=14).map(
+    lambda steps: [replace(step, minute=number) for number, step in enumerate(steps)]
+)
+"""No two at the same time: where the order of arrival is to decide nothing."""
 
 
 def act(guild: Guild, step: Step) -> Activity:
