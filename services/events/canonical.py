@@ -52,6 +52,11 @@ _TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "redpacket.lucky_king": ("Somebody drew the largest share.", {}, ()),
     "honor.changed": ("Somebody holds a platform's honour.", {"honor": _TEXT}, ()),
     "checkin.submitted": ("Somebody checked in.", {**_WRITTEN, "for_date": _TEXT, "images": _COUNT}, ()),
+    "checkin.voided": (
+        "The check-in `subject` (or of that id), of `author` where not the actor, does not count.",
+        {},
+        (),
+    ),
     "question.asked": ("Somebody asked a question.", {**_MESSAGE, "tags": {"type": "array", "items": _TEXT}}, ()),
     "answer.posted": ("Somebody answered.", {**_MESSAGE, "question": _TEXT}, ()),
     "answer.accepted": ("The answer `subject` by `author` was accepted.", {"question": _TEXT}, ()),

@@ -37,6 +37,7 @@ async def test_books_that_agree_say_nothing(place: Place) -> None:
     ("table", "values", "audit"),
     [
         (accounts, {"balance": accounts.c.balance + 1}, "ledger"),
+        (accounts, {"debt": accounts.c.debt + 1}, "ledger"),
         (entries, {"amount": entries.c.amount + 1}, "ledger"),
         (entries, {"reversed": 1}, "ledger"),
         (board_tallies, {"members": board_tallies.c.members + 1}, "boards"),
