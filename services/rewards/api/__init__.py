@@ -1,6 +1,6 @@
 """HTTP routes of the rewards service, one module a feature."""
 
-from services.rewards.api import accounts, boards, decisions, entries, levels, rules, units
+from services.rewards.api import accounts, boards, checkins, decisions, entries, levels, rules, streaks, units
 
 ROUTERS = (
     rules.router,
@@ -10,4 +10,6 @@ ROUTERS = (
     boards.router,
     levels.router,
     units.router,
+    checkins.router,
+    streaks.router,
 )

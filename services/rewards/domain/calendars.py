@@ -70,6 +70,11 @@ class Calendar:
         """The first instant of the day (UTC); of a day that did not happen, that of the next one that did."""
         return self.end_of(day - ONE_DAY)
 
+    def zone_on(self, day: date) -> str:
+        """The zone that holds as the day ends."""
+        end = self.end_of(day)
+        return next(stretch.zone for stretch in reversed(self.stretches) if stretch.since < end)
+
     @cached_property
     def brief(self) -> frozenset[date]:
         """Days that a change of zone shortened to less than half of one, or left out."""

@@ -20,6 +20,7 @@ WEEKS_OF_MONTH: Final = "weeks_of_month"
 
 CHECKIN_TYPE = "checkin.submitted"
 DEFAULT_ID = "daily"
+MOST_SERIES = 50
 LONGEST_PAUSE = 366
 
 

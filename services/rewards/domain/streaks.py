@@ -5,7 +5,8 @@ fold that goes on from an earlier `State` gives what one from the beginning give
 that state has changed.
 """
 
-from collections.abc import Iterator, Mapping
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final, NamedTuple
@@ -136,19 +137,17 @@ def _status(day: date, facts: Facts, schedule: Schedule, start: date, today: dat
 def _too_late(day: date, facts: Facts, schedule: Schedule, start: date) -> bool:
     """Whether the week could not be fulfilled any more once this day was over with nothing done.
 
-    A week of which some days were off, or before the member began, asks for as much less, rounded down. What was not
-    done in time counts as asked for and not given, so that a week is short of no more days than it lacks.
+    A week asks for as much less as days of it were off by then, or before the member began, rounded down. A day that
+    was asked for and not done is settled too, so that a week is short of no more days than it lacks. Later days are
+    left out of it: what becomes of them changes nothing here.
     """
-    week = schedule.week_of(day)
-    free = {d for d in week if d < start or (facts.counted(d) is None and facts.off(d) is not None)}
-    wanted = schedule.times * (7 - len(free)) // 7
-    settled = 0
-    for n, one in enumerate(week):
-        if one in free:
-            continue
+    free = settled = 0
+    for n, one in enumerate(schedule.week_of(day)):
         counted = facts.counted(one) is not None
-        left = sum(1 for later in week[n + 1 :] if later not in free)
-        asked = not counted and settled + left < wanted
+        if one < start or (not counted and facts.off(one) is not None):
+            free += 1
+            continue
+        asked = not counted and settled + 6 - n < schedule.times * (7 - free) // 7
         if one == day:
             return asked
         settled += counted or asked
@@ -180,20 +179,32 @@ def fold(
     state, kept = before, before if before.through is not None else None
     frozen, earned = set(), set()
     seen: dict[date, State] = {}
-    last = max(facts.days(), default=None)
-    for one in walk(before, facts, terms, today):
-        state = one.state
-        if one.status == FROZEN:
-            frozen.add(one.day)
-        if one.earned:
-            earned.add(one.day)
-        if one.day in asked:
-            seen[one.day] = state
-        if keep is not None and one.day <= keep:
-            kept = state
-        # Once a streak is over, days without facts change nothing however many they are.
-        if not state.current and (last is None or last <= one.day) and (keep is None or keep <= one.day):
-            break
-    if state.through is not None and state.through < today:
-        state = replace(state, through=today)
-    return Folded(state, kept, frozenset(frozen), frozenset(earned), seen)
+    rising = sorted(facts.days())
+    while True:
+        for one in walk(state, facts, terms, today):
+            state = one.state
+            if one.status == FROZEN:
+                frozen.add(one.day)
+            if one.earned:
+                earned.add(one.day)
+            if one.day in asked:
+                seen[one.day] = state
+            if keep is not None and one.day <= keep:
+                kept = state
+            if not state.current:
+                break
+        idle = _idle_until(state, rising, today)
+        if idle is None:
+            return Folded(state, kept, frozenset(frozen), frozenset(earned), seen)
+        if keep is not None and state.through is not None and state.through < keep:
+            kept = replace(state, through=min(keep, idle))
+        state = replace(state, through=idle)
+
+
+def _idle_until(state: State, rising: Sequence[date], today: date) -> date | None:
+    """The last day until which nothing changes because there is no streak and no fact that begins one; None where the
+    fold goes on at once, or is done."""
+    if state.through is None or state.through >= today:
+        return None
+    at = bisect_right(rising, state.through)
+    return min(today, rising[at] - ONE_DAY) if at < len(rising) else today

@@ -5,7 +5,7 @@ ledger takes; so batches of two replicas wait for each other and never in a circ
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -25,12 +25,17 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Moments, State, Verdict, Want
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
+from services.rewards.domain.streaks import State as Streak
 from services.rewards.expressions import Context, Failed
+from services.rewards.handlers import checking_in, checkins, settling
 from services.rewards.handlers import rules as rule_sets
-from services.rewards.handlers import settling
+from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
+from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.store import counters, decisions
+
+_NO_STREAK = Streak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +53,23 @@ class _Scene:
     closed: set[tuple[UUID, date]]
     """(community, day) of which decisions are no longer kept."""
     secret: bytes
+    series: Mapping[UUID, Sequence[Held]]
+    streaks: Mapping[UUID, Streak]
+    """By event id, where the event is a check-in."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
-    """Run the rules in force over every activity; raises NotYet while a community is still on its way."""
+    """Note the check-ins, then run the rules in force over every activity; raises NotYet while a community is still on
+    its way."""
     found = [e.event for e in batch]
     scene = await _scene(tx, found)
+    recorded = await checking_in.record(tx, found, _world(scene))
+    scene = replace(scene, streaks=recorded.streaks)
     wants: list[Want] = []
     async for part in in_turns(found):
         wants += [want for activity in part for want in _wants(activity, scene)]
     if not wants:
+        await post_grants(tx, [], history={}, places=scene.communities, besides=recorded.postings)
         return
     before, state = await _state(tx, wants)
     verdicts: list[Verdict] = []
@@ -65,7 +77,11 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     async for some in in_turns(wants):
         verdicts += engine.decide(some, state, cooled)
     settled = await settling.post(
-        tx, verdicts, places=scene.communities, history={a.event_id: is_history(a) for a in found}
+        tx,
+        verdicts,
+        places=scene.communities,
+        history={a.event_id: is_history(a) for a in found},
+        besides=recorded.postings,
     )
     tx.after_commit.append(partial(count_decisions, [one.verdict for one in settled]))
     await _save(tx, state, before)
@@ -85,10 +101,12 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     if missing:
         raise NotYet(f"not heard of yet: community {min(missing)}")
     by_type = {c: rules[c][1].by_type() for c in rules}
+    series = await checkins.in_force(tx, wanted)
+    listened = {c: by_type[c].keys() | checking_in.types_of(series.get(c, ())) for c in wanted}
     pairs = [
         (a.community_id, person)
         for a in found
-        if a.type in by_type[a.community_id]
+        if a.type in listened[a.community_id]
         for person in (a.actor_id, a.author_id)
         if person is not None
     ]
@@ -97,7 +115,14 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
     secret = sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
-    return _Scene(communities, rules, by_type, ids, members, decided, closed, secret)
+    return _Scene(communities, rules, by_type, ids, members, decided, closed, secret, series, {})
+
+
+def _world(scene: _Scene) -> checking_in.World:
+    def holds(a: Activity, condition: str) -> bool:
+        return _Context(a, scene).made.condition(condition)
+
+    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, holds)
 
 
 def _wants(a: Activity, scene: _Scene) -> list[Want]:
@@ -147,6 +172,7 @@ class _Context:
 
 def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
     actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
+    streak = scene.streaks.get(a.event_id, _NO_STREAK)
     return {
         "event.type": a.type,
         "event.source": a.source,
@@ -159,6 +185,9 @@ def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
         "event.data": a.data,
         **{f"actor.{name}": value for name, value in actor.items()},
         **{f"author.{name}": value for name, value in author.items()},
+        "streak.current": streak.current,
+        "streak.longest": streak.longest,
+        "streak.days": streak.days,
     }
 
 

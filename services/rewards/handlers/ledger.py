@@ -26,6 +26,7 @@ from services.rewards.domain.ledger import (
     REVERSAL,
     SYSTEM_ACCOUNTS,
     Posting,
+    Unit,
     check_amount,
     digest,
 )
@@ -65,21 +66,24 @@ async def post_grants(
     *,
     history: Mapping[UUID, bool],
     places: Mapping[UUID, KnownCommunity] | None = None,
+    besides: Sequence[Posting] = (),
 ) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
+
+    `besides` is posted with them: a transaction goes through the ledger once, or its locks would have no order.
 
     `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
     unit's minimum. `places` are the communities, where the caller has read them. Raises Unavailable for a community
     this service has not heard of yet: try again in a moment.
     """
-    if not grants:
+    if not grants and not besides:
         return {}
     if places is None:
         places = await known_communities(tx, {g.community_id for g in grants})
     postings: list[Posting] = []
     async for part in in_turns(grants):
         postings += [_posting(tx, grant, _day(grant, places)) for grant in part]
-    done = await record(tx, postings, history=history)
+    done = await record(tx, [*postings, *besides], history=history)
     return {p.idem_key: p.id for p in done.fresh}
 
 
@@ -113,8 +117,13 @@ def _posting(tx: Tx, grant: Grant, day: date) -> Posting:
 
 
 async def record(tx: Tx, postings: Sequence[Posting], *, history: Mapping[UUID, bool] | None = None) -> Recorded:
-    """Post those whose idempotency key is new, with everything that follows from them."""
-    return await finish(tx, await begin(tx, postings), history=history)
+    """Post those whose idempotency key is new, with everything that follows from them. A reversal among them takes
+    back the whole of its original."""
+    fresh = await begin(tx, postings)
+    taken_back = [p.reverses for p in fresh if p.reverses is not None]
+    if taken_back:
+        await store.note_all_reversed(tx, taken_back)
+    return await finish(tx, fresh, history=history)
 
 
 async def begin(tx: Tx, postings: Sequence[Posting]) -> list[Posting]:
@@ -171,6 +180,12 @@ async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
     await levels.add_defaults(tx, ready)
     for community_id in ready:
         await boards.add_default(tx, community_id)
+
+
+async def ensure_unit(tx: Tx, community_ids: Iterable[UUID], unit: Unit) -> None:
+    """The unit with its system accounts, in communities that have none of its id."""
+    new = await store.add_units(tx, [(c, unit) for c in sorted(set(community_ids))])
+    await store.open_system_accounts(tx, [(c, name, unit.id) for c, _ in sorted(new) for name in SYSTEM_ACCOUNTS])
 
 
 async def verify(tx: Tx) -> list[str]:

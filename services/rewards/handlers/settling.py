@@ -13,6 +13,7 @@ from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.engine import DUPLICATE, Verdict, Want
+from services.rewards.domain.ledger import Posting
 from services.rewards.domain.rules import grant_key
 from services.rewards.handlers.ledger import Grant, post_grants
 from services.rewards.handlers.purging import is_history
@@ -28,11 +29,17 @@ class Settled:
 
 
 async def post(
-    tx: Tx, verdicts: Sequence[Verdict], *, places: Mapping[UUID, KnownCommunity], history: Mapping[UUID, bool]
+    tx: Tx,
+    verdicts: Sequence[Verdict],
+    *,
+    places: Mapping[UUID, KnownCommunity],
+    history: Mapping[UUID, bool],
+    besides: Sequence[Posting] = (),
 ) -> list[Settled]:
     """Pay what the verdicts give; one answer per verdict, in their order.
 
-    `places` are the communities by id, `history` says of each event id whether it was imported as history.
+    `places` are the communities by id, `history` says of each event id whether it was imported as history. `besides`
+    is posted with the grants.
     """
     keys: list[bytes | None] = []
     grants = []
@@ -42,7 +49,7 @@ async def post(
             keys.append(None if grant is None else grant.idem_key)
             if grant is not None:
                 grants.append(grant)
-    posted = await post_grants(tx, grants, history=history, places=places)
+    posted = await post_grants(tx, grants, history=history, places=places, besides=besides)
     return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)]
 
 

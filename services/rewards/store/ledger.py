@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, select, update
+from sqlalchemy import and_, case, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
 from kit.database import Tx, add_up, insert_many, insert_new, select_among
@@ -161,6 +161,12 @@ async def note_reversed(tx: Tx, transaction_id: UUID, part: int) -> None:
     """Both lines of a transaction were taken back by `part` (unsigned) more."""
     where = entries.c.transaction_id == transaction_id
     await tx.execute(update(entries).where(where).values(reversed=entries.c.reversed + part))
+
+
+async def note_all_reversed(tx: Tx, transaction_ids: Sequence[UUID]) -> None:
+    """Both lines of these transactions, of which nothing was taken back before, were taken back in full."""
+    where = entries.c.transaction_id.in_(transaction_ids)
+    await tx.execute(update(entries).where(where).values(reversed=func.abs(entries.c.amount)))
 
 
 # Units
