@@ -80,10 +80,9 @@ class Calendar:
         """Days that a change of zone shortened to less than half of one, or left out."""
         out = set()
         for floor, stretch in zip(self._floors[1:], self.stretches[1:], strict=True):
-            first = self.day_of(stretch.since)
-            out |= {floor + n * ONE_DAY for n in range(1, (first - floor).days)}
-            if first > floor and self.end_of(first) - stretch.since < HALF:
-                out.add(first)
+            # The day it found is among them: a series whose days begin at another hour is changed in the middle of one.
+            days = (floor + n * ONE_DAY for n in range((self.day_of(stretch.since) - floor).days + 1))
+            out |= {day for day in days if self.end_of(day) - self.begin_of(day) < HALF}
         return frozenset(out)
 
     def changed(self, at: datetime, zone: str, day_start: int) -> "Calendar":

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from kit.days import local_day
 from services.rewards.domain.calendars import Calendar, calendar_of
-from tests.rewards.checkins.support import DAY_STARTS, ZONES, calendars, instants
+from services.rewards.handlers.checking_in import for_series
+from tests.rewards.checkins.support import DAY_STARTS, ZONES, calendars, instants, series
 
 
 def at(zone: str, *wall: int) -> datetime:
@@ -60,8 +61,12 @@ def test_changes_are_a_week_of_days_apart(calendar: Calendar) -> None:
     assert all((later - earlier).days >= 6 for earlier, later in pairwise(begun))
 
 
-@given(calendars(), instants())
-def test_every_day_has_half_a_day_or_asks_for_nothing(calendar: Calendar, instant: datetime) -> None:
+@given(calendars(), st.one_of(st.none(), DAY_STARTS), instants())
+def test_every_day_has_half_a_day_or_asks_for_nothing(
+    calendar: Calendar, day_start: int | None, instant: datetime
+) -> None:
+    # A series may begin its days at another hour than the community that changes its zone.
+    calendar = for_series(calendar, series(day_start=day_start))
     first = calendar.day_of(instant)
     for day in (first + timedelta(days=n) for n in range(-3, 4)):
         length = calendar.end_of(day) - calendar.begin_of(day)
