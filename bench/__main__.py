@@ -25,6 +25,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
         boards,
         gateway,
         growth,
+        hooks,
         importers,
         ingest,
         kafka,
@@ -38,6 +39,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
 
     return {
         "ingest": ingest.run,
+        "hooks": hooks.run,
         "pipeline": pipeline.run,
         "boards": boards.run,
         "growth": growth.run,

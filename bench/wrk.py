@@ -4,7 +4,7 @@ directory. Every posted event has an id of its own, over all runs."""
 import json
 import shutil
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
@@ -15,6 +15,7 @@ from bench.activities import ACTOR, ACTORS, ID, actor, door_event
 from bench.report import Skipped
 
 TEMPLATES = 50
+LINE = "\n"
 _runs = count(1)
 _tag = uuid4().hex[:8]
 
@@ -76,6 +77,23 @@ function request()
   local id = tag .. count
   for place = 2, #template, 3 do template[place] = id end
   return wrk.format(nil, nil, nil, table.concat(template))
+end
+{DONE}"""
+
+
+def delivery_script(path: str, deliveries: Sequence[tuple[bytes, Mapping[str, str]]]) -> str:
+    """A script that posts these bodies with their headers, one after the other and from the beginning again."""
+    requests = (
+        f"{{[==[{body.decode()}]==],{{{','.join(f'[{name!r}]={value!r}' for name, value in headers.items())}}}}}"
+        for body, headers in deliveries
+    )
+    return f"""
+local deliveries, count = {{}}, 0
+{LINE.join(f"deliveries[#deliveries + 1] = {one}" for one in requests)}
+function request()
+  count = count + 1
+  local one = deliveries[(count - 1) % #deliveries + 1]
+  return wrk.format("POST", "{path}", one[2], one[1])
 end
 {DONE}"""
 

@@ -35,6 +35,11 @@ def uuid7(now: datetime) -> UUID:
     return to_uuid(value.to_bytes(16, "big"))
 
 
+def first_uuid7(at: datetime) -> UUID:
+    """The least UUIDv7 of an instant, to the millisecond: those made before it are below."""
+    return to_uuid((max(int(at.timestamp() * 1000), 0) << 80).to_bytes(16, "big"))
+
+
 _pool = bytearray()
 _taking = threading.Lock()
 

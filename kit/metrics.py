@@ -65,6 +65,11 @@ GAPS = Counter(
 LEDGER_IMBALANCE = Gauge(
     "guildhall_ledger_imbalance", "How far balances are from adding up to 0; any is a bug.", ["unit"]
 )
+LEDGER_FAULTS = Gauge("guildhall_ledger_faults", "What the nightly audit found wrong; any is a bug.", ["audit"])
+LEDGER_AUDITED = Gauge(
+    "guildhall_ledger_audited_timestamp_seconds", "When this process ended a nightly audit; 0: it did none."
+)
+LEDGER_SEALED = Counter("guildhall_ledger_sealed_total", "Transactions sealed in the ledger's chain.", ["when"])
 POINTS_HELD = Gauge("guildhall_points_held", "What members have, all communities together.", ["unit"])
 POINTS_GIVEN = Counter("guildhall_points_given_total", "What members were given, by why.", ["unit", "kind"])
 POINTS_TAKEN = Counter("guildhall_points_taken_total", "What members spent or had taken away.", ["unit", "kind"])

@@ -103,7 +103,9 @@ class Settings(BaseSettings):
         180, ge=1, le=4000, description="How long a message is kept after it was read, ended or left unread."
     )
     private_channels: bool = Field(
-        False, description="Let channels call private and loopback addresses: a bot's API in the same network."
+        False,
+        description="Let channels, and checks of connections, call private and loopback addresses: a bot's API in the "
+        "same network.",
     )
     log_retention_days: int = Field(
         7, ge=1, le=3650, description="How long topics that are not compacted keep records."

@@ -19,12 +19,13 @@ from kit.migrations import SchemaBeingFilled
 from kit.migrations import migrate as migrate_schema
 from kit.runtime import WiringError
 from kit.settings import Settings, SettingsError, load_settings
-from services.commands import dead_letters, demo, doctor, gateway, importing, moving, starting, topics
+from services.commands import dead_letters, demo, doctor, gateway, importing, ledger, moving, starting, topics
 from services.compose import BY_NAME, SERVICES, compose
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=__doc__)
 cli.add_typer(dead_letters.cli, name="dead-letters")
 cli.add_typer(topics.cli, name="topics")
+cli.add_typer(ledger.cli, name="ledger")
 cli.command("import")(importing.import_file)
 cli.command("doctor")(doctor.doctor)
 cli.command("migrate-db")(moving.migrate_db)

@@ -188,7 +188,11 @@ class PostgresServer:
             process.wait()
         _gone(children)
 
-    def remove(self) -> None:
-        """Delete the directory; an orderly end would first write to disk what is deleted next."""
+    def quit(self) -> None:
+        """End at once, for who deletes the directory next: an orderly end would first write it all to disk."""
         self._end(signal.SIGQUIT)
+
+    def remove(self) -> None:
+        """End, and delete the directory."""
+        self.quit()
         shutil.rmtree(self.directory, ignore_errors=True)

@@ -13,9 +13,12 @@ class Decision:
     """What one rule decided on one event for one beneficiary and unit (R13).
 
     `verdict` is one of granted, capped, cooldown, ineligible, budget_exhausted, duplicate, late, throttled,
-    not_matched, error.
+    not_matched, error, undone, refused.
     `amount` is what was granted (0 unless granted, or capped with the remainder paid), `wanted` what the rule
     asked for.
+    On an inverse event (a deletion, a reaction removed) `undone` says what it took back of grants of the rule: `amount`
+    is below 0, `reason` the type of the inverse event; `refused`: `wanted` could not be taken back. On an event whose
+    inverse came first `undone` has the amount 0. `transaction_id` is None where it would be several.
     """
 
     rule_id: str
@@ -85,9 +88,11 @@ class BoardLed:
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:
-    """An operator or an API client posted or reversed an entry on a member's account (never the rules).
+    """An operator or an API client posted or reversed an entry on a member's account, or an inverse event took back
+    what a rule gave (never what rules give).
 
-    `cause_id` is the activity that the reversed entry came from; None for everything else.
+    `cause_id` is the activity that the reversed entry came from; None for everything else. `undone_by` is the inverse
+    event; `notify` whether the member should be told of it.
     """
 
     community_id: UUID
@@ -97,6 +102,8 @@ class PointsAdjusted:
     amount: int
     reason: str
     cause_id: UUID | None = None
+    undone_by: UUID | None = None
+    notify: bool = True
 
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")

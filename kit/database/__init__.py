@@ -13,7 +13,7 @@ from kit.database.bulk import (
     upsert,
 )
 from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
-from kit.database.lookups import delete_among, lock_rows, select_among
+from kit.database.lookups import delete_among, lock_rows, select_among, update_among
 from kit.database.questions import Question, gathered
 from kit.database.server import Server, server_of
 from kit.database.types import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
@@ -41,5 +41,6 @@ __all__ = [
     "select_among",
     "server_of",
     "try_lock",
+    "update_among",
     "upsert",
 ]

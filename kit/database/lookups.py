@@ -4,7 +4,7 @@ PostgreSQL is given one array per column, SQLite a list of values. A look-up of 
 goes to the driver as it is: of a look-up of five hundred rows, composing it with SQLAlchemy took the greater part.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,7 @@ from sqlalchemy import (
     select,
     text,
     tuple_,
+    update,
 )
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
@@ -187,11 +188,7 @@ async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: 
     if not values:
         return
     if tx.dialect == "postgresql":
-        arrays = [bindparam(f"among_{i}", type_=ARRAY(c.type)) for i, c in enumerate(by)]
-        names = [column(f"k{i}", c.type) for i, c in enumerate(by)]
-        gone = func.unnest(*arrays).table_valued(*names, name="among").render_derived()
-        same = tuple_(*by).in_(select(*(gone.c[f"k{i}"] for i in range(len(by)))))
-        params = {f"among_{i}": [v[i] for v in values] for i in range(len(by))}
+        same, params = _among_arrays(by, values)
         await tx.execute(delete(table).where(same), params)
     elif len(by) == 1:
         bind = bind_of(by[0], tx.conn.dialect)
@@ -204,3 +201,28 @@ async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: 
         same_row = [col == bindparam(f"among_{i}", type_=col.type) for i, col in enumerate(by)]
         gone_rows = [{f"among_{i}": value for i, value in enumerate(row)} for row in values]
         await tx.execute(delete(table).where(*same_row), gone_rows)
+
+
+async def update_among(
+    tx: Tx, table: Table, by: Sequence[Column[Any]], keys: Sequence[tuple[Any, ...]], values: Mapping[str, Any]
+) -> None:
+    """Set the same `values` (they may be expressions) in the rows whose columns `by` are among the keys; one round
+    trip. Rows are locked in no particular order: who calls this holds them, or something that stands for them."""
+    if not keys:
+        return
+    if tx.dialect == "postgresql":
+        same, params = _among_arrays(by, keys)
+        await tx.execute(update(table).where(same).values(**values), params)
+    else:
+        same_row = [col == bindparam(f"among_{i}", type_=col.type) for i, col in enumerate(by)]
+        rows = [{f"among_{i}": value for i, value in enumerate(row)} for row in keys]
+        await tx.execute(update(table).where(*same_row).values(**values), rows)
+
+
+def _among_arrays(by: Sequence[Column[Any]], keys: Sequence[tuple[Any, ...]]) -> tuple[Any, dict[str, Any]]:
+    """PostgreSQL's condition that the columns are among the keys, and its parameters."""
+    arrays = [bindparam(f"among_{i}", type_=ARRAY(c.type)) for i, c in enumerate(by)]
+    names = [column(f"k{i}", c.type) for i, c in enumerate(by)]
+    wanted = func.unnest(*arrays).table_valued(*names, name="among").render_derived()
+    same = tuple_(*by).in_(select(*(wanted.c[f"k{i}"] for i in range(len(by)))))
+    return same, {f"among_{i}": [key[i] for key in keys] for i in range(len(by))}

@@ -47,6 +47,7 @@ class Hearing:
     def __init__(self) -> None:
         self._heard: dict[UUID, Heard] = {}
         self._written: OrderedDict[Ref, Written] = OrderedDict()
+        self._refused: dict[UUID, tuple[date, str]] = {}
 
     def note(
         self, connection_id: UUID, community_id: UUID, at: datetime, outcome: str, count: int, beat: Beat | None = None
@@ -63,6 +64,16 @@ class Hearing:
         heard.seen_at = max(heard.seen_at, at)
         if beat is not None:
             heard.beat = at, beat
+
+    def note_refused(self, connection_id: UUID, at: datetime, why: str) -> None:
+        """Why the last delivery was not the connection's own. It is remembered by this process and written nowhere:
+        of what a stranger sent nothing is kept."""
+        self._refused[connection_id] = local_day(at, "UTC", 0), why
+
+    def refused(self, connection_id: UUID, day: date) -> str | None:
+        """Why the last delivery of this day that was refused here was so."""
+        noted, why = self._refused.get(connection_id, (None, None))
+        return why if noted == day else None
 
     def note_number(self, connection_id: UUID, at: datetime, scope: str, passed: Passed) -> None:
         """A number of a delivery of which something was noted; of a connection at most so many at once."""

@@ -5,6 +5,7 @@ from typing import Any
 from kit.database import Tx
 from kit.service import Audit
 from services.rewards.handlers.ledger import verify
+from services.rewards.handlers.sealing import verify_chains
 from services.rewards.store import checking
 
 
@@ -24,4 +25,7 @@ def _name(row: Any) -> str:
     return f"board {row.board} of {row.community_id}, {row.kind} {row.key}"
 
 
-AUDITS = (Audit("ledger", verify), Audit("boards", boards))
+WHOLE = (Audit("ledger", verify), Audit("boards", boards))
+"""Those that ask the database about all of it at once."""
+
+AUDITS = (*WHOLE, Audit("chain", verify_chains))

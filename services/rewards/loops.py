@@ -1,13 +1,19 @@
-"""What the rewards service does by itself: look whether the books are at zero, clear boards that are gone, forget."""
+"""What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
+night, clear boards that are gone, forget."""
 
 import asyncio
 import time
 from datetime import timedelta
 
+from kit.database import Leadership
+from kit.metrics import LEDGER_FAULTS, LEDGER_SEALED
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
+from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.handlers.counting import show_books
+from services.rewards.handlers.night import NIGHT, audit, until_night
 from services.rewards.handlers.purging import purge
+from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
 from services.rewards.store import boards as boards_store
 from services.rewards.store import entries as entries_store
 
@@ -16,6 +22,9 @@ SUM_SHARE = 20
 PURGE_SECONDS = 30.0
 FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
+SEAL_SECONDS = 2.0
+SEAL_SHARE = 9
+STANDBY_SECONDS = 5.0
 
 
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -52,4 +61,47 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, FORGET_SECONDS)
 
 
-LOOPS = (Loop("ledger-sum", watch_sum), Loop("cleared-boards", clear_boards), Loop("forgetting", forget))
+async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Seal what was posted, in one process of all, in a tenth of its time: in a rush it falls behind."""
+    for when in (IN_ORDER, LATE):
+        LEDGER_SEALED.labels(when)
+    while not stopping.is_set():
+        async with one.db.leadership("sealing") as lead:
+            while not stopping.is_set() and await _leads(lead, stopping):
+                began = time.monotonic()
+                found = await seal_some(one.db) + await look_again(one.db)
+                took = time.monotonic() - began
+                await pause(stopping, SEAL_SHARE * took if found else SEAL_SECONDS)
+
+
+async def _leads(lead: Leadership, stopping: asyncio.Event) -> bool:
+    """Wait for the lead, as long as it takes; False when it is time to stop."""
+    while not await lead.acquire():
+        await pause(stopping, STANDBY_SECONDS)
+        if stopping.is_set():
+            return False
+    return True
+
+
+async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Once a night, in one process of all, everything that always holds is looked through."""
+    for one_of_them in AUDITS:
+        LEDGER_FAULTS.labels(one_of_them.name)
+    while not stopping.is_set():
+        await pause(stopping, until_night(one.clock()).total_seconds())
+        if stopping.is_set():
+            return
+        async with one.db.leadership("night") as lead:
+            if await lead.acquire():
+                await audit(one.db, WHOLE, stopping)
+                # The others find the lead taken, until it is no longer the hour they looked at.
+                await pause(stopping, NIGHT.total_seconds())
+
+
+LOOPS = (
+    Loop("ledger-sum", watch_sum),
+    Loop("sealing", seal),
+    Loop("nightly-audit", audit_at_night),
+    Loop("cleared-boards", clear_boards),
+    Loop("forgetting", forget),
+)

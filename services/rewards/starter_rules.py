@@ -34,13 +34,13 @@ def _amount(limit: int, per: Window) -> Cap:
     return Cap(scope=MEMBER, per=per, limit=limit)
 
 
-def _once(scope: Scope, per: Window) -> Cap:
-    return Cap(scope=scope, per=per, limit=1, of="grants")
+def _once(scope: Scope, per: Window, *, refill: bool = False) -> Cap:
+    return Cap(scope=scope, per=per, limit=1, of="grants", refill=refill)
 
 
 STARTER = RuleSet(
     rules=(
-        _rule("check-in", "Check-in", "checkin.submitted", "actor", 10, _once(MEMBER, "day"), notify=True),
+        _rule("check-in", "Check-in", "checkin.submitted", "actor", 10, _once(MEMBER, "day", refill=True), notify=True),
         _rule("message", "Message", "message.created", "actor", 1, _amount(10, "day"), notify=False),
         _rule(
             "reaction-received",
@@ -49,7 +49,7 @@ STARTER = RuleSet(
             "subject_author",
             2,
             _amount(20, "day"),
-            _once(ACTOR_OBJECT, "lifetime"),
+            _once(ACTOR_OBJECT, "lifetime", refill=True),
             notify=False,
             when='!has(event.data.kind) || event.data.kind != "downvote"',
         ),

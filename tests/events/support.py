@@ -155,7 +155,7 @@ def at(clock: ManualClock, **ago: float) -> str:
 @asynccontextmanager
 async def serving(db: Database, log: Log, clock: ManualClock, directory: Path) -> AsyncIterator[Events]:
     """The service over a migrated database and a log, with consumers, relay and server running."""
-    settings = load_settings({}, data_dir=directory, secret_key="s" * 40)
+    settings = load_settings({}, data_dir=directory, secret_key="s" * 40, private_channels=True)
     runtime = Runtime(
         [SERVICE], everyone=SERVICES, settings=settings, clock=clock, log=log, open_db=lambda _service, _publishes: db
     )

@@ -26,7 +26,8 @@ from services.events.hearing import hearing_of
 from services.events.receivers.form import Beat, Seen
 from services.events.service import SERVICE
 from tests.events import test_commands as chat
-from tests.events.support import Events, Place, serving
+from tests.events.support import Events, Place, event, serving
+from tests.events.test_tail import scored, tail
 from tests.support.clock import ManualClock
 
 MADE = {"platform": "github", "name": "repositories"}
@@ -94,6 +95,41 @@ async def test_the_secret_lies_nowhere_as_text(events: Events, place: Place) -> 
         for table in (t.connections, tx.database.table("idempotency")):
             for row in await tx.all(select(table)):
                 assert not any(secret in str(value) or secret.encode() == value for value in row)
+
+
+async def test_what_came_through_one_connection_is_found_by_it_and_watched_live(events: Events, place: Place) -> None:
+    ours, other = await connected(place), await connected(place, name="others")
+    async with tail(place, connection=ours["id"]) as live:
+        await deliver(place, other, comment(1))
+        await place.post(event(id="posted"))
+        await deliver(place, ours, comment(2))
+        await events.settle()
+        listed = await place.timeline(connection=ours["id"])
+        assert [one["connection_id"] for one in listed] == [ours["id"]]
+        await events.hear(
+            *(
+                scored(place, one["id"], one["source"])
+                for one in await place.timeline()
+                if one["id"] != listed[0]["id"]
+            ),
+            scored(place, listed[0]["id"], listed[0]["source"]),
+        )
+        frames = [await live.next() for _ in range(2)]
+    assert [(one.event, one.data["event_id"]) for one in frames] == [
+        ("activity", listed[0]["event_id"]),
+        ("scored", listed[0]["event_id"]),
+    ]
+    async with tail(place, after=frames[0].id, connection=ours["id"]) as live:
+        again = await live.next()
+    assert (again.event, again.data) == ("scored", frames[1].data)
+
+
+async def test_another_communitys_connection_shows_nothing_of_it(events: Events, place: Place) -> None:
+    made = await connected(place)
+    await deliver(place, made, comment(1))
+    await events.settle()
+    stranger = await events.new_place("events:read")
+    assert await stranger.timeline(connection=made["id"]) == []
 
 
 async def test_what_a_platform_delivers_is_on_the_timeline_with_its_connection(events: Events, place: Place) -> None:

@@ -26,19 +26,19 @@ class Tail(Stream):
 
 
 @asynccontextmanager
-async def tail(place: Place, after: str = "") -> AsyncIterator[Tail]:
-    async with lines_of(place.client, "/v1/events/stream", after) as lines:
+async def tail(place: Place, after: str = "", **chosen: str) -> AsyncIterator[Tail]:
+    async with lines_of(place.client, "/v1/events/stream", after, **chosen) as lines:
         yield Tail(lines)
 
 
-def scored(place: Place, id: str, amount: int = 1) -> ActivityScored:
+def scored(place: Place, id: str, source: str = "/bots/one", amount: int = 1) -> ActivityScored:
     member = identity_member_id(place.id, "qq:1")
     decision = Decision(
         rule_id="message", rule_version=1, member_id=member, unit="points", verdict="granted", wanted=amount,
         amount=amount, transaction_id=uuid4(),
     )  # fmt: skip
     return ActivityScored(
-        community_id=place.id, event_id=activity_event_id(place.id, "/bots/one", id), event_type="message.created",
+        community_id=place.id, event_id=activity_event_id(place.id, source, id), event_type="message.created",
         actor_id=member, effective_at=datetime(2026, 11, 23, 9, tzinfo=UTC), history=False, decisions=(decision,),
     )  # fmt: skip
 
@@ -51,7 +51,7 @@ async def test_what_is_stored_and_decided_after_the_stream_opened_is_on_it(event
         first = await live.next()
         listed = await events.place.get("/v1/events/by-key", source="/bots/one", id="after")
         assert (first.event, first.data) == ("activity", listed)
-        await events.hear(scored(events.place, "after", 7))
+        await events.hear(scored(events.place, "after", amount=7))
         second = await live.next()
         assert (second.event, second.data["event_id"]) == ("scored", listed["event_id"])
         assert second.data["decisions"][0]["amount"] == 7  # type: ignore[index]

@@ -95,3 +95,18 @@ async def test_the_live_tail_tells_the_activity_and_then_what_it_was_worth(platf
     resumed = await asyncio.wait_for(frames(2, live[-1][0]), 60)
     second = str(activity_event_id(platform.community, "/bots/one", "second"))
     assert [data["event_id"] for _, _, data in resumed] == [second, second]
+
+
+async def test_trying_a_connection_pays_nobody_whatever_the_rules_say(app: App) -> None:
+    give = [{"to": to, "unit": "xp", "amount": 1} for to in ("actor", "subject_author")]
+    rules = [{"id": "tried", "on": ["connection.test"], "give": give, "notify": True}]
+    assert (await app.client.post("/v1/rules", json={"rules": rules, "note": "tries"})).status_code == 201
+    made = (await app.client.post("/v1/connections", json={"platform": "telegram", "name": "hall"})).json()
+    reply = await app.client.post(f"/v1/connections/{made['id']}/test")
+    assert reply.status_code == 202, reply.text
+    await app.settle()
+    trace = (await app.client.get(reply.headers["location"])).json()
+    assert trace["stored"]["connection_id"] == made["id"]
+    assert (trace["entries"], trace["messages"]) == ([], [])
+    assert all(decision["verdict"] != "granted" for decision in trace["decisions"])
+    assert (await app.client.get("/v1/members")).json()["items"] == []

@@ -76,7 +76,7 @@ class Stage:
 
     async def drain(self, consumer: Consumer | None = None) -> Consumer:
         consumer = consumer or self.consumer()
-        async with self.consuming(consumer), asyncio.timeout(20):
+        async with self.consuming(consumer), asyncio.timeout(60):
             while sum((await self.log.lag(consumer.group, [MEMBERS_TOPIC])).values()) and not consumer.stopped_by:
                 await asyncio.sleep(0.01)
         return consumer

@@ -162,7 +162,7 @@ async def test_concurrent_transactions_lose_no_row_and_keep_the_order_of_a_key(
                 await asyncio.sleep(0.001 * (writer % 3))
 
     await asyncio.gather(*(write(w) for w in range(20)))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while True:
             async with db.read() as tx:
                 if (await outbox.waiting(tx))[0] == 0:

@@ -107,7 +107,7 @@ async def test_a_call_goes_to_the_address_that_was_checked_though_the_name_chang
 async def test_when_the_request_has_left_and_nothing_comes_it_is_no_answer(
     behave: Behaviour, error: type[Exception]
 ) -> None:
-    outside = Outside(private=True, answer_seconds=0.5)
+    outside = Outside(private=True, answer_seconds=3)
     async with api(behave) as server:
         with pytest.raises(error) as raised:
             await outside.post(Call(f"{server.url}/bot-secret/say", b"{}"))

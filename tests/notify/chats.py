@@ -75,7 +75,7 @@ class Command:
 
     async def becomes(self, *states: str) -> dict[str, Any]:
         """The reply when it has come into one of these states."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while True:
                 found = await self.messages()
                 if found and found[0]["state"] in states:

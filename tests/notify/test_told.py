@@ -138,6 +138,13 @@ async def test_a_taking_away_is_told_with_its_sign_and_without_a_reason_where_th
     assert (message["title"], message["body"]) == ("积分 -30", "你的账户变动：积分 -30。")
 
 
+async def test_a_taking_back_that_asks_for_no_word_is_told_nobody(notify: Notify) -> None:
+    ann = await notify.place.member("Ann")
+    await notify.hear(notify.place.adjusted(ann, -2, notify=False), notify.place.adjusted(ann, -3))
+    [message] = await notify.place.inbox(ann)
+    assert message["title"] == "-3 points"
+
+
 async def test_a_message_names_what_it_is_about_and_is_announced_once(notify: Notify) -> None:
     ann = await notify.place.member("Ann")
     scored = notify.place.scored((ann, "xp", 10))

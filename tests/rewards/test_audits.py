@@ -28,7 +28,7 @@ async def audited(db: Database) -> dict[str, list[str]]:
 
 
 async def test_books_that_agree_say_nothing(place: Place) -> None:
-    assert await audited(place.db) == {"ledger": [], "boards": []}
+    assert await audited(place.db) == {"ledger": [], "boards": [], "chain": []}
     async with place.db.read() as tx:
         assert await board_handlers.find(tx, place.id, "xp"), "there is a board to be looked at"
 
@@ -37,6 +37,7 @@ async def test_books_that_agree_say_nothing(place: Place) -> None:
     ("table", "values", "audit"),
     [
         (accounts, {"balance": accounts.c.balance + 1}, "ledger"),
+        (accounts, {"debt": accounts.c.debt + 1}, "ledger"),
         (entries, {"amount": entries.c.amount + 1}, "ledger"),
         (entries, {"reversed": 1}, "ledger"),
         (board_tallies, {"members": board_tallies.c.members + 1}, "boards"),

@@ -1,6 +1,7 @@
 """What the pages about rewards say is tried: every request is sent, the table of the starter rules compared."""
 
 import re
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import msgspec
 
 from services.rewards.domain.rules import Cap, Rule
 from services.rewards.expressions import VARIABLES
+from services.rewards.handlers.sealing import seal_some
 from services.rewards.starter_rules import POINTS_AND_XP, STARTER
 from tests.rewards.serving import Rewards
 
@@ -31,11 +33,14 @@ async def test_every_request_on_the_page_is_answered_as_the_page_says(rewards: R
     # What the freeze and the repair of the page cost.
     await guild.give(guild.grant(guild.member("ann"), 50))
     second = await rewards.key("rewards:read", "rewards:write")
-    ids = {"{member}": str(guild.member("ann")), "{event}": str(message.event_id)}
+    ids = {"{member}": str(guild.member("ann")), "{event}": str(message.event_id), "{number}": "1"}
     statuses: dict[str, list[int]] = {}
     for method, written, body in requests():
         path = re.sub(r"\{\w+\}", lambda found: ids[found[0]], written)
         client = second if "/adjustments/" in path else rewards.client
+        if path == "/v1/entries/chain":
+            rewards.clock.advance(timedelta(seconds=6))
+            await seal_some(rewards.guild.db)
         reply = await client.request(method, path, json=body)
         statuses.setdefault(f"{method} {written.partition('?')[0]}", []).append(reply.status_code)
         if written == "/v1/entries" and reply.status_code == 201:

@@ -1,6 +1,7 @@
 """HTTP of the events service."""
 
 from services.events.api import (
+    checking,
     connections,
     hooks,
     ingest,
@@ -21,6 +22,7 @@ ROUTERS = (
     timeline.router,
     registry.router,
     connections.router,
+    checking.router,
     hooks.router,
     sockets.router,
 )

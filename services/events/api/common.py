@@ -1,8 +1,9 @@
 """What the routes of this service share."""
 
 from typing import Annotated
+from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from pydantic import AfterValidator
 
 from kit.auth import Principal, requires
@@ -16,6 +17,7 @@ Db = Annotated[Database, Depends(database_of(SERVICE))]
 One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
 Reader = Annotated[Principal, Depends(requires(SERVICE, "events:read"))]
 Writer = Annotated[Principal, Depends(requires(SERVICE, "events:write"))]
+Maker = Annotated[Principal, Depends(requires(SERVICE, "connections:write"))]
 
 
 def _readable(text: str) -> str:
@@ -25,3 +27,9 @@ def _readable(text: str) -> str:
 
 
 Text = Annotated[str, AfterValidator(_readable)]
+
+
+def address_of(request: Request, one: ServiceRuntime, connection_id: UUID) -> str:
+    """Where a connection's platform posts to."""
+    base = one.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+    return f"{base}/v1/hooks/{connection_id}"

@@ -4,25 +4,23 @@ from datetime import datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from starlette.responses import Response
 
-from kit.auth import Principal, requires
 from kit.database import Tx
 from kit.days import local_day
 from kit.http import Page, PageOf, behind, encode_cursor, problems
 from kit.http.secret_replies import once_with_secret
 from kit.idempotency import Reply
 from kit.service import ServiceRuntime
-from services.events.api.common import SERVICE, Db, One, Reader, Text
+from services.events.api.common import Db, Maker, One, Reader, Text, address_of
 from services.events.handlers import connections as handlers
 from services.events.receivers import receivers
 from services.events.store import connections as store
 
 router = APIRouter(tags=["connections"])
 
-Maker = Annotated[Principal, Depends(requires(SERVICE, "connections:write"))]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 Prefix = Annotated[Text, Field(min_length=1, max_length=3, pattern=r"^\S+$")]
 Prefixes = Annotated[
@@ -141,11 +139,6 @@ class PlatformOut(BaseModel):
     settings: list[str]
 
 
-def _url(request: Request, one: ServiceRuntime, id: UUID) -> str:
-    base = one.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
-    return f"{base}/v1/hooks/{id}"
-
-
 def _shown(request: Request, one: ServiceRuntime, row: Any, signs: Any | None) -> dict[str, Any]:
     values = row if isinstance(row, dict) else row._mapping
     same = {name: values[name] for name in ("id", "platform", "name", "settings", "created_at", "created_by")}
@@ -154,7 +147,7 @@ def _shown(request: Request, one: ServiceRuntime, row: Any, signs: Any | None) -
         **same,
         "active": bool(values["active"]),
         "command_prefixes": values["prefixes"],
-        "url": _url(request, one, values["id"]),
+        "url": address_of(request, one, values["id"]),
         "seen_at": signs.seen_at if signs is not None else None,
         "beat_at": signs.beat_at if signs is not None else None,
         "silent_since": signs.seen_at if signs is not None and down else None,

@@ -116,6 +116,7 @@ async def timeline(
     member: Annotated[UUID | None, Query(description="Who did it.")] = None,
     type: Annotated[Text | None, Query(max_length=200)] = None,
     group: Annotated[Text | None, Query(max_length=300)] = None,
+    connection: Annotated[UUID | None, Query(description="What came through this connection.")] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
 ) -> Page[ActivityOut]:
@@ -125,7 +126,7 @@ async def timeline(
         rows = await store.page(
             tx,
             community_id=caller.community_id,
-            chosen=Filter(ids, type, group, since, until),
+            chosen=Filter(ids, type, group, connection, since, until),
             limit=paging.limit + 1,
             place=place,
         )
@@ -168,14 +169,22 @@ async def _one(db: Any, community_id: UUID, event_id: UUID) -> ActivityOut:
     response_class=StreamingResponse,
     responses={**problems(400), 200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
 )
-async def stream(request: Request, one: One, caller: Reader) -> StreamingResponse:
-    """`activity` when one was stored, `scored` with the decisions on it. `Last-Event-ID` resumes without a gap."""
+async def stream(
+    request: Request,
+    one: One,
+    caller: Reader,
+    connection: Annotated[UUID | None, Query(description="Only what came through this connection.")] = None,
+) -> StreamingResponse:
+    """`activity` when one was stored, `scored` with the decisions on it. `Last-Event-ID` resumes without a gap.
+
+    With `connection` a decision that became known before its activity was stored is not shown; the trace has it.
+    """
     cursor = _cursor(request.headers.get("last-event-id", ""))
     if cursor is None:
         # Before the answer begins: who has seen its first byte misses nothing that is stored from then on.
         async with one.db.read() as tx:
             cursor = {name: await store.tails(tx, stream=name) for name in (STREAM, SCORED)}
-    return sse(_tail(one, request, caller.community_id, cursor), one.stopping)
+    return sse(_tail(one, request, caller.community_id, connection, cursor), one.stopping)
 
 
 _PLACE = re.compile(r"^([as])(\d{1,6}):(\d{1,18})$", re.ASCII)
@@ -201,7 +210,11 @@ def _text(cursor: Mapping[str, Mapping[int, int]]) -> str:
 
 
 async def _tail(
-    one: ServiceRuntime, request: Request, community_id: UUID, cursor: dict[str, dict[int, int]]
+    one: ServiceRuntime,
+    request: Request,
+    community_id: UUID,
+    connection_id: UUID | None,
+    cursor: dict[str, dict[int, int]],
 ) -> AsyncGenerator[Item, None]:
     while await may_still(one, request, "events:read"):
         async with one.db.read() as tx:
@@ -213,10 +226,15 @@ async def _tail(
                 for partition in ends[name]:
                     cursor[name].setdefault(partition, 0)
             stored = await store.tail_of_activities(
-                tx, community_id=community_id, cursor=cursor[STREAM], limit=TAIL_STEP
+                tx, community_id=community_id, connection_id=connection_id, cursor=cursor[STREAM], limit=TAIL_STEP
             )
             scored = await store.tail_of_consequences(
-                tx, community_id=community_id, kind=SCORED, cursor=cursor[SCORED], limit=TAIL_STEP
+                tx,
+                community_id=community_id,
+                connection_id=connection_id,
+                kind=SCORED,
+                cursor=cursor[SCORED],
+                limit=TAIL_STEP,
             )
             shown = await activities_out(tx, stored)
         for row, item in zip(stored, shown, strict=True):

@@ -161,12 +161,13 @@ async def known(one: ServiceRuntime, connection_id: UUID) -> Known:
     if row is None or row.platform not in receivers():
         cache.pop(connection_id, None)
         raise NotFound("no such connection; it may take a second to be known here", code="connection_unknown")
-    made = _known(one, row, now)
+    made = known_of(one, row, now)
     cache[connection_id] = now, made
     return made
 
 
-def _known(one: ServiceRuntime, row: Any, now: datetime) -> Known:
+def known_of(one: ServiceRuntime, row: Any, now: datetime) -> Known:
+    """A connection as the door knows it, made of its row."""
     receiver = receivers()[row.platform]
     in_force = tuple(secrets for secrets, until in opened(one, row) if until is None or until > now)
     chosen = msgspec.convert(row.settings, receiver.settings)

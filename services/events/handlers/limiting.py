@@ -14,6 +14,9 @@ from services.events.floods import Floods
 STRANGERS_PER_SECOND, STRANGERS_AT_ONCE = 1.0, 60
 """Deliveries without a good signature that one address may send to one connection."""
 
+CHECKS_PER_SECOND, CHECKS_AT_ONCE = 0.2, 5
+"""Checks of a community's connections that ask a platform: each may be two dozen calls to an address of its choice."""
+
 
 class Unverified(BadRequest):
     """Nothing the platform sends, and not known to be from it."""
@@ -24,6 +27,7 @@ class Limits:
     connections: Rates
     floods: Floods
     strangers: Rates = field(default_factory=lambda: Rates(STRANGERS_PER_SECOND, STRANGERS_AT_ONCE))
+    checks: Rates = field(default_factory=lambda: Rates(CHECKS_PER_SECOND, CHECKS_AT_ONCE))
 
 
 def limits_of(one: ServiceRuntime) -> Limits:
@@ -56,6 +60,12 @@ def take(one: ServiceRuntime, connection_id: UUID) -> None:
     taken = limits_of(one).connections.take(str(connection_id))
     if taken.wait:
         raise TooManyRequests(f"this connection sends too often; wait {taken.wait} s", retry_after=taken.wait)
+
+
+def take_check(one: ServiceRuntime, community_id: UUID) -> None:
+    taken = limits_of(one).checks.take(str(community_id))
+    if taken.wait:
+        raise TooManyRequests(f"platforms are asked too often; wait {taken.wait} s", retry_after=taken.wait)
 
 
 @contextmanager

@@ -66,13 +66,14 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
         translation = known.receiver.translate(plain, known.settings)
     except Refused as error:
         _count(hearing, known, delivery, REFUSED, 1)
+        hearing.note_refused(known.id, delivery.at, f"{error.message} ({error.code})")
         raise Unauthorized(error.message, code=error.code) from error
     except Malformed as error:
         _count(hearing, known, delivery, MALFORMED, 1)
         raise await _malformed(one, known, verified, error, request_id) from error
     seen = with_commands(translation.seen, known.prefixes)
     records, unfit = await records_of(one, known, delivery, seen, request_id)
-    await _append(one, records, refusing.told(one, unfit, _whose(known, delivery, request_id)))
+    await append(one, records, refusing.told(one, unfit, _whose(known, delivery, request_id)))
     for each in translation.seen:
         _remember(hearing, known, each)
     outcome = ACCEPTED if records else IGNORED
@@ -84,12 +85,12 @@ async def receive(one: ServiceRuntime, known: Known, delivery: Delivery, request
     answer = translation.answer or known.receiver.accepted
     return Taken(
         answer(plain, secrets, known.settings) if callable(answer) else answer,
-        tuple(_event_id(known, each) for each in seen if each.type == COMMAND) if records else (),
+        tuple(event_id(known, each) for each in seen if each.type == COMMAND) if records else (),
         translation.beat,
     )
 
 
-def _event_id(known: Known, seen: Seen) -> UUID:
+def event_id(known: Known, seen: Seen) -> UUID:
     return activity_event_id(known.community_id, source_of(seen, known.receiver.platform, known.id), seen.id)
 
 
@@ -108,7 +109,8 @@ async def _malformed(
     return BadRequest(message, code="payload_malformed", errors=[field])
 
 
-async def _append(one: ServiceRuntime, records: Sequence[Record], rejected: Sequence[Record]) -> None:
+async def append(one: ServiceRuntime, records: Sequence[Record], rejected: Sequence[Record] = ()) -> None:
+    """What came through a connection, and what of it is refused; LogUnavailable when it is not durable."""
     if not records:
         await refusing.append(one, rejected)
         return

@@ -18,7 +18,7 @@ import httpx2
 import msgspec
 
 from services.events.importers.lines import Event, Line, Wrong
-from services.events.importers.resume import Position, ResumeFile
+from services.events.importers.resume import Position, Problem, ResumeFile
 
 BATCH_TYPE = "application/cloudevents-batch+json"
 MAX_BODY_BYTES = 900_000
@@ -31,19 +31,6 @@ _FIRST_WAIT, _LONGEST_WAIT, _LONGEST_REQUESTED_WAIT = 0.1, 15.0, 60.0
 
 class ImportStopped(Exception):
     """The import cannot go on: refused altogether, or no answer for too long. What was saved can be resumed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """A line that is not in the platform now, and why. `code` and `pointer` are the platform's, if it was asked.
-    `where` says where it stands in an export that has no lines."""
-
-    line: int
-    id: str | None
-    code: str
-    pointer: str
-    message: str
-    where: str = ""
 
 
 @dataclass(slots=True)
@@ -65,7 +52,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The whole import. `problems` holds the first `keep_problems` of them; the counts are of all."""
+    """The whole import, what earlier runs came to included. `problems` holds the first `keep_problems` of them; the
+    counts are of all."""
 
     progress: Progress
     problems: tuple[Problem, ...]
@@ -99,10 +87,12 @@ class _Run:
     report: Callable[[Problem], None] | None
     progress: Progress = field(default_factory=Progress)
     problems: list[Problem] = field(default_factory=list)
+    unsaved: list[Problem] = field(default_factory=list)
     answered_at: float = 0.0
     jitter: random.Random = field(default_factory=random.Random)
 
     def problem(self, problem: Problem) -> None:
+        self.unsaved.append(problem)
         if len(self.problems) < self.options.keep_problems:
             self.problems.append(problem)
         if self.report is not None:
@@ -141,12 +131,15 @@ async def post(
         start = resume.load()
         progress.line, progress.accepted = start.line, start.accepted
         progress.rejected, progress.wrong = start.rejected, start.wrong
+        run.problems += resume.problems(start.line)[: options.keep_problems]
     behind = (line for line in lines if line.number > progress.line)
     # A window is answered for as a whole before the next begins: then one number says what is outstanding.
     while window := list(islice(behind, options.batch * options.lanes)):
         await _post_window(run, window)
         progress.line = window[-1].number
+        found, run.unsaved = run.unsaved, []
         if resume is not None:
+            resume.note(found)
             resume.save(Position(progress.line, progress.accepted, progress.rejected, progress.wrong))
         if on_progress is not None:
             on_progress(progress)

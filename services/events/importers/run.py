@@ -12,7 +12,7 @@ from services.events.importers import client
 from services.events.importers.choices import Choices
 from services.events.importers.formats import NO_CHOICES, count, detect, read
 from services.events.importers.lines import digest_of
-from services.events.importers.resume import ResumeFile, default_path
+from services.events.importers.resume import Problem, ResumeFile, default_path
 
 _SHOWN = 20
 """Problems printed one by one; the platform's `GET /v1/imports/{name}` knows those it refused."""
@@ -25,7 +25,8 @@ class Report:
     accepted: int
     rejected: int
     wrong_lines: int
-    problems: tuple[client.Problem, ...]
+    problems: tuple[Problem, ...]
+    problems_path: Path | None
 
 
 async def run_import(
@@ -70,7 +71,7 @@ async def run_import(
             )
     resume.forget()
     done = outcome.progress
-    report = Report(done.accepted, done.rejected, done.wrong, problems=outcome.problems)
+    report = Report(done.accepted, done.rejected, done.wrong, outcome.problems, resume.problems_path)
     if console is not None:
         _print(console, report)
     return report
@@ -106,4 +107,5 @@ def _print(console: Console, report: Report) -> None:
         place = problem.where or f"line {problem.line}"
         console.print(f"  {place}: {problem.code}{where}: {problem.message}", markup=False)
     if len(report.problems) > _SHOWN:
-        console.print(f"  … and {report.rejected + report.wrong_lines - _SHOWN} more")
+        more = report.rejected + report.wrong_lines - _SHOWN
+        console.print(f"  … and {more} more; all of them: {report.problems_path}", markup=False, soft_wrap=True)

@@ -1,6 +1,7 @@
 """From what a receiver saw to the event the door checks, as if its bot had posted it."""
 
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -62,7 +63,12 @@ def _without_nul(value: Any) -> Any:
 def id_about(seen: Seen, subject: str) -> str:
     """The id of what was said about `subject`, whichever name the connection had for that: two that see it count once.
 
-    Messages are taken back once; anything else may be done again, so the minute tells it apart.
+    Messages are taken back once. They are edited again and again, each time at a time that the platform gives.
+    Anything else may be done again too, and two connections may hear of it at different seconds: the minute counts.
     """
-    again = "" if seen.type.startswith("message.") or seen.at is None else seen.at.replace(second=0, microsecond=0)
+    again: datetime | str = ""
+    if seen.at is not None and seen.type == "message.edited":
+        again = seen.at
+    elif seen.at is not None and not seen.type.startswith("message."):
+        again = seen.at.replace(second=0, microsecond=0)
     return derived(seen.type, seen.group, subject, seen.actor, seen.data.get("kind"), again)

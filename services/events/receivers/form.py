@@ -12,6 +12,8 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+from services.events.receivers.asking import Check
+
 S = TypeVar("S", bound=msgspec.Struct)
 C = TypeVar("C", bound=msgspec.Struct)
 
@@ -174,6 +176,7 @@ class Receiver(Generic[S, C]):
     `group_numbered`: numbers are those of a group and the same for all connections in it. What the connection's own
     account writes has one too, and is not always told: gaps are believed of a connection that has told of it.
     `speech`: its bots may stand at our door with a socket and be told to say something; None where they cannot.
+    `check`: how it is asked whether a connection is set up rightly; None where it cannot be asked.
     """
 
     platform: str
@@ -187,6 +190,7 @@ class Receiver(Generic[S, C]):
     greet: Callable[[Delivery, S, C], Answer | None] = lambda delivery, secrets, settings: None
     accepted: Answer | Callable[[Delivery, S, C], Answer] = Answer(204)
     speech: Speech | None = None
+    check: Check[Any] | None = None
     group_numbered: bool = False
 
 

@@ -28,6 +28,14 @@ def json_object(body: bytes) -> dict[str, Any]:
     return value
 
 
+def answered_object(body: bytes) -> dict[str, Any]:
+    """The same of an answer to us, which may be anything: an empty one for what is no JSON object."""
+    try:
+        return json_object(body)
+    except Malformed:
+        return {}
+
+
 def inner(value: Mapping[str, Any], name: str) -> dict[str, Any]:
     """The object under this name; an empty one when there is none, or something else."""
     found = value.get(name)

@@ -34,6 +34,7 @@ from services.events.receivers.reading import (
     word,
     words,
 )
+from services.events.receivers.slack_check import CHECK, SCOPES
 
 PLATFORM = "slack"
 TOLERATED = timedelta(minutes=5)
@@ -66,10 +67,6 @@ _MEDIA = {"image": "image", "audio": "audio", "video": "video"}
 EVENTS = (
     "message.channels", "message.groups", "message.im", "message.mpim", "reaction_added", "reaction_removed",
     "member_joined_channel", "member_left_channel", "team_join", "user_change", "file_shared",
-)  # fmt: skip
-SCOPES = (
-    "channels:history", "groups:history", "im:history", "mpim:history", "reactions:read", "channels:read",
-    "groups:read", "users:read", "files:read",
 )  # fmt: skip
 
 
@@ -372,4 +369,5 @@ RECEIVER = Receiver(
     setup=setup,
     greet=greet,
     accepted=Answer(200),
+    check=CHECK,
 )

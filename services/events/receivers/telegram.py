@@ -35,12 +35,8 @@ from services.events.receivers.reading import (
     word,
     words,
 )
+from services.events.receivers.telegram_check import CHECK, WANTED
 from services.events.receivers.telegram_members import MEMBERS, PLATFORM, bot, by_service, group_of, user
-
-WANTED = (
-    "message", "edited_message", "channel_post", "edited_channel_post", "message_reaction", "chat_member",
-    "my_chat_member", "chat_join_request", "poll_answer", "callback_query", "chat_boost", "removed_chat_boost",
-)  # fmt: skip
 
 UPDATES, _MOST_UPDATES = "updates", 2**53
 
@@ -295,7 +291,7 @@ def setup(url: str, secret: OneSecret, settings: Settings) -> Setup:
             "Make the bot an administrator of the group: others hear neither of members nor of reactions.",
             "With @BotFather turn the bot's group privacy off (/setprivacy), or it sees only what is said to it.",
             "Run the command below once, with the bot's token in BOT_TOKEN.",
-            "See with getWebhookInfo whether Telegram reaches the address: last_error_message says why not.",
+            "Check the connection (POST /v1/connections/{id}/check) with the token: it says what is missing.",
         ),
         'curl "https://api.telegram.org/bot$BOT_TOKEN/setWebhook" -H "Content-Type: application/json" \\\n'
         f"  -d '{msgspec.json.encode(asked).decode()}'\n",
@@ -311,4 +307,5 @@ RECEIVER = Receiver(
     verify=verify,
     translate=translate,
     setup=setup,
+    check=CHECK,
 )

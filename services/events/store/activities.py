@@ -19,6 +19,7 @@ class Filter:
     actor_ids: tuple[UUID, ...] = ()
     type: str | None = None
     group: str | None = None
+    connection_id: UUID | None = None
     since: datetime | None = None
     until: datetime | None = None
 
@@ -61,6 +62,8 @@ async def page(tx: Tx, *, community_id: UUID, chosen: Filter, limit: int, place:
         stmt = stmt.where(c.type == chosen.type)
     if chosen.group is not None:
         stmt = stmt.where(c.group_ref == chosen.group)
+    if chosen.connection_id is not None:
+        stmt = stmt.where(c.connection_id == chosen.connection_id)
     if chosen.since is not None:
         stmt = stmt.where(c.effective_at >= chosen.since)
     if chosen.until is not None:
@@ -85,8 +88,11 @@ async def tails(tx: Tx, *, stream: str) -> dict[int, int]:
     return {r.log_partition: r.next_offset for r in await tx.all(select(t.tails).where(c.stream == stream))}
 
 
-async def tail_of_activities(tx: Tx, *, community_id: UUID, cursor: Mapping[int, int], limit: int) -> list[Any]:
-    """What was stored at or behind the cursor's offsets, in order within each partition.
+async def tail_of_activities(
+    tx: Tx, *, community_id: UUID, connection_id: UUID | None, cursor: Mapping[int, int], limit: int
+) -> list[Any]:
+    """What was stored at or behind the cursor's offsets, in order within each partition; of one connection, or (None)
+    of all.
 
     A cursor over a sequence or a time would miss rows that commit late; a partition's offsets are stored in order.
     """
@@ -95,18 +101,22 @@ async def tail_of_activities(tx: Tx, *, community_id: UUID, cursor: Mapping[int,
         return []
     places = or_(*(and_(c.log_partition == p, c.log_offset >= n) for p, n in sorted(cursor.items())))
     stmt = select(t.activities).where(places, c.community_id == community_id)
+    if connection_id is not None:
+        stmt = stmt.where(c.connection_id == connection_id)
     return await tx.all(stmt.order_by(c.log_partition, c.log_offset).limit(limit))
 
 
 async def tail_of_consequences(
-    tx: Tx, *, community_id: UUID, kind: str, cursor: Mapping[int, int], limit: int
+    tx: Tx, *, community_id: UUID, connection_id: UUID | None, kind: str, cursor: Mapping[int, int], limit: int
 ) -> list[Any]:
-    """The same for consequences of one kind."""
-    c = t.consequences.c
+    """The same for consequences of one kind; those of one connection are those of activities stored before them."""
+    c, a = t.consequences.c, t.activities.c
     if not cursor:
         return []
     places = or_(*(and_(c.log_partition == p, c.log_offset >= n) for p, n in sorted(cursor.items())))
     stmt = select(t.consequences).where(c.kind == kind, places, c.community_id == community_id)
+    if connection_id is not None:
+        stmt = stmt.join(t.activities, a.event_id == c.event_id).where(a.connection_id == connection_id)
     return await tx.all(stmt.order_by(c.log_partition, c.log_offset).limit(limit))
 
 

@@ -87,6 +87,24 @@ async def set_down(tx: Tx, *, connection_id: UUID, before: datetime | None, sinc
     return (await tx.execute(stmt)).rowcount == 1
 
 
+async def busiest_groups(
+    tx: Tx, *, community_id: UUID, connection_id: UUID, prefix: str, since: datetime, among: int, limit: int
+) -> list[str]:
+    """The groups whose name begins so in which most came through it, by the last things that did, so many of them at
+    most: to count all would take the longer the more is stored."""
+    c = t.activities.c
+    last = (
+        select(c.group_ref)
+        .where(c.community_id == community_id, c.connection_id == connection_id, c.effective_at >= since)
+        .order_by(c.effective_at.desc(), c.event_id.desc())
+        .limit(among)
+        .subquery()
+    )
+    group = last.c.group_ref
+    stmt = select(group).where(group.startswith(prefix, autoescape=True)).group_by(group)
+    return [row.group_ref for row in await tx.all(stmt.order_by(func.count().desc(), group).limit(limit))]
+
+
 async def open_gap(tx: Tx, *, row: dict[str, Any]) -> None:
     await insert_many(tx, t.gaps, [row])
 

@@ -108,5 +108,6 @@ async def tell_adjusted(tx: Tx, batch: list[Envelope[PointsAdjusted]]) -> None:
                 dedupe=f"points.adjusted:{e.event.transaction_id}:{e.event.member_id}:{e.event.unit}",
             )
             for e in batch
+            if e.event.notify
         ],
     )

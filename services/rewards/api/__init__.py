@@ -1,10 +1,22 @@
 """HTTP routes of the rewards service, one module a feature."""
 
-from services.rewards.api import accounts, boards, checkins, decisions, entries, levels, rules, streaks, units
+from services.rewards.api import (
+    accounts,
+    boards,
+    chain,
+    checkins,
+    decisions,
+    entries,
+    levels,
+    rules,
+    streaks,
+    units,
+)
 
 ROUTERS = (
     rules.router,
     decisions.router,
+    chain.router,  # before an entry of that name
     entries.router,
     accounts.router,
     boards.router,

@@ -19,7 +19,10 @@ class AccountOut(BaseModel):
     unit: str
     name: str
     balance: int = Field(description="Whole minor units; below 0 after something was taken back that was spent.")
-    available: int = Field(description="How much of it can be spent; 0 where the unit is not for spending.")
+    debt: int = Field(description="What could not be taken back and is owed; what comes in pays it off first.")
+    available: int = Field(
+        description="How much of it can be spent; 0 where the unit is not for spending, or something is owed."
+    )
 
 
 class AccountsOut(BaseModel):
@@ -35,12 +38,12 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
         await check_known(tx, caller, member_id)
         units = await store.units_of(tx, caller.community_id)
         rows = await reading.accounts_of(tx, caller.community_id, member_id)
-    balances = {row.unit: row.balance for row in rows}
+    held = {row.unit: (row.balance, row.debt) for row in rows}
     items = []
     for unit in units.values():
-        balance = balances.get(unit.id, 0)
-        available = max(balance - unit.minimum, 0) if unit.spendable else 0
-        items.append(AccountOut(unit=unit.id, name=unit.name, balance=balance, available=available))
+        balance, debt = held.get(unit.id, (0, 0))
+        available = max(balance - unit.minimum, 0) if unit.spendable and not debt else 0
+        items.append(AccountOut(unit=unit.id, name=unit.name, balance=balance, debt=debt, available=available))
     return AccountsOut(member_id=member_id, items=items)
 
 

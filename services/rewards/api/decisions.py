@@ -20,8 +20,8 @@ router = APIRouter(tags=["rewards: rules"])
 
 
 class DecisionOut(BaseModel):
-    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, error; `amount` is what was
-    given."""
+    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, undone, refused, error;
+    `amount` is what was given, below 0 what was taken back. `transaction_id` is null where that were several."""
 
     event_id: UUID
     rule_id: str
@@ -41,7 +41,8 @@ class DecisionsOut(BaseModel):
 
 
 class Explained(BaseModel):
-    """One event's decisions for a member; the amounts of all lines sum to what the rules gave."""
+    """One event's decisions for a member; the amounts of all lines sum to what the rules gave, less what inverse
+    events took back."""
 
     event_id: UUID
     event_type: str

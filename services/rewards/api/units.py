@@ -24,8 +24,10 @@ class UnitIn(BaseModel):
     name: Annotated[Text, Field(min_length=1, max_length=100)]
     spendable: bool
     minimum: int = Field(0, ge=-MOST, le=MOST, description="Spending never takes a balance below this.")
-    clawback: Literal["allow_negative", "refuse"] = Field(
-        "allow_negative", description="What a reversal does that would take a balance below the minimum."
+    clawback: Literal["allow_negative", "refuse", "to_zero_and_record_debt"] = Field(
+        "allow_negative",
+        description="What a reversal does that would take a balance below the minimum: go on, be refused, or take what "
+        "there is down to 0 and record the rest as owed.",
     )
     approval_above: int | None = Field(
         None, ge=0, le=MOST, description="Adjustments of more than this wait for a second person."
@@ -37,6 +39,7 @@ class UnitOut(UnitIn):
     version: int
     issued: int = Field(description="All that was ever given by rules and by hand, less what was taken back.")
     burnt: int = Field(description="All that was spent.")
+    owed: int = Field(description="What members owe, all together.")
 
 
 def _out(unit: Unit, system: dict[tuple[str, str], int]) -> UnitOut:
@@ -46,10 +49,11 @@ def _out(unit: Unit, system: dict[tuple[str, str], int]) -> UnitOut:
         name=unit.name,
         spendable=unit.spendable,
         minimum=unit.minimum,
-        clawback=unit.clawback,  # type: ignore[arg-type]  # one of the two, by the column's only writer
+        clawback=unit.clawback,  # type: ignore[arg-type]  # one of these, by the column's only writer
         approval_above=unit.approval_above,
         issued=-system.get((unit.id, "mint"), 0) - system.get((unit.id, "adjust"), 0),
         burnt=system.get((unit.id, "burn"), 0),
+        owed=-system.get((unit.id, "debt"), 0),
     )
 
 

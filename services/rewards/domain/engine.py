@@ -5,10 +5,11 @@ name, so a late event counts in the window it happened in (R14). Rolling windows
 what was given instead: a late event is compared with those around its own time, before and after.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import lru_cache
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -17,7 +18,7 @@ from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJEC
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
-THROTTLED = "throttled"
+THROTTLED, UNDONE, REFUSED = "throttled", "undone", "refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,15 +58,21 @@ class Limit(NamedTuple):
     seconds: int | None
     needed: timedelta | None
     """For how long after the time of an event others may come that ask for it; None: for ever."""
+    refill: bool
+    """Whether what is undone gives its place back."""
 
 
 class Verdict(NamedTuple):
-    """`amount` is what is given; `reason` names the cap that cut it."""
+    """`amount` is what is given; `reason` names the cap that cut it.
+
+    `places` are the counters whose places are refilled: those it holds, or (nothing given) those it waits for.
+    """
 
     want: Want
     verdict: str
     amount: int
     reason: str
+    places: tuple[UUID, ...] = ()
 
 
 @dataclass(slots=True)
@@ -137,7 +144,9 @@ def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Li
     id = _name(want, f"{name}:{cap.scope}:{cap.per}:{cap.of}", who, window)
     length = timedelta(seconds=cap.seconds) if cap.seconds is not None else _LENGTHS.get(cap.per)
     needed = None if length is None else length + timedelta(hours=lateness_hours)
-    return Limit(id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds, needed)
+    return Limit(
+        id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds, needed, cap.refill
+    )
 
 
 def _limits_of(want: Want) -> list[Limit]:
@@ -204,16 +213,39 @@ Cooled = dict[tuple[UUID, str, UUID | None], bool]
 unit must not find the first one's cooldown."""
 
 
-def decide(wants: Sequence[Want], state: State, cooled: Cooled | None = None) -> list[Verdict]:
+Undone = Mapping[tuple[UUID, str], str]
+"""(event, rule) → the type of the inverse event that undid it before it was decided."""
+
+
+def decide(
+    wants: Sequence[Want], state: State, cooled: Cooled | None = None, undone: Undone = MappingProxyType({})
+) -> list[Verdict]:
     """A verdict per want, in order; moves `state` on by what is given. Penalties (minus) are not capped.
 
-    Who decides one batch in several calls gives each of them the same `cooled`.
+    What is `undone` gives nothing and yet takes its place under the caps (but for those that give it back), as it does
+    when the inverse event comes later: so where that comes does not matter. Who decides one batch in several calls
+    gives each the same `cooled`.
     """
     cooled = {} if cooled is None else cooled
-    return [_decide_one(want, state, cooled) for want in wants]
+    return [_decide(want, state, cooled, undone.get((want.event_id, want.rule.id))) for want in wants]
 
 
-def _decide_one(want: Want, state: State, cooled: Cooled) -> Verdict:
+def _decide(want: Want, state: State, cooled: Cooled, undone_by: str | None) -> Verdict:
+    verdict = _decide_one(want, state, cooled, undone_by is not None)
+    if undone_by is None:
+        return verdict
+    if verdict.amount == 0:
+        return verdict._replace(places=())
+    return Verdict(want, UNDONE, 0, undone_by)
+
+
+def free(state: State, places: Iterable[UUID]) -> None:
+    """Give places back. A counter that was forgotten meanwhile has none to give."""
+    for id in places:
+        state.counters[id] = max(0, state.counters[id] - 1)
+
+
+def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdict:
     if want.refusal is not None:
         return Verdict(want, want.refusal, 0, want.reason)
     if want.amount < 0:
@@ -221,6 +253,7 @@ def _decide_one(want: Want, state: State, cooled: Cooled) -> Verdict:
     if want.rule.cooldown_seconds and not _cool(want, state, cooled):
         return Verdict(want, COOLDOWN, 0, f"less than {want.rule.cooldown_seconds} s since the last")
     amount, reason, budget = want.amount, "", False
+    waits = []
     for limit in want.limits:
         used = _used(limit, want.at, state)
         left = max(0, limit.limit - used)
@@ -228,14 +261,18 @@ def _decide_one(want: Want, state: State, cooled: Cooled) -> Verdict:
         if room < amount:
             amount = 0 if limit.skip else room
             reason, budget = f"limit {limit.limit}", limit.budget
+            if limit.refill:
+                waits.append(limit.id)
     if amount == 0:
-        return Verdict(want, BUDGET if budget else CAPPED, 0, reason)
+        return Verdict(want, BUDGET if budget else CAPPED, 0, reason, tuple(waits))
     # Two caps that differ in nothing but their limits read one counter, which moves once.
-    for limit in {limit.id: limit for limit in want.limits}.values():
+    taken = {limit.id: limit for limit in want.limits if not (undone and limit.refill)}
+    for limit in taken.values():
         _use(limit, want, amount, state)
     if want.rule.cooldown_seconds:
         state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)
-    return Verdict(want, GRANTED if amount == want.amount else CAPPED, amount, reason)
+    places = tuple([limit.id for limit in taken.values() if limit.refill])
+    return Verdict(want, GRANTED if amount == want.amount else CAPPED, amount, reason, places)
 
 
 def _cool(want: Want, state: State, cooled: Cooled) -> bool:

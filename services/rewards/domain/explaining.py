@@ -15,6 +15,9 @@ _WORDS = {
         "late": "rule {rule} gave nothing: the event arrived too late",
         "throttled": "rule {rule} gave nothing: too much was done in that minute",
         "duplicate": "rule {rule} had decided on this before",
+        "undone": "rule {rule} gave nothing: {cause}",
+        "undone_part": "{taken} {unit} of rule {rule} taken back because {cause}",
+        "refused": "{taken} {unit} of rule {rule} could not be taken back, though {cause}: they were spent",
         "error": "rule {rule} could not be worked out: {reason}",
         "line": "{type} at {time}: {text}",
     },
@@ -28,8 +31,28 @@ _WORDS = {
         "late": "规则「{rule}」未给分:事件到达太晚",
         "throttled": "规则「{rule}」未给分:该分钟内行为过多",
         "duplicate": "规则「{rule}」此前已作决定",
+        "undone": "规则「{rule}」未给分:{cause}",
+        "undone_part": "因{cause},收回规则「{rule}」给出的 {taken} {unit}",
+        "refused": "{cause},但规则「{rule}」给出的 {taken} {unit} 已被花掉,未能收回",
         "error": "规则「{rule}」无法计算:{reason}",
         "line": "{time} 的 {type}:{text}",
+    },
+}
+
+_CAUSES = {
+    "en": {
+        "message.recalled": "the message was recalled",
+        "message.deleted": "the message was deleted",
+        "reaction.removed": "the reaction was removed",
+        "checkin.voided": "the check-in was voided",
+        "order.refunded": "the order was refunded",
+    },
+    "zh": {
+        "message.recalled": "消息已撤回",
+        "message.deleted": "消息已删除",
+        "reaction.removed": "回应已取消",
+        "checkin.voided": "打卡已作废",
+        "order.refunded": "订单已退款",
     },
 }
 
@@ -55,12 +78,23 @@ def language_of(accept_language: str) -> str:
     return "en"
 
 
+def cause(type: str, language: str) -> str:
+    """An inverse event as part of a sentence; its type where it is a community's own."""
+    return _CAUSES[language].get(type, f"of {type}" if language == "en" else type)
+
+
 def phrase(decided: Decided, language: str) -> str:
     """One decision as part of a sentence."""
     words = _WORDS[language]
-    key = "capped_part" if decided.verdict == "capped" and decided.amount else decided.verdict
-    return words[key].format(
-        rule=decided.rule, unit=decided.unit, amount=decided.amount, wanted=decided.wanted, reason=decided.reason
+    in_part = decided.verdict in ("capped", "undone") and decided.amount != 0
+    return words[f"{decided.verdict}_part" if in_part else decided.verdict].format(
+        rule=decided.rule,
+        unit=decided.unit,
+        amount=decided.amount,
+        wanted=decided.wanted,
+        reason=decided.reason,
+        taken=-decided.wanted,
+        cause=cause(decided.reason, language),
     )
 
 

@@ -16,18 +16,21 @@ from kit.ids import uuid5
 MOST = 2**62 - 1
 """The largest amount and balance: half of int64, so that no sum of two of them can overflow a column."""
 
-MINT, BURN, ADJUST = "mint", "burn", "adjust"
+MINT, BURN, ADJUST, DEBT = "mint", "burn", "adjust", "debt"
 SYSTEM_ACCOUNTS = (MINT, BURN, ADJUST)
-"""There from the beginning for every unit; others (`escrow:…`, `lottery:…`, `packet:…`, `expired`) when first used."""
+"""There from the beginning for every unit; others (`escrow:…`, `lottery:…`, `packet:…`, `expired`) when first used,
+`debt` when the unit's clawback first says so."""
 
 GRANT, ADJUSTMENT, SPEND, REVERSAL = "grant", "adjustment", "spend", "reversal"
-ALLOW_NEGATIVE, REFUSE = "allow_negative", "refuse"
+OWED, REPAYMENT = "owed", "repayment"
+ALLOW_NEGATIVE, REFUSE, RECORD_DEBT = "allow_negative", "refuse", "to_zero_and_record_debt"
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
     """`minimum` is what a balance may not fall below by spending; `clawback` what a reversal does that would: go on
-    (`allow_negative`) or be refused. An adjustment of more than `approval_above` waits for a second person."""
+    (`allow_negative`), be refused (`refuse`), or take what there is down to 0 and record the rest as owed
+    (`to_zero_and_record_debt`). An adjustment of more than `approval_above` waits for a second person."""
 
     id: str
     name: str
@@ -110,6 +113,14 @@ def check_balance(balance_after: int, amount: int, unit: Unit) -> None:
         )
 
 
+def check_debt(debt: int, unit: Unit) -> None:
+    """Unprocessable for who owes: what comes in pays that off before anything is spent."""
+    if debt > 0:
+        raise Unprocessable(
+            f"{debt} {unit.id} are owed; what comes in pays them off first", code="in_debt", debt=debt, unit=unit.id
+        )
+
+
 def needs_approval(amount: int, unit: Unit) -> bool:
     """Whether an adjustment of this size waits for a second person."""
     return unit.approval_above is not None and abs(amount) > unit.approval_above
@@ -122,6 +133,8 @@ def amount_to_reverse(kind: str, amount: int, already: int, asked: int | None) -
     """
     if kind == REVERSAL:
         raise Unprocessable("a reversal is not reversed; post the entry again", code="not_reversible")
+    if kind in (OWED, REPAYMENT):
+        raise Unprocessable("a debt is not reversed; an adjustment pays it off", code="not_reversible")
     left = abs(amount) - already
     if left == 0:
         raise Conflict("this entry was reversed in full already", code="already_reversed")

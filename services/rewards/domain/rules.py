@@ -64,7 +64,9 @@ class Cap:
 
     Scopes: `member` the receiver; `object` the receiver and the event's subject; `actor_object` actor and subject;
     `pair` actor and receiver; `community` everybody together (a budget). A cap whose subject or actor is not known
-    does not apply. What is over is cut off (`truncate`) or the whole grant is left out (`skip`, R13).
+    does not apply. What is over is cut off (`truncate`) or the whole grant is left out (`skip`, R13). With `refill`
+    a grant that is undone by an inverse event gives its place back, to what was cut for want of it or to what comes
+    (R8); for caps of `grants` only.
     """
 
     scope: Scope = MEMBER
@@ -73,6 +75,7 @@ class Cap:
     of: Measure = "amount"
     seconds: int | None = None
     on_exceed: Exceeding = "truncate"
+    refill: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +90,11 @@ class UnitCap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """`on` names event types; `when` is a condition; `lateness_hours` how late an event may arrive (history: any)."""
+    """`on` names event types; `when` is a condition; `lateness_hours` how late an event may arrive (history: any).
+
+    `undone_by` names the inverse events that take back what the rule gave; None: those of `domain.undoing.UNDONE_BY`.
+    What is recalled or deleted within `min_content_lifetime_seconds` leaves nothing, whatever `undone_by` says (R9).
+    """
 
     id: str
     on: tuple[str, ...]
@@ -97,6 +104,8 @@ class Rule:
     caps: tuple[Cap, ...] = ()
     cooldown_seconds: int = 0
     lateness_hours: int = 48
+    undone_by: tuple[str, ...] | None = None
+    min_content_lifetime_seconds: int = 0
     notify: bool = False
     enabled: bool = True
 
@@ -133,6 +142,9 @@ def problems(rules: RuleSet, units: Iterable[str]) -> list[FieldError]:
             out += _give_problems(give, f"{at}/give/{j}", known)
         for j, cap in enumerate(rule.caps):
             out += _cap_problems(cap.per, cap.seconds, cap.limit, f"{at}/caps/{j}")
+            if cap.refill and (cap.of != "grants" or cap.per == "rolling"):
+                wrong = "`refill` belongs to of=grants, and not to per=rolling"
+                out.append(FieldError(f"{at}/caps/{j}/refill", "refill_invalid", wrong))
     for j, unit_cap in enumerate(rules.unit_caps):
         out += _cap_problems(unit_cap.per, unit_cap.seconds, unit_cap.limit, f"/unit_caps/{j}")
         if unit_cap.unit not in known:
@@ -165,6 +177,23 @@ def _rule_problems(rule: Rule, at: str) -> list[FieldError]:
         out.append(FieldError(f"{at}/cooldown_seconds", "out_of_range", f"0 to {MAX_WINDOW_SECONDS}"))
     if not 0 <= rule.lateness_hours <= MAX_LATENESS_HOURS:
         out.append(FieldError(f"{at}/lateness_hours", "out_of_range", f"0 to {MAX_LATENESS_HOURS}"))
+    return out + _undoing_problems(rule, at)
+
+
+def _undoing_problems(rule: Rule, at: str) -> list[FieldError]:
+    out = []
+    types = rule.undone_by or ()
+    if len(types) > MAX_TYPES:
+        out.append(FieldError(f"{at}/undone_by", "too_many", f"at most {MAX_TYPES}"))
+    for i, name in enumerate(types):
+        out += _text_problems(name, MAX_TYPE, f"{at}/undone_by/{i}")
+        if name in rule.on:
+            out.append(FieldError(f"{at}/undone_by/{i}", "undoes_itself", "a type cannot both pay and take back"))
+    if len(set(types)) < len(types):
+        out.append(FieldError(f"{at}/undone_by", "type_twice", "a type is named twice"))
+    if not 0 <= rule.min_content_lifetime_seconds <= MAX_WINDOW_SECONDS:
+        pointer = f"{at}/min_content_lifetime_seconds"
+        out.append(FieldError(pointer, "out_of_range", f"0 to {MAX_WINDOW_SECONDS}"))
     return out
 
 

@@ -16,8 +16,10 @@ from kit.database import Tx
 from kit.days import local_day
 from kit.errors import Conflict, Forbidden, GuildhallError, NotFound, Unavailable, Unprocessable
 from services.rewards.domain.adjusting import ACCEPTED, COUNTERS, DUPLICATE, REFUSED, WAITING, Outcome, Wish, check
+from services.rewards.domain.debts import Standing, paid_off
 from services.rewards.domain.ledger import (
     ADJUSTMENT,
+    RECORD_DEBT,
     REFUSE,
     REVERSAL,
     SPEND,
@@ -26,6 +28,7 @@ from services.rewards.domain.ledger import (
     amount_to_reverse,
     check_amount,
     check_balance,
+    check_debt,
     digest,
     needs_approval,
 )
@@ -144,9 +147,9 @@ async def _post(
     accepted = await _covered(tx, community_id, new, guarded, units, outcomes) if look_ahead else list(new)
     done = await finish(tx, [new[n] for n in accepted])
     for posting in [new[n] for n in guarded] if alone else []:
-        after = done.balances[community_id, posting.member_id, posting.unit]
+        after = done.accounts[community_id, posting.member_id, posting.unit]
         # Raising undoes the transaction, and the entry with it.
-        check_balance(after, posting.amount, units[posting.unit])
+        _check(after, posting, units[posting.unit])
     for number in accepted:
         outcomes[number] = Outcome(ACCEPTED, new[number].id)
         outbox.add(tx, _adjusted(new[number]))
@@ -161,22 +164,32 @@ async def _covered(
     outcomes: list[Outcome | None],
 ) -> list[int]:
     """Go through the items in order against the balances as they would become; the refused ones are taken back."""
-    balances = await store.lock_balances(tx, {(community_id, p.member_id, p.unit) for p in new.values()})
+    held = await store.lock_balances(tx, {(community_id, p.member_id, p.unit) for p in new.values()})
+    accounts = {key: Standing(account.balance, account.debt) for key, account in held.items()}
     accepted, refused = [], []
     for number, posting in new.items():
         key = community_id, posting.member_id, posting.unit
+        after = accounts[key]._replace(balance=accounts[key].balance + posting.amount)
         try:
             if number in guarded:
-                check_balance(balances[key] + posting.amount, posting.amount, units[posting.unit])
+                _check(after, posting, units[posting.unit])
         except Unprocessable as error:
             outcomes[number] = Outcome(REFUSED, error=error)
             refused.append(posting.id)
         else:
-            balances[key] += posting.amount
+            paid = paid_off(after, max(posting.amount, 0))
+            accounts[key] = Standing(after.balance - paid, after.debt - paid)
             accepted.append(number)
     if refused:
         await store.remove_transactions(tx, community_id, refused)
     return accepted
+
+
+def _check(after: Standing, posting: Posting, unit: Unit) -> None:
+    """Unprocessable for what an account does not have, and for spending what is owed."""
+    if posting.kind == SPEND:
+        check_debt(after.debt, unit)
+    check_balance(after.balance, posting.amount, unit)
 
 
 async def _recall(tx: Tx, community_id: UUID, old: dict[int, Posting], outcomes: list[Outcome | None]) -> None:
@@ -294,13 +307,14 @@ async def reverse(
     """Take a transaction back, or `amount` (unsigned) of it; returns the reversal's id.
 
     It counts on the boards of the original's day. A second full reversal is a Conflict (`already_reversed`), more
-    than is left Unprocessable. Where the unit's clawback is `refuse`, so is what the member no longer has.
+    than is left Unprocessable. What the member no longer has is, by the unit's clawback, taken nevertheless, refused,
+    or owed; a spend that is given back never takes.
     """
     if amount is not None:
         check_amount(amount)
     original = await _lock(tx, community_id, transaction_id)
     part = amount_to_reverse(original.kind, original.amount, original.reversed, amount)
-    units = await store.units_of(tx, community_id)
+    unit = (await store.units_of(tx, community_id))[original.unit]
     posting = Posting(
         id=uuid7(tx.now),
         community_id=community_id,
@@ -323,10 +337,10 @@ async def reverse(
     )
     fresh = await begin(tx, [posting])
     await store.note_reversed(tx, transaction_id, abs(part))
-    done = await finish(tx, fresh)
-    unit = units[original.unit]
+    owing = {(community_id, unit.id)} if unit.clawback == RECORD_DEBT else set()
+    done = await finish(tx, fresh, owing=owing)
     if unit.clawback == REFUSE and original.kind != SPEND:
-        check_balance(done.balances[community_id, original.owner_id, original.unit], -part, unit)
+        check_balance(done.accounts[community_id, original.owner_id, unit.id].balance, -part, unit)
     outbox.add(tx, _adjusted(posting))
     return posting.id
 

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 from kit.metrics import DECISIONS, LEDGER_IMBALANCE, POINTS_GIVEN, POINTS_HELD, POINTS_TAKEN
-from services.rewards.domain.engine import Verdict
 from services.rewards.domain.ledger import DEFAULT_UNITS, Posting
 
 OTHER = "other"
@@ -32,8 +31,8 @@ def count_points(postings: Iterable[Posting]) -> None:
         POINTS_TAKEN.labels(*labels).inc(amount)
 
 
-def count_decisions(verdicts: Iterable[Verdict]) -> None:
-    for verdict, times in Counter(v.verdict for v in verdicts).items():
+def count_decisions(verdicts: Iterable[str]) -> None:
+    for verdict, times in Counter(verdicts).items():
         DECISIONS.labels(verdict).inc(times)
 
 

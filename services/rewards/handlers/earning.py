@@ -1,10 +1,11 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
-A fixed number of statements per batch, whatever its size. Locks: counters in the order of their ids, then what the
-ledger takes; so batches of two replicas wait for each other and never in a circle.
+A fixed number of statements per batch, whatever its size. Locks: counters in the order of their ids (the things that
+can be undone among them), the lines of grants to be taken back, then what the ledger takes; so batches of two replicas
+wait for each other and never in a circle.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache, partial
@@ -17,6 +18,7 @@ from kit import copies
 from kit.consumer import NotYet
 from kit.contracts import Envelope
 from kit.contracts.events import Activity
+from kit.contracts.rewards import Decision
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
 from kit.days import local_day, period_with
@@ -26,13 +28,15 @@ from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, T
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
+from services.rewards.domain.undoing import inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import checking_in, checkins, settling
+from services.rewards.handlers import checking_in, checkins, refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
+from services.rewards.handlers.settling import Settled
 from services.rewards.store import counters, decisions
 
 _NO_STREAK = Streak()
@@ -52,6 +56,8 @@ class _Scene:
     an event read again must not be paid to them too."""
     closed: set[tuple[UUID, date]]
     """(community, day) of which decisions are no longer kept."""
+    inverse: Mapping[UUID, frozenset[str]]
+    """Community → the types of its inverse events."""
     secret: bytes
     series: Mapping[UUID, Sequence[Held]]
     streaks: Mapping[UUID, Streak]
@@ -59,8 +65,8 @@ class _Scene:
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
-    """Note the check-ins, then run the rules in force over every activity; raises NotYet while a community is still on
-    its way."""
+    """Note the check-ins, then run the rules in force over every activity, and take back what inverse events undo;
+    raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
     scene = await _scene(tx, found)
     recorded = await checking_in.record(tx, found, _world(scene))
@@ -68,29 +74,57 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     wants: list[Want] = []
     async for part in in_turns(found):
         wants += [want for activity in part for want in _wants(activity, scene)]
-    if not wants:
+    inverses = undoing.inverses_of(found, scene.inverse)
+    if not wants and not inverses:
         await post_grants(tx, [], history={}, places=scene.communities, besides=recorded.postings)
         return
-    before, state = await _state(tx, wants)
+    refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
+    undo = undoing.of_batch(found, wants, inverses, refill)
+    before, state = await _state(tx, [*refill.wants, *wants], undo.things | refill.places)
+    undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
+    takebacks = await undoing.look_up(tx, fresh)
+    units = await undoing.units_of(tx, takebacks)
+    freed = undoing.freed(takebacks, units)
+    refill = await refilling.confirm(tx, refill, set(freed), undone)
+    engine.free(state, freed)
     verdicts: list[Verdict] = []
     cooled: engine.Cooled = {}
-    async for some in in_turns(wants):
-        verdicts += engine.decide(some, state, cooled)
-    settled = await settling.post(
+    async for some in in_turns([*refill.wants, *wants]):
+        verdicts += engine.decide(some, state, cooled, undone)
+    history = {a.event_id: is_history(a) for a in found}
+    every, posted = await settling.post(
         tx,
         verdicts,
+        [one.posting for one in takebacks],
+        units=units,
         places=scene.communities,
-        history={a.event_id: is_history(a) for a in found},
+        history={**undoing.history_of(takebacks, history), **refill.history(), **history},
         besides=recorded.postings,
     )
-    tx.after_commit.append(partial(count_decisions, [one.verdict for one in settled]))
     await _save(tx, state, before)
+    await undoing.keep_grants(tx, undo, every)
+    settled = every[len(refill.waiting) :]
+    await refilling.settle(tx, refill, every[: len(refill.waiting)])
+    types = {a.event_id: a.type for a in found}
+    await refilling.let_wait(tx, [one.verdict for one in settled], undo.ways, types, history)
+    taken = undoing.decisions_of(takebacks, posted)
+    await _keep_decisions(tx, found, settled, taken)
+    await settling.announce(tx, found, settled, taken, scene.ids)
+    undoing.announce(tx, takebacks, posted, history)
+
+
+async def _keep_decisions(
+    tx: Tx, found: Sequence[Activity], settled: Sequence[Settled], taken: Mapping[UUID, Sequence[Decision]]
+) -> None:
+    said = [one.verdict.verdict for one in settled] + [d.verdict for some in taken.values() for d in some]
+    tx.after_commit.append(partial(count_decisions, said))
     types = {a.event_id: a.type for a in found}
     rows: list[dict[str, Any]] = []
     async for told in in_turns(settling.first(settled)):
         rows += [settling.row_of(one, types, tx.now) for one in told]
+    for a in found:
+        rows += undoing.rows_of(a, taken.get(a.event_id, ()), tx.now)
     await decisions.add(tx, rows=rows)
-    await settling.announce(tx, found, settled)
 
 
 async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
@@ -101,8 +135,9 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     if missing:
         raise NotYet(f"not heard of yet: community {min(missing)}")
     by_type = {c: rules[c][1].by_type() for c in rules}
+    inverse = {c: inverse_types(rules[c][1]) for c in rules}
     series = await checkins.in_force(tx, wanted)
-    listened = {c: by_type[c].keys() | checking_in.types_of(series.get(c, ())) for c in wanted}
+    listened = {c: by_type[c].keys() | inverse[c] | checking_in.types_of(series.get(c, ())) for c in wanted}
     pairs = [
         (a.community_id, person)
         for a in found
@@ -115,7 +150,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
     secret = sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
-    return _Scene(communities, rules, by_type, ids, members, decided, closed, secret, series, {})
+    return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {})
 
 
 def _world(scene: _Scene) -> checking_in.World:
@@ -287,15 +322,21 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Conte
     return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
 
 
-async def _state(tx: Tx, wants: Sequence[Want]) -> tuple[dict[UUID, counters.Counter], State]:
-    """The counters as they were found and locked, and the state that deciding moves on."""
+async def _state(
+    tx: Tx, wants: Sequence[Want], besides: Collection[UUID]
+) -> tuple[dict[UUID, counters.Counter], State]:
+    """The counters as they were found and locked, and the state that deciding moves on. The rows `besides` are locked
+    with them, in one go: things that count nothing (nobody misses them between two batches), and places."""
     wanted, slots = engine.reads(wants, tx.now)
-    locked = await counters.lock(tx, kept=wanted)
+    locked = await counters.lock(tx, kept={**dict.fromkeys(besides, tx.now), **wanted})
     moments = await counters.moments_of(tx, slots=slots)
     return locked, State(
         {id: counter.value for id, counter in locked.items()},
         {slot: Moments(items) for slot, items in moments.items()},
-        {id: engine.later(locked[id].kept_until, until) for id, until in wanted.items()},
+        {
+            id: engine.later(counter.kept_until, wanted[id]) if id in wanted else counter.kept_until
+            for id, counter in locked.items()
+        },
     )
 
 

@@ -5,10 +5,11 @@ that overlap wait for each other and never in a circle. Statements per call are 
 postings.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from functools import partial
+from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
@@ -18,11 +19,15 @@ from kit.database import Tx
 from kit.days import local_day
 from kit.errors import Unavailable
 from kit.turns import in_turns
+from services.rewards.domain import debts
 from services.rewards.domain.boards import Contribution
+from services.rewards.domain.debts import Standing
 from services.rewards.domain.ledger import (
     DEFAULT_UNITS,
     GRANT,
     MINT,
+    RECORD_DEBT,
+    REFUSE,
     REVERSAL,
     SYSTEM_ACCOUNTS,
     Posting,
@@ -54,10 +59,10 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What of some postings was new, and the members' balances (community, member, unit) afterwards."""
+    """What of some postings was new, and the members' accounts (community, member, unit) afterwards."""
 
     fresh: list[Posting]
-    balances: dict[tuple[UUID, UUID, str], int]
+    accounts: dict[debts.Key, Standing]
 
 
 async def post_grants(
@@ -66,6 +71,8 @@ async def post_grants(
     *,
     history: Mapping[UUID, bool],
     places: Mapping[UUID, KnownCommunity] | None = None,
+    takebacks: Sequence[Posting] = (),
+    units: Mapping[tuple[UUID, str], Unit] = MappingProxyType({}),
     besides: Sequence[Posting] = (),
 ) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
@@ -73,18 +80,51 @@ async def post_grants(
     `besides` is posted with them: a transaction goes through the ledger once, or its locks would have no order.
 
     `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
-    unit's minimum. `places` are the communities, where the caller has read them. Raises Unavailable for a community
-    this service has not heard of yet: try again in a moment.
+    unit's minimum. `places` are the communities, where the caller has read them. `takebacks` are reversals of all that
+    is left of grants whose lines the caller holds, in `units`; they come after the grants. Raises Unavailable for a
+    community this service has not heard of yet: try again in a moment.
     """
-    if not grants and not besides:
+    if not grants and not takebacks and not besides:
         return {}
     if places is None:
         places = await known_communities(tx, {g.community_id for g in grants})
     postings: list[Posting] = []
     async for part in in_turns(grants):
         postings += [_posting(tx, grant, _day(grant, places)) for grant in part]
-    done = await record(tx, [*postings, *besides], history=history)
+    fresh = await begin(tx, [*postings, *takebacks, *besides])
+    owing: set[tuple[UUID, str]] = set()
+    if takebacks:
+        fresh = await _affordable(tx, fresh, {key for key, unit in units.items() if unit.clawback == REFUSE}, units)
+        owing = {key for key, unit in units.items() if unit.clawback == RECORD_DEBT}
+    if taken_back := [p.reverses for p in fresh if p.reverses is not None]:
+        await store.note_rest_reversed(tx, taken_back)
+    done = await finish(tx, fresh, history=history, owing=owing)
     return {p.idem_key: p.id for p in done.fresh}
+
+
+async def _affordable(
+    tx: Tx, fresh: list[Posting], refusing: Collection[tuple[UUID, str]], units: Mapping[tuple[UUID, str], Unit]
+) -> list[Posting]:
+    """Without the reversals that would leave less than the minimum of a unit that is `refusing` it; these are taken
+    back again. In the order of the postings, against the balances as they would become."""
+    if not refusing:
+        return fresh
+    # All accounts, though some matter only: what follows takes them too, and locks are taken in one go.
+    held = await store.lock_balances(tx, {(p.community_id, p.member_id, p.unit) for p in fresh})
+    balances = {key: account.balance for key, account in held.items()}
+    kept, refused = [], []
+    for p in fresh:
+        key, unit = (p.community_id, p.member_id, p.unit), (p.community_id, p.unit)
+        after = balances[key] + p.amount
+        if p.kind == REVERSAL and p.amount < 0 and unit in refusing and after < units[unit].minimum:
+            refused.append(p)
+        else:
+            balances[key] = after
+            kept.append(p)
+    for community_id in {p.community_id for p in refused}:
+        ids = [p.id for p in refused if p.community_id == community_id]
+        await store.remove_transactions(tx, community_id, ids)
+    return kept
 
 
 def _day(grant: Grant, places: Mapping[UUID, KnownCommunity]) -> date:
@@ -120,9 +160,8 @@ async def record(tx: Tx, postings: Sequence[Posting], *, history: Mapping[UUID, 
     """Post those whose idempotency key is new, with everything that follows from them. A reversal among them takes
     back the whole of its original."""
     fresh = await begin(tx, postings)
-    taken_back = [p.reverses for p in fresh if p.reverses is not None]
-    if taken_back:
-        await store.note_all_reversed(tx, taken_back)
+    if taken_back := [p.reverses for p in fresh if p.reverses is not None]:
+        await store.note_rest_reversed(tx, taken_back)
     return await finish(tx, fresh, history=history)
 
 
@@ -138,20 +177,48 @@ async def begin(tx: Tx, postings: Sequence[Posting]) -> list[Posting]:
     return fresh
 
 
-async def finish(tx: Tx, fresh: list[Posting], *, history: Mapping[UUID, bool] | None = None) -> Recorded:
-    """Entries, balances, boards and levels of transactions that `begin` recorded."""
+async def finish(
+    tx: Tx,
+    fresh: list[Posting],
+    *,
+    history: Mapping[UUID, bool] | None = None,
+    owing: Collection[tuple[UUID, str]] = (),
+) -> Recorded:
+    """Entries, balances, debts, boards and levels of transactions that `begin` recorded.
+
+    `owing` are the units (with their communities) in which what reversals cannot take is owed.
+    """
     if not fresh:
         return Recorded([], {})
-    tx.after_commit.append(partial(count_points, fresh))
     await store.add_entries(tx, fresh)
     after = await store.move(tx, fresh)
+    accounts = {b.key: Standing(b.balance, b.debt) for b in after if not b.system}
+    besides = await _settle_debts(tx, fresh, accounts, owing)
+    tx.after_commit.append(partial(count_points, [*fresh, *besides]))
     followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
     contributions = [_contribution(p, history or {}) for p in counted]
     await boards.count(tx, contributions)
-    balances = {(b.community_id, b.owner_id, b.unit): b.balance for b in after if not b.system}
-    await levels.announce(tx, contributions, balances)
-    return Recorded(fresh, balances)
+    await levels.announce(tx, contributions, {key: account.balance for key, account in accounts.items()})
+    return Recorded(fresh, accounts)
+
+
+async def _settle_debts(
+    tx: Tx, fresh: Sequence[Posting], accounts: dict[debts.Key, Standing], owing: Collection[tuple[UUID, str]]
+) -> list[Posting]:
+    """Post what is owed or paid off because of these postings, and bring the accounts up to it.
+
+    Right after the balances, which this transaction holds: the account `debt` is the last of the system accounts that
+    anybody takes, and boards come after it.
+    """
+    found = debts.consequences(fresh, accounts, owing)
+    if not found:
+        return []
+    postings = [debts.posting(uuid7(tx.now), kind, amount, cause) for _, kind, amount, cause in found]
+    await store.add_transactions(tx, postings)
+    await store.add_entries(tx, postings)
+    accounts |= {b.key: Standing(b.balance, b.debt) for b in await store.move(tx, postings) if not b.system}
+    return postings
 
 
 def _contribution(posting: Posting, history: Mapping[UUID, bool]) -> Contribution:
@@ -190,7 +257,8 @@ async def ensure_unit(tx: Tx, community_ids: Iterable[UUID], unit: Unit) -> None
 
 async def verify(tx: Tx) -> list[str]:
     """What is wrong with the books, in words; [] when every transaction sums to zero, every balance is the sum of
-    its entries and every reversal is noted on its original. Reads the whole ledger."""
+    its entries, every reversal is noted on its original and every debt is what its entries say. Reads the whole
+    ledger."""
     wrong = [
         f"transaction {r.transaction_id} sums to {r.sum} {r.unit}" for r in await reading.unbalanced_transactions(tx)
     ]
@@ -201,6 +269,9 @@ async def verify(tx: Tx) -> list[str]:
     wrong += [
         f"transaction {r.transaction_id} notes {r.reversed} as taken back, the reversals took {r.sum}"
         for r in await reading.wrong_reversals(tx)
+    ]
+    wrong += [
+        f"account {r.owner_id} owes {r.debt} {r.unit}, its entries say {r.sum}" for r in await reading.wrong_debts(tx)
     ]
     wrong += [
         f"balances of {unit} are {off} from adding up to 0"

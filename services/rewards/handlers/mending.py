@@ -14,7 +14,7 @@ from kit.clock import uuid7
 from kit.database import Tx
 from kit.errors import Conflict, Unavailable, Unprocessable
 from services.rewards.domain.calendars import Calendar
-from services.rewards.domain.ledger import BURN, SPEND, Posting, check_balance, digest
+from services.rewards.domain.ledger import BURN, SPEND, Posting, check_balance, check_debt, digest
 from services.rewards.domain.streaks import DONE, EXCUSED, MISSED, ONE_DAY, PAUSED, REPAIRED, Day, State, walk
 from services.rewards.handlers import calendars, checkins, streaks
 from services.rewards.handlers.checking_in import for_series
@@ -96,8 +96,9 @@ async def _settle(tx: Tx, seat: Seat, besides: Sequence[Posting] = ()) -> None:
     units = await ledger_store.units_of(tx, community_id) if postings else {}
     for posting in done.fresh:
         if posting.kind == SPEND and posting.unit != streaks.FREEZES.id:
-            after = done.balances[community_id, posting.member_id, posting.unit]
-            check_balance(after, posting.amount, units[posting.unit])
+            after = done.accounts[community_id, posting.member_id, posting.unit]
+            check_debt(after.debt, units[posting.unit])
+            check_balance(after.balance, posting.amount, units[posting.unit])
 
 
 def _price(

@@ -127,13 +127,18 @@ _parsed: dict[tuple[UUID, int], RuleSet] = {}
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[int, RuleSet]]:
     """Community → the version in force and its rules; one statement while no new version came."""
     active = await store.active(tx, community_ids=community_ids)
-    missing = [key for key in active.items() if key not in _parsed]
+    sets = await of_versions(tx, active.items())
+    return {community_id: (version, sets[community_id, version]) for community_id, version in active.items()}
+
+
+async def of_versions(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], RuleSet]:
+    """(community, version) → its rules; no statement for those that this process has read before."""
+    wanted = set(keys)
     if len(_parsed) > 1000:
         _parsed.clear()
-        missing = list(active.items())
-    for key, body in (await store.bodies(tx, keys=missing)).items():
+    for key, body in (await store.bodies(tx, keys=[key for key in wanted if key not in _parsed])).items():
         _parsed[key] = parse(body)
-    return {community_id: (version, _parsed[community_id, version]) for community_id, version in active.items()}
+    return {key: _parsed[key] for key in wanted}
 
 
 @lru_cache(maxsize=1)

@@ -13,7 +13,7 @@ from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.engine import DUPLICATE, Verdict, Want
-from services.rewards.domain.ledger import Posting
+from services.rewards.domain.ledger import Posting, Unit
 from services.rewards.domain.rules import grant_key
 from services.rewards.handlers.ledger import Grant, post_grants
 from services.rewards.handlers.purging import is_history
@@ -31,15 +31,18 @@ class Settled:
 async def post(
     tx: Tx,
     verdicts: Sequence[Verdict],
+    takebacks: Sequence[Posting],
     *,
+    units: Mapping[tuple[UUID, str], Unit],
     places: Mapping[UUID, KnownCommunity],
     history: Mapping[UUID, bool],
     besides: Sequence[Posting] = (),
-) -> list[Settled]:
-    """Pay what the verdicts give; one answer per verdict, in their order.
+) -> tuple[list[Settled], dict[bytes, UUID]]:
+    """Pay what the verdicts give, then take back; one answer per verdict, in their order, and the transaction of each
+    idempotency key that is new.
 
-    `places` are the communities by id, `history` says of each event id whether it was imported as history. `besides`
-    is posted with the grants.
+    `units` are those of what is taken back; `places` the communities by id, `history` says of each event id whether it
+    was imported as history. `besides` is posted with the grants.
     """
     keys: list[bytes | None] = []
     grants = []
@@ -49,8 +52,10 @@ async def post(
             keys.append(None if grant is None else grant.idem_key)
             if grant is not None:
                 grants.append(grant)
-    posted = await post_grants(tx, grants, history=history, places=places, besides=besides)
-    return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)]
+    posted = await post_grants(
+        tx, grants, history=history, places=places, takebacks=takebacks, units=units, besides=besides
+    )
+    return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)], posted
 
 
 def _settled(verdict: Verdict, transaction_id: UUID | None) -> Settled:
@@ -115,31 +120,41 @@ def row_of(settled: Settled, types: Mapping[UUID, str], now: datetime) -> dict[s
     }
 
 
-async def announce(tx: Tx, found: Sequence[Activity], settled: Sequence[Settled]) -> None:
-    """One event per activity on which a rule had something to say; nothing for pure repeats."""
+async def announce(
+    tx: Tx,
+    found: Sequence[Activity],
+    settled: Sequence[Settled],
+    taken: Mapping[UUID, Sequence[Decision]],
+    actors: Mapping[tuple[UUID, UUID], UUID],
+) -> None:
+    """One event per activity on which a rule had something to say; nothing for pure repeats.
+
+    `taken` is what activities undid; `actors` the members that (community, computed id) are.
+    """
     by_event: dict[UUID, list[Settled]] = {}
     for one in settled:
         by_event.setdefault(one.verdict.want.event_id, []).append(one)
     async for part in in_turns(found):
         for a in part:
-            told = by_event.get(a.event_id)
-            if told and any(one.verdict.verdict != DUPLICATE for one in told):
-                outbox.add(tx, _scored(a, told))
+            told, undid = by_event.get(a.event_id, ()), taken.get(a.event_id, ())
+            if undid or any(one.verdict.verdict != DUPLICATE for one in told):
+                decided = (*(decision(one) for one in told), *undid)
+                outbox.add(tx, _scored(a, actors[a.community_id, a.actor_id] if a.actor_id else None, decided))
 
 
-def _scored(a: Activity, told: Sequence[Settled]) -> ActivityScored:
+def _scored(a: Activity, actor_id: UUID | None, decisions: tuple[Decision, ...]) -> ActivityScored:
     return ActivityScored(
         community_id=a.community_id,
         event_id=a.event_id,
         event_type=a.type,
-        actor_id=told[0].verdict.want.actor_id,
+        actor_id=actor_id,
         effective_at=a.effective_at,
         history=is_history(a),
-        decisions=tuple([_decision(one) for one in told]),
+        decisions=decisions,
     )
 
 
-def _decision(settled: Settled) -> Decision:
+def decision(settled: Settled) -> Decision:
     verdict, want = settled.verdict, settled.verdict.want
     return Decision(
         rule_id=want.rule.id,

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from kit.database import Tx
 from kit.errors import Conflict
-from services.rewards.domain.ledger import SYSTEM_ACCOUNTS, Unit
+from services.rewards.domain.ledger import RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
 from services.rewards.store import ledger as store
 
 
@@ -15,5 +15,7 @@ async def put(tx: Tx, community_id: UUID, unit: Unit) -> None:
     else:
         done = bool(await store.add_units(tx, [(community_id, unit)]))
         await store.open_system_accounts(tx, [(community_id, name, unit.id) for name in SYSTEM_ACCOUNTS])
+    if done and unit.clawback == RECORD_DEBT:
+        await store.open_debt_account(tx, community_id, unit.id)
     if not done:
         raise Conflict("somebody changed this unit at the same moment; read it again", code="version_changed")

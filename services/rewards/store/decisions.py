@@ -7,7 +7,7 @@ from uuid import UUID
 
 from sqlalchemy import and_, or_, select
 
-from kit.database import Tx, insert_many, select_among
+from kit.database import Tx, insert_many, select_among, upsert
 from services.rewards.tables.rules import decisions as t
 
 Key = tuple[UUID, str, str, str]
@@ -22,6 +22,12 @@ async def decided(tx: Tx, *, event_ids: Iterable[UUID]) -> set[tuple[UUID, str]]
 
 async def add(tx: Tx, *, rows: list[dict[str, Any]]) -> None:
     await insert_many(tx, t, rows)
+
+
+async def put(tx: Tx, *, rows: list[dict[str, Any]]) -> None:
+    """Decisions that were made again: they say from now on what these rows say."""
+    changed = ("verdict", "amount", "reason", "transaction_id", "decided_at")
+    await upsert(tx, t, rows, key=("event_id", "rule_id", "receiver", "unit"), update=changed)
 
 
 async def of_event(tx: Tx, *, community_id: UUID, event_id: UUID) -> list[Any]:

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import Row, and_, case, func, literal, select, tuple_
 
 from kit.database import Tx
+from services.rewards.domain.ledger import OWED, REPAYMENT
 from services.rewards.tables.ledger import accounts, entries, transactions
 
 _other = entries.alias("other")
@@ -158,3 +159,22 @@ async def wrong_reversals(tx: Tx, most: int = 100) -> list[Row[Any]]:
     joined = entries.outerjoin(transactions, same).outerjoin(back, lines)
     stmt = select(*by, total.label("sum")).select_from(joined).where(entries.c.line == 0).group_by(*by)
     return await tx.all(stmt.having(total != entries.c.reversed).limit(most))
+
+
+async def wrong_debts(tx: Tx, most: int = 100) -> list[Row[Any]]:
+    """(owner_id, unit, debt, sum) of members' accounts whose debt is not the sum of what they owe and paid off."""
+    of_debts = transactions.c.kind.in_((OWED, REPAYMENT))
+    lines = and_(entries.c.transaction_id == transactions.c.id, entries.c.line == 0)
+    by = entries.c.community_id, entries.c.owner_id, entries.c.unit
+    total = func.sum(entries.c.amount).label("sum")
+    sums = select(*by, total).select_from(transactions.join(entries, lines)).where(of_debts).group_by(*by).subquery()
+    same = and_(
+        sums.c.community_id == accounts.c.community_id,
+        sums.c.owner_id == accounts.c.owner_id,
+        sums.c.unit == accounts.c.unit,
+    )
+    found = func.coalesce(sums.c.sum, 0)
+    columns = accounts.c.owner_id, accounts.c.unit, accounts.c.debt, found.label("sum")
+    return await tx.all(
+        select(*columns).select_from(accounts.outerjoin(sums, same)).where(found != accounts.c.debt).limit(most)
+    )

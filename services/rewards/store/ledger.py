@@ -2,30 +2,36 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import and_, case, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kit.database import Tx, add_up, insert_many, insert_new, select_among
+from kit.database import Tx, add_up, insert_many, insert_new, select_among, update_among
 from kit.errors import BadRequest
-from services.rewards.domain.ledger import MOST, REVERSAL, Posting, Unit, system_account_id
+from services.rewards.domain.ledger import DEBT, MOST, REVERSAL, Posting, Unit, system_account_id
 from services.rewards.tables.ledger import accounts, entries, transactions, units
 
 ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
 
 class Balance(NamedTuple):
-    """An account after a change. `followers` is how many boards and level schemes follow its unit; on
-    system accounts only."""
+    """An account after a change. `followers` is how many boards and level schemes follow its unit, on system accounts
+    only; `debt` what is owed, on members' only."""
 
     community_id: UUID
     owner_id: UUID
     unit: str
     system: bool
     balance: int
+    debt: int
     followers: int
+
+    @property
+    def key(self) -> tuple[UUID, UUID, str]:
+        return self.community_id, self.owner_id, self.unit
 
 
 async def add_transactions(tx: Tx, postings: Sequence[Posting]) -> set[tuple[UUID, bytes]]:
@@ -79,39 +85,40 @@ async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
 
 async def move(tx: Tx, postings: Sequence[Posting]) -> list[Balance]:
     """Add the postings to the balances; every account concerned, after it. BadRequest when one leaves the range."""
-    changes: dict[tuple[int, UUID, UUID, str], tuple[str, int]] = {}
+    changes: dict[tuple[int, UUID, UUID, str], tuple[str, int, int]] = {}
     for p in postings:
         system = system_account_id(p.community_id, p.counter)
-        for key, name, amount in (
-            ((0, p.community_id, p.member_id, p.unit), "", p.amount),
-            ((1, p.community_id, system, p.unit), p.counter, -p.amount),
+        for key, name, amount, debt in (
+            ((0, p.community_id, p.member_id, p.unit), "", p.amount, p.amount if p.counter == DEBT else 0),
+            ((1, p.community_id, system, p.unit), p.counter, -p.amount, 0),
         ):
-            changes[key] = name, changes.get(key, ("", 0))[1] + amount
-    if any(abs(change) > MOST for _, change in changes.values()):
+            _, before, owed = changes.get(key, ("", 0, 0))
+            changes[key] = name, before + amount, owed + debt
+    if any(abs(change) > MOST for _, change, _ in changes.values()):
         raise _overflow()
     return await _add(tx, changes)
 
 
-async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], int]:
-    """The balances of member accounts (community, member, unit), held until the transaction ends.
+async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], Balance]:
+    """Member accounts (community, member, unit), held until the transaction ends.
 
     Adding nothing takes the locks in the very order in which `move` takes them, and covers accounts that are new.
     """
-    rows = await _add(tx, {(0, *key): ("", 0) for key in keys})
-    return {(r.community_id, r.owner_id, r.unit): r.balance for r in rows}
+    return {row.key: row for row in await _add(tx, {(0, *key): ("", 0, 0) for key in keys})}
 
 
-async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int]]) -> list[Balance]:
+async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int, int]]) -> list[Balance]:
+    """Change accounts: key → (name, balance, debt)."""
     rows = [
-        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "followers": 0}
-        for key, (name, change) in changes.items()
+        {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "debt": debt, "followers": 0}
+        for key, (name, change, debt) in changes.items()
     ]
-    columns = ("community_id", "owner_id", "unit", "system", "balance", "followers")
+    columns = ("community_id", "owner_id", "unit", "system", "balance", "debt", "followers")
     try:
-        after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance",), returning=columns)
+        after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance", "debt"), returning=columns)
     except IntegrityError as error:
         raise _overflow() from error
-    return [Balance(c, o, u, bool(s), b, n) for c, o, u, s, b, n in after]
+    return [Balance(c, o, u, bool(s), b, d, n) for c, o, u, s, b, d, n in after]
 
 
 def _overflow() -> BadRequest:
@@ -133,6 +140,16 @@ async def open_system_accounts(tx: Tx, keys: Iterable[tuple[UUID, str, str]]) ->
         for community_id, name, unit in keys
     ]
     await insert_new(tx, accounts, rows, key=ACCOUNT_KEY)
+
+
+async def open_debt_account(tx: Tx, community_id: UUID, unit: str) -> None:
+    """Make sure that the unit has the system account `debt`, followed like its others, which are held meanwhile."""
+    await count_followers(tx, community_id, {unit: 0})
+    same = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
+    followers = await tx.scalar(select(func.max(accounts.c.followers)).where(*same))
+    owner = system_account_id(community_id, DEBT)
+    row = {"system": 1, "community_id": community_id, "owner_id": owner, "unit": unit, "name": DEBT}
+    await insert_new(tx, accounts, [{**row, "balance": 0, "followers": followers or 0}], key=ACCOUNT_KEY)
 
 
 async def count_followers(tx: Tx, community_id: UUID, steps: Mapping[str, int]) -> None:
@@ -163,10 +180,44 @@ async def note_reversed(tx: Tx, transaction_id: UUID, part: int) -> None:
     await tx.execute(update(entries).where(where).values(reversed=entries.c.reversed + part))
 
 
-async def note_all_reversed(tx: Tx, transaction_ids: Sequence[UUID]) -> None:
-    """Both lines of these transactions, of which nothing was taken back before, were taken back in full."""
-    where = entries.c.transaction_id.in_(transaction_ids)
-    await tx.execute(update(entries).where(where).values(reversed=func.abs(entries.c.amount)))
+class Line(NamedTuple):
+    """The member's line of a transaction, with what the transaction says of it."""
+
+    transaction_id: UUID
+    community_id: UUID
+    owner_id: UUID
+    unit: str
+    amount: int
+    effective_at: datetime
+    day: date
+    scored: int
+    reversed: int
+    rule_id: str | None
+    rule_version: int | None
+    source_event_id: UUID | None
+
+
+async def lock_grants(tx: Tx, transaction_ids: Iterable[UUID]) -> dict[UUID, Line]:
+    """The members' lines of transactions, held against other reversals until the transaction ends."""
+    by = entries.c.transaction_id, entries.c.line
+    held = await select_among(tx, entries, by, [(id, 0) for id in transaction_ids], lock=True)
+    t = transactions.c
+    same = [(row.community_id, row.transaction_id) for row in held]
+    told = await select_among(tx, [t.id, t.rule_id, t.rule_version, t.source_event_id], (t.community_id, t.id), same)
+    of = {row.id: (row.rule_id, row.rule_version, row.source_event_id) for row in told}
+    return {
+        r.transaction_id: Line(
+            r.transaction_id, r.community_id, r.owner_id, r.unit, r.amount, r.effective_at, r.day, r.scored,
+            r.reversed, *of[r.transaction_id],
+        )
+        for r in held
+    }  # fmt: skip
+
+
+async def note_rest_reversed(tx: Tx, transaction_ids: Iterable[UUID]) -> None:
+    """Both lines of these transactions were taken back in full."""
+    keys = sorted((id,) for id in transaction_ids)
+    await update_among(tx, entries, (entries.c.transaction_id,), keys, {"reversed": func.abs(entries.c.amount)})
 
 
 # Units
@@ -189,6 +240,12 @@ async def units_of(tx: Tx, community_id: UUID) -> dict[str, Unit]:
         select(units).where(units.c.community_id == community_id).order_by(units.c.created_at, units.c.id)
     )
     return {row.id: to_unit(row) for row in rows}
+
+
+async def units_among(tx: Tx, wanted: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], Unit]:
+    """(community, id) → the unit."""
+    rows = await select_among(tx, units, (units.c.community_id, units.c.id), sorted(set(wanted)))
+    return {(row.community_id, row.id): to_unit(row) for row in rows}
 
 
 async def add_units(tx: Tx, wanted: Iterable[tuple[UUID, Unit]]) -> set[tuple[UUID, str]]:

@@ -30,7 +30,7 @@ units = Table(
     Column("name", Text, nullable=False),
     Column("spendable", Boolean, nullable=False),
     Column("minimum", BigInteger, nullable=False),
-    Column("clawback", String(20), nullable=False),
+    Column("clawback", String(30), nullable=False),
     Column("approval_above", BigInteger),
     Column("created_at", UtcDateTime, nullable=False),
 )
@@ -48,6 +48,8 @@ accounts = Table(
     Column("system", SmallInteger, primary_key=True),
     Column("name", String(100), nullable=False),
     Column("balance", BigInteger, nullable=False),
+    # On members' accounts: the sum of their lines against the account `debt`, here because everybody who gives looks.
+    Column("debt", BigInteger, nullable=False, server_default=text("0")),
     # On system accounts: how many boards and level schemes follow the unit. Whoever posts learns it from the row it
     # changes anyway, under the row's lock, so that a unit without any costs no further statement.
     Column("followers", Integer, nullable=False),

@@ -37,7 +37,8 @@ moments = Table(
     Column("kept_until", UtcDateTime),
 )
 
-# `receiver` is the member's id as text, or "-" for nobody: part of the key, and keys have no NULLs.
+# `receiver` is the member's id as text, or "-" for nobody: part of the key, and keys have no NULLs. On an inverse event
+# `undo` or `kept` with the id's digits, for what was, and what could not be, taken back of a rule's grants.
 decisions = Table(
     "decisions",
     metadata,

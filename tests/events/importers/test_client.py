@@ -314,3 +314,24 @@ def test_every_installation_and_import_remembers_its_own_position(monkeypatch: p
     paths = {default_path(url, name) for url in ("http://a", "http://b") for name in ("x", "../../y")}
     assert len(paths) == 4
     assert {path.parent for path in paths} == {Path("/state/guildhall/imports")}
+
+
+def test_what_was_noted_behind_the_saved_position_is_noted_again(tmp_path: Path) -> None:
+    kept = resume_file(tmp_path)
+    before, behind = (Problem(n, None, "wrong_line", "", "not JSON") for n in (3, 9))
+    kept.note([before])
+    kept.note([behind])
+    assert resume_file(tmp_path).problems(5) == [before]
+    kept.note([behind])
+    assert resume_file(tmp_path).problems(9) == [before, behind]
+
+
+def test_a_note_that_a_crash_cut_is_none(tmp_path: Path) -> None:
+    kept = resume_file(tmp_path)
+    problem = Problem(3, None, "wrong_line", "", "not JSON")
+    kept.note([problem, problem])
+    assert kept.problems_path is not None
+    kept.problems_path.write_bytes(kept.problems_path.read_bytes()[:-7])
+    assert kept.problems(9) == [problem]
+    assert kept.problems_path.read_bytes().endswith(b"\n")
+    assert kept.problems(0) == []

@@ -31,7 +31,7 @@ def telegram(folder: Path) -> Path:
         }
         for number in range(1, MESSAGES + 1)
     ]
-    messages[MESSAGES // 2] = "broken"
+    messages[20] = messages[MESSAGES // 2] = "broken"
     chat = {"name": "x", "type": "private_supergroup", "id": 12, "messages": messages}
     return written(folder / "result.json", chat)
 
@@ -47,13 +47,13 @@ def slack(folder: Path) -> Path:
                 {"type": "message", "user": f"U{stamp % 7}", "ts": f"{stamp}.000100", "text": "hello"}
                 for stamp in stamps
             ]
-            page[0] = 7 if (channel, day) == (2, 20) else page[0]
+            page[0] = 7 if (channel, day) in ((0, 10), (2, 20)) else page[0]
             written(path / f"c{channel}" / f"2020-09-{day}.json", page)
     return path
 
 
-async def start(app: App, path: Path, state: Path, batch: int) -> asyncio.subprocess.Process:
-    options = ["--name", "past", "--url", app.url, "--key", app.api_key, "--batch", str(batch)]
+async def start(app: App, path: Path, state: Path, batch: int, *more: str) -> asyncio.subprocess.Process:
+    options = ["--name", "past", "--url", app.url, "--key", app.api_key, "--batch", str(batch), *more]
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
@@ -93,12 +93,68 @@ async def test_killed_in_the_middle_it_goes_on_where_it_stopped(app: App, tmp_pa
     second = await start(app, path, state, 100)
     said = (await second.communicate())[0].decode()
     assert second.returncode == 2, said
-    assert f"{MESSAGES - 1} accepted, 0 refused, 1 lines not usable" in said
-    assert ("messages[1500]" if export is telegram else "c2/2020-09-20.json[0]") in said
+    assert f"{MESSAGES - 2} accepted, 0 refused, 2 lines not usable" in said
+    places = ["messages[20]", "messages[1500]"] if export is telegram else ["09-10.json[0]", "09-20.json[0]"]
+    assert [place for place in places if place not in said] == [], "also what was wrong before the kill"
     await app.settle()
     told = (await app.client.get("/v1/imports/past")).json()
-    assert (told["stored"], told["rejected"]) == (MESSAGES - 1, 0)
+    assert (told["stored"], told["rejected"]) == (MESSAGES - 2, 0)
     assert position(state)["line"] == 0
+
+
+ROWS = 1_000_000
+EVERY_SO_MANY_IS_WRONG = 100_000
+MAPPING = """
+source = "/archives/forum"
+platform = "forum"
+type = "message.created"
+[columns]
+id = "id"
+at = "time"
+who = "actor"
+board = "group"
+body = "text"
+[time]
+format = "unix"
+"""
+
+
+def table(folder: Path) -> tuple[Path, list[int]]:
+    """A million rows of a thousand people, and the lines of those that no time can be read of."""
+    path, wrong = folder / "posts.csv", []
+    with path.open("w") as out:
+        out.write("id,at,who,board,body\n")
+        for number in range(ROWS):
+            fits = number % EVERY_SO_MANY_IS_WRONG != 7
+            at = str(START + number) if fits else "yesterday"
+            if not fits:
+                wrong.append(number + 2)
+            out.write(f"{number},{at},{number % 1000},b{number % 7},hello {number}\n")
+    return path, wrong
+
+
+@pytest.mark.soak
+async def test_a_million_rows_are_imported_across_a_kill_and_wrong_ones_are_named_by_their_lines(
+    app: App, tmp_path: Path
+) -> None:
+    path, wrong = table(tmp_path)
+    state, mapping = tmp_path / "state", tmp_path / "posts.toml"
+    mapping.write_text(MAPPING)
+    first = await start(app, path, state, 500, "--mapping", str(mapping))
+    while position(state)["line"] < ROWS // 2:
+        assert first.returncode is None, (await first.communicate())[0].decode()
+        await asyncio.sleep(0.05)
+    os.kill(first.pid, signal.SIGKILL)
+    await first.communicate()
+
+    second = await start(app, path, state, 500, "--mapping", str(mapping))
+    said = (await second.communicate())[0].decode()
+    assert second.returncode == 2, said
+    assert f"{ROWS - len(wrong)} accepted, 0 refused, {len(wrong)} lines not usable" in said
+    assert [line for line in wrong if f"line {line}:" not in said] == []
+    await app.settle(3600)
+    told = (await app.client.get("/v1/imports/past")).json()
+    assert (told["stored"], told["rejected"]) == (ROWS - len(wrong), 0)
 
 
 async def test_an_export_that_has_changed_is_not_gone_on_with(app: App, tmp_path: Path) -> None:

@@ -120,6 +120,24 @@ async def test_what_is_explained_sums_to_the_ledger_on_pages_of_any_size(
         rewards.guild, rewards.client = home, client
 
 
+async def test_what_was_taken_back_says_why_in_both_languages_and_the_sum_is_the_balance(rewards: Rewards) -> None:
+    guild = rewards.guild
+    written = guild.act(subject="m1")
+    await guild.score(written)
+    await guild.score(guild.act("message.recalled", at=MORNING + timedelta(minutes=5), subject="m1"))
+    lines = await explained(rewards)
+    assert [line["amounts"] for line in lines] == [{"points": -1, "xp": -1}, {"points": 1, "xp": 1}]
+    assert lines[0]["text"] == (
+        "message.recalled at 2026-11-23 08:05: 1 points of rule Message taken back because the message was recalled; "
+        "1 xp of rule Message taken back because the message was recalled"
+    )
+    rewards.client.headers["Accept-Language"] = "zh-CN"
+    (line, _) = await explained(rewards)
+    assert line["text"].startswith(
+        "2026-11-23 08:05 的 message.recalled:因消息已撤回,收回规则「Message」给出的 1 points"
+    )
+
+
 def test_every_verdict_has_words_in_both_languages() -> None:
     for verdict in (
         "granted",
@@ -129,6 +147,8 @@ def test_every_verdict_has_words_in_both_languages() -> None:
         "budget_exhausted",
         "late",
         "throttled",
+        "undone",
+        "refused",
         "duplicate",
         "error",
     ):

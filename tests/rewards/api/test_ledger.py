@@ -243,3 +243,22 @@ async def test_whoever_has_points_has_an_account_before_the_news_of_them_is_here
         assert (level.status_code, level.json()["balance"]) == (200, balance)
     nobody = await everything.get(f"/v1/accounts/{guild.member('nobody')}")
     assert (nobody.status_code, nobody.json()["code"]) == (404, "member_unknown")
+
+
+async def test_what_is_owed_is_shown_and_keeps_from_spending(rewards: Rewards) -> None:
+    body = {"name": "Points", "spendable": True, "clawback": "to_zero_and_record_debt"}
+    put = await rewards.client.put("/v1/units/points", json=body)
+    assert (put.status_code, put.json()["clawback"], put.json()["owed"]) == (200, "to_zero_and_record_debt", 0)
+    prize = (await post(rewards, amount=10)).json()
+    await post(rewards, amount=-4, kind="spend")
+    await rewards.client.post(f"/v1/entries/{prize['id']}/reversals", json={"reason": "by mistake"})
+    accounts = (await rewards.get(f"/v1/accounts/{rewards.guild.member('ann')}"))["items"]
+    (account,) = [a for a in accounts if a["unit"] == "points"]
+    assert (account["balance"], account["debt"], account["available"]) == (0, 4, 0)
+    spend = {"identity": "qq:ann", "amount": -1, "kind": "spend", "reason": "r"}
+    refused = await rewards.client.post("/v1/entries", json=spend)
+    assert (refused.status_code, refused.json()["code"], refused.json()["debt"]) == (422, "in_debt", 4)
+    (unit,) = [u for u in (await rewards.get("/v1/units"))["items"] if u["id"] == "points"]
+    assert (unit["issued"], unit["burnt"], unit["owed"]) == (0, 4, 4)
+    owed = (await rewards.get("/v1/entries", account="debt"))["items"]
+    assert [(e["kind"], e["amount"]) for e in owed] == [("owed", -4)]

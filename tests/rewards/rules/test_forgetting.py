@@ -39,7 +39,7 @@ async def rows(guild: Guild, table: Any) -> int:
 async def test_a_counter_stays_while_a_late_event_can_ask_for_it_and_goes_after_that(
     guild: Guild, clock: ManualClock, per: str, longest: timedelta
 ) -> None:
-    await guild.publish(rule(caps=[{"per": per, "limit": 2}], lateness_hours=40 * 24))
+    await guild.publish(rule(caps=[{"per": per, "limit": 2}], lateness_hours=40 * 24, undone_by=[]))
     await guild.score(guild.act(), guild.act())
     clock.advance(40 * DAY)
     assert await forget(guild) == 0
@@ -55,7 +55,10 @@ async def test_a_counter_stays_while_a_late_event_can_ask_for_it_and_goes_after_
 
 
 async def test_the_cap_of_a_unit_is_kept_for_the_most_patient_rule(guild: Guild, clock: ManualClock) -> None:
-    hasty, patient = rule("hasty", lateness_hours=1), rule("patient", "poll.voted", lateness_hours=90 * 24)
+    hasty, patient = (
+        rule("hasty", lateness_hours=1, undone_by=[]),
+        rule("patient", "poll.voted", lateness_hours=90 * 24),
+    )
     await guild.publish(hasty, patient, unit_caps=[{"unit": "xp", "limit": 1}])
     await guild.score(guild.act())
     clock.advance(89 * DAY)
@@ -66,7 +69,7 @@ async def test_the_cap_of_a_unit_is_kept_for_the_most_patient_rule(guild: Guild,
 
 
 async def test_what_is_once_in_a_lifetime_is_never_forgotten(guild: Guild, clock: ManualClock) -> None:
-    await guild.publish(rule(caps=[{"per": "lifetime", "limit": 1, "of": "grants"}]))
+    await guild.publish(rule(caps=[{"per": "lifetime", "limit": 1, "of": "grants"}], undone_by=[]))
     await guild.score(guild.act())
     clock.advance(5000 * DAY)
     assert await forget(guild) == 1, "the decision"
@@ -103,7 +106,7 @@ async def test_counters_of_history_are_kept_from_when_it_came(guild: Guild, cloc
 async def test_after_its_decision_is_forgotten_an_event_that_comes_again_is_not_paid_again(
     guild: Guild, clock: ManualClock
 ) -> None:
-    await guild.publish(rule(caps=[{"limit": 1}], lateness_hours=9600))
+    await guild.publish(rule(caps=[{"limit": 1}], lateness_hours=9600, undone_by=[]))
     paid, capped = guild.act(), guild.act()
     await guild.score(paid, capped)
     clock.advance(DECISION_DAYS)
@@ -116,6 +119,19 @@ async def test_after_its_decision_is_forgotten_an_event_that_comes_again_is_not_
     assert (await guild.has("ann"), await guild.verdicts(paid)) == (1, [])
     assert await rows(guild, transactions) == 1
     await check_books(guild.db)
+
+
+async def test_what_undoes_is_remembered_for_ever_and_what_only_locks_is_not(guild: Guild, clock: ManualClock) -> None:
+    await guild.publish(rule())
+    await guild.score(guild.act(subject="m1"), guild.act("message.deleted", subject="m2"))
+    clock.advance(COUNTER_DAYS + HOUR)
+    await forget(guild)
+    assert await rows(guild, counters) == 0
+    clock.advance(5000 * DAY)
+    await forget(guild)
+    await guild.score(guild.act("message.deleted", at=clock.now, subject="m1"))
+    await guild.score(guild.act(at=OLD, subject="m2", import_name="log"))
+    assert await guild.has("ann") == 0
 
 
 @pytest.mark.parametrize("how", [{"import_name": "again"}, {"replay_id": "again"}], ids=["imported", "replayed"])

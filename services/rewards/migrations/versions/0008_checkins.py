@@ -8,8 +8,8 @@ from alembic import op
 from kit.clock import system_clock
 from kit.database import JsonText, UtcDateTime
 
-revision = "0004"
-down_revision = "0003"
+revision = "0008"
+down_revision = "0007"
 
 
 def upgrade() -> None:

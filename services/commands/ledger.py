@@ -1,0 +1,162 @@
+"""`guildhall ledger`: whether anything in the ledger was changed after it was sealed; a ledger as a file."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Annotated, NoReturn, TypeVar
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from kit.database import Database, DatabaseUnavailable
+from kit.settings import SettingsError, load_settings
+from services.compose import open_service_database
+from services.rewards.domain.exported import Checked, NoExport, check, exported
+from services.rewards.handlers.sealing import Verified, verify_block
+from services.rewards.service import SERVICE as REWARDS
+from services.rewards.store import chain as store
+
+cli = typer.Typer(no_args_is_help=True, help="Verify the ledger's chain, also on an export.")
+T = TypeVar("T")
+
+DataDir = Annotated[Path | None, typer.Option(help="Where the files are (GUILDHALL_DATA_DIR, ./data).")]
+Blocks = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--block", help="NUMBER:HASH as it was written down once (GET /v1/entries/chain); may be given again."
+    ),
+]
+
+
+@cli.command()
+def verify(
+    file: Annotated[Path | None, typer.Argument(help="An export; without one the installation's database.")] = None,
+    community: Annotated[UUID | None, typer.Option(help="Only this one.")] = None,
+    block: Blocks = None,
+    data_dir: DataDir = None,
+) -> None:
+    """Follow the chain and print what was found; exit code 1 when something does not hold."""
+    known = [_block(text) for text in block or []]
+    if file is not None:
+        _verify_file(file, known)
+        return
+    found = _with_database(data_dir, lambda db: _verified(db, community, known))
+    for one, faults in found:
+        _say(f"{one.community_id}: {one.transactions} transactions in {one.number} blocks, the last {one.hash.hex()}")
+        for fault in faults:
+            _say(f"  {fault}")
+    _end(sum(len(faults) for _, faults in found))
+
+
+@cli.command()
+def export(
+    community: UUID,
+    file: Annotated[Path, typer.Argument(help="Written anew; a line for each block and transaction.")],
+    data_dir: DataDir = None,
+) -> None:
+    """Write what is sealed of a community's ledger to a file that anybody can verify."""
+    count = _with_database(data_dir, lambda db: _exported(db, community, file))
+    _say(f"{count} blocks in {file}; what was posted in the last seconds is not sealed yet")
+
+
+def _block(text: str) -> tuple[int, str]:
+    number, _, hash = text.partition(":")
+    if not number.isdecimal() or len(hash) != 64:
+        raise typer.BadParameter("a block is NUMBER:HASH, the hash 64 hexadecimal digits", param_hint="--block")
+    return int(number), hash.lower()
+
+
+def _verify_file(file: Path, known: list[tuple[int, str]]) -> None:
+    try:
+        with file.open("rb") as lines:
+            found = check(lines)
+    except (OSError, NoExport) as error:
+        _fail(f"{file}: {error}")
+    faults = [*found.faults, *_against(found, known)]
+    last = found.hashes[-1] if found.hashes else "none"
+    _say(f"{found.community}: {found.transactions} transactions in {len(found.hashes)} blocks, the last {last}")
+    for fault in faults:
+        _say(f"  {fault}")
+    _end(len(faults))
+
+
+def _against(found: Checked, known: list[tuple[int, str]]) -> list[str]:
+    hashes = dict(enumerate(found.hashes, 1))
+    return [f"block {n} is {hashes.get(n)}, and was {hash}" for n, hash in known if hashes.get(n) != hash]
+
+
+async def _verified(
+    db: Database, community: UUID | None, known: list[tuple[int, str]]
+) -> list[tuple[Verified, list[str]]]:
+    async with db.read() as tx:
+        those = await store.communities(tx) if community is None else [community]
+    if known and len(those) > 1:
+        raise SettingsError("--block is of one community: name it with --community")
+    out = []
+    for community_id in those:
+        so_far, more = Verified(community_id), True
+        while more:
+            async with db.read() as tx:
+                more = await verify_block(tx, so_far, await store.late_ids(tx, community_id))
+        out.append((so_far, [*so_far.faults, *await _differing(db, community_id, known)]))
+    return out
+
+
+async def _differing(db: Database, community_id: UUID, known: list[tuple[int, str]]) -> list[str]:
+    faults = []
+    for number, hash in known:
+        async with db.read() as tx:
+            block = await store.block(tx, community_id, number)
+        there = None if block is None else block.hash.hex()
+        if there != hash:
+            faults.append(f"block {number} is {there}, and was {hash}")
+    return faults
+
+
+async def _exported(db: Database, community: UUID, file: Path) -> int:
+    number = 0
+    with file.open("wb") as out:
+        while True:
+            async with db.read() as tx:
+                block = await store.block(tx, community, number + 1)
+                if block is None:
+                    return number
+                transactions = await store.read(tx, community, block.ids)
+            out.writelines(line + b"\n" for line in exported(block, transactions))
+            number += 1
+
+
+def _with_database(data_dir: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:
+    """What the work returns on the rewards service's database, opened read only; trouble is one line and code 1."""
+
+    async def run() -> T:
+        settings = load_settings(data_dir=data_dir)
+        db = open_service_database(settings, REWARDS.name, REWARDS.metadata, frozenset(), read_only=True)
+        try:
+            if db.path is not None and not db.path.exists():
+                raise SettingsError(f"there is no {db.path}: name the installation's directory with --data-dir")
+            return await work(db)
+        finally:
+            await db.close()
+
+    try:
+        return asyncio.run(run())
+    except (SettingsError, DatabaseUnavailable, OSError) as error:
+        _fail(str(error))
+
+
+def _end(faults: int) -> None:
+    if faults:
+        _say(f"{faults} things do not hold")
+        raise typer.Exit(1)
+    _say("everything holds")
+
+
+def _say(line: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)
+
+
+def _fail(message: str) -> NoReturn:
+    Console(stderr=True, soft_wrap=True).print(f"guildhall: {message}", style="red", markup=False, highlight=False)
+    raise typer.Exit(1)

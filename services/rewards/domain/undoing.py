@@ -1,0 +1,124 @@
+"""What undoes what (R9): inverse events, how they name what they are about, and which grants they take back.
+
+An inverse event names what it is about as the event that it undoes did: by `subject` (an event that had none, by its
+`id`) within the `group`, or where there is no group within the `source`, in whose context a subject stands. A reaction
+is somebody's of one kind, a check-in somebody's.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Final, NamedTuple
+from uuid import UUID
+
+from kit.contracts.events import Activity
+from kit.ids import uuid5
+from services.rewards.domain.rules import Rule, RuleSet
+
+RECALLED, DELETED = "message.recalled", "message.deleted"
+REACTION_REMOVED, CHECKIN_VOIDED, ORDER_REFUNDED = "reaction.removed", "checkin.voided", "order.refunded"
+
+CONTENT: Final = (RECALLED, DELETED)
+"""What takes away something written. It is gone for good and cannot come again under its name, so that clocks which
+disagree do not matter; everything else may be done again after it was undone, and then times decide."""
+
+UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "message.created": CONTENT,
+    "message.edited": CONTENT,
+    "file.uploaded": CONTENT,
+    "question.asked": CONTENT,
+    "answer.posted": CONTENT,
+    "answer.accepted": CONTENT,
+    "reaction.added": (*CONTENT, REACTION_REMOVED),
+    "checkin.submitted": (CHECKIN_VOIDED,),
+    "order.paid": (ORDER_REFUNDED,),
+}
+"""Event type → the inverse events that undo what it paid, where the rule does not say (`undone_by`)."""
+
+_ALWAYS = frozenset(name for names in UNDONE_BY.values() for name in names)
+
+
+class Inverse(NamedTuple):
+    """An inverse event. `order` is its place among the events handled together; EARLIER when it was handled before."""
+
+    thing: UUID
+    event_id: UUID
+    type: str
+    at: datetime
+    order: int
+
+
+EARLIER = -1
+
+
+class Way(NamedTuple):
+    """How what an event pays by a rule can be undone: by inverse events about `thing` of these `types`, and within
+    `lifetime_seconds` of it by those that take away what was written."""
+
+    thing: UUID
+    types: tuple[str, ...]
+    lifetime_seconds: int
+
+
+def inverse_types(rules: RuleSet) -> frozenset[str]:
+    """Event types that undo something: those that always do, and those that a rule of the set names."""
+    return _ALWAYS.union(*(rule.undone_by for rule in rules.rules if rule.undone_by))
+
+
+def inverse_of(a: Activity, order: int) -> Inverse | None:
+    """An activity of one of these types as what it undoes; None when it does not say what it is about."""
+    thing = _thing(a, _family(a.type), a.subject, (a.author_id or a.actor_id))
+    return None if thing is None else Inverse(thing, a.event_id, a.type, a.effective_at, order)
+
+
+def ways(a: Activity, rule: Rule) -> tuple[Way, ...]:
+    """Every way in which what `a` pays by the rule can be undone."""
+    types = UNDONE_BY.get(a.type, ()) if rule.undone_by is None else rule.undone_by
+    lifetime = rule.min_content_lifetime_seconds
+    families = dict.fromkeys(map(_family, (*types, *(CONTENT if lifetime else ()))))
+    out = []
+    for family in families:
+        thing = _thing(a, family, a.subject if a.subject is not None else a.id, a.actor_id)
+        if thing is not None:
+            own = tuple(name for name in types if _family(name) == family)
+            out.append(Way(thing, own, lifetime if family == _WRITTEN else 0))
+    return tuple(out)
+
+
+def undoes(inverse: Inverse, way: Way, at: datetime, order: int) -> bool:
+    """Whether the inverse event undoes what an event of time `at` and this place in the order paid in this way.
+
+    Between two of the same time the order of arrival decides.
+    """
+    if inverse.thing != way.thing:
+        return False
+    if inverse.type not in CONTENT and (inverse.at, inverse.order) < (at, order):
+        return False
+    return inverse.type in way.types or inverse.at - at < timedelta(seconds=way.lifetime_seconds)
+
+
+def undone(inverses: Iterable[Inverse], way: Way, at: datetime, order: int) -> Inverse | None:
+    """The first of the inverse events that undoes it."""
+    return next((inverse for inverse in inverses if undoes(inverse, way, at, order)), None)
+
+
+_WRITTEN = "content"
+
+
+def _family(type: str) -> str:
+    """Inverse events of one family name what they are about in one way."""
+    return _WRITTEN if type in CONTENT else type
+
+
+def _thing(a: Activity, family: str, name: str | None, person: UUID | None) -> UUID | None:
+    """The id of what can be undone, the same whichever event speaks of it."""
+    if name is None:
+        return None
+    place = ("group", a.group) if a.group is not None else ("source", a.source)
+    whose: tuple[object, ...] = ()
+    if family == REACTION_REMOVED:
+        whose = (a.actor_id, a.data.get("kind"))
+    elif family == CHECKIN_VOIDED:
+        whose = (person,)
+    if whose and whose[0] is None:
+        return None
+    return uuid5(a.community_id, repr(("undo", family, *place, name, *map(str, whose))))
