@@ -107,6 +107,11 @@ DateField = Annotated[
 ]
 PauseDays = Annotated[int, Field(ge=0, le=LONGEST_PAUSE, description="The longest pause; 0: none.")]
 
+OutageHours = Annotated[
+    int,
+    Field(ge=1, le=24, description="A bot silent for so many hours until a day's end excuses the day; null: never."),
+]
+
 
 class SeriesIn(_Model):
     """What is not given is as in the series every community begins with."""
@@ -136,6 +141,7 @@ class SeriesIn(_Model):
     freeze: FreezeModel = Field(default_factory=lambda: FreezeModel.model_validate({}))
     repair: RepairModel = Field(default_factory=lambda: RepairModel.model_validate({}))
     pause_days: PauseDays = 14
+    outage_hours: OutageHours | None = 2
     enabled: bool = True
 
 
@@ -151,6 +157,7 @@ class SeriesChange(_Model):
     freeze: FreezeModel | None = None
     repair: RepairModel | None = None
     pause_days: PauseDays | None = None
+    outage_hours: OutageHours | None = None
     enabled: bool | None = None
 
 
@@ -195,6 +202,7 @@ def _series(body: SeriesIn) -> Series:
         freeze=Freeze(**body.freeze.model_dump()),
         repair=Repair(**body.repair.model_dump()),
         pause_days=body.pause_days,
+        outage_hours=body.outage_hours,
         enabled=body.enabled,
     )
 
@@ -210,6 +218,7 @@ def _plain(series: Series) -> dict[str, Any]:
         "date_field",
         "late_grace_hours",
         "pause_days",
+        "outage_hours",
         "enabled",
     )
     freeze, repair = series.freeze, series.repair
@@ -281,7 +290,7 @@ async def change_series(
         before = await handlers.existing(tx, caller.community_id, series_id)
         check_if_match(request, before.version)
         given = {name: getattr(body, name) for name in body.model_fields_set}
-        nullable = ("when", "date_field")
+        nullable = ("when", "date_field", "outage_hours")
         changes = {name: value for name, value in given.items() if value is not None or name in nullable}
         series = _series(SeriesIn.model_validate(_plain(before.terms.present)).model_copy(update=changes))
         if series == before.terms.present:

@@ -83,7 +83,8 @@ class Repair:
 class Series:
     """`on` names event types, `when` is a condition. `scope` says whose zone days go by; `day_start` is minutes after
     midnight, None: the community's. `date_field` names the field of `event.data` that has the day a check-in is for;
-    None: the day it was made. `late_grace_hours`: how long after a day's end a check-in for it may come."""
+    None: the day it was made. `late_grace_hours`: how long after a day's end a check-in for it may come.
+    `outage_hours`: a bot that is silent for so many hours until a day's end excuses the day; None: never."""
 
     id: str
     name: str
@@ -97,6 +98,7 @@ class Series:
     freeze: Freeze = field(default_factory=Freeze)
     repair: Repair = field(default_factory=Repair)
     pause_days: int = 14
+    outage_hours: int | None = 2
     enabled: bool = True
 
 

@@ -1,11 +1,11 @@
 """What the rewards service does, one module a feature, and what it listens to."""
 
 from kit.contracts import Envelope
-from kit.contracts.events import Activity
+from kit.contracts.events import Activity, GapChanged
 from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Tx
 from kit.service import Handler
-from services.rewards.handlers import answering, calendars, checkins, earning, rules
+from services.rewards.handlers import answering, calendars, checkins, earning, rules, streaks
 
 
 async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
@@ -25,4 +25,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     CommunityChanged: welcome,
     MemberChanged: calendars.follow_members,
     Activity: score_and_answer,
+    GapChanged: streaks.follow_gaps,
 }

@@ -75,7 +75,7 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     for one, day in dated:
         standing, a = held[one.key], one.activity
         if not standing.of(DONE, day) and a.event_id not in standing.undone:
-            standing.add(DONE, day, a.effective_at, tx.now, event_id=a.event_id)
+            standing.add(DONE, day, a.effective_at, tx.now, event_id=a.event_id, connection_id=a.connection_id)
     today = {c: kept[c, c].day_of(tx.now) for c in {one.activity.community_id for one, _ in dated}}
     saved = await streaks.save(tx, list(held.values()), days, today)
     if saved.postings:

@@ -8,24 +8,28 @@ every other lock of this service.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
 
 from kit.clock import uuid7
+from kit.contracts import Envelope
+from kit.contracts.events import GapChanged
 from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series, Terms
 from services.rewards.domain.ledger import BURN, GRANT, MINT, REVERSAL, SPEND, Posting, Unit, digest
+from services.rewards.domain.outages import Gap, excused
 from services.rewards.domain.streaks import (
     DONE,
     EXCUSED,
     FROZEN,
     LOOK_BACK,
     ONE_DAY,
+    OUTAGE,
     PAUSED,
     REPAIRED,
     Facts,
@@ -47,6 +51,11 @@ KEPT_BEHIND = 4 * ONE_DAY
 """How far behind its last day a state to go on from is: what comes a little late makes no fold begin again."""
 
 
+HEARTBEAT = "heartbeat"
+GAPS_KEPT = timedelta(days=60)
+"""Who was not touched for so long has no streak that an outage could keep."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fact:
     """A row of `checkin_facts` without its key."""
@@ -57,6 +66,7 @@ class Fact:
     last_day: date
     at: datetime
     event_id: UUID | None
+    connection_id: UUID | None
     transaction_id: UUID | None
     actor: str
     reason: str
@@ -110,7 +120,8 @@ class Standing:
     def add(self, kind: str, day: date, at: datetime, now: datetime, **more: Any) -> Fact:
         number = self.numbers[day, kind]
         self.numbers[day, kind] += 1
-        values = {"last_day": day, "event_id": None, "transaction_id": None, "actor": "", "reason": "", **more}
+        empty = {"last_day": day, "event_id": None, "connection_id": None, "transaction_id": None}
+        values = {**empty, "actor": "", "reason": "", **more}
         fact = Fact(day=day, kind=kind, number=number, at=at, created_at=now, **values)
         self.rows.append(fact)
         self.added.append(fact)
@@ -120,6 +131,15 @@ class Standing:
         self.rows.remove(fact)
         self.voided.append(fact)
 
+    def excuse(self, gaps: Iterable[Gap], now: datetime) -> None:
+        """Note the days since the last check-in that the bot it came through was away on."""
+        hours, last = self.series.outage_hours, max(self.of(DONE), key=lambda fact: fact.day, default=None)
+        if hours is None or last is None or last.connection_id is None:
+            return
+        for day in sorted(excused(gaps, last.connection_id, last.day, hours, self.calendar, now)):
+            if not self.of(OUTAGE, day):
+                self.add(OUTAGE, day, now, now)
+
     def facts(self) -> Facts:
         days: dict[str, set[date]] = {}
         for row in self.rows:
@@ -128,6 +148,7 @@ class Standing:
             done=frozenset(days.get(DONE, ())),
             repaired=frozenset(days.get(REPAIRED, ())),
             excused=frozenset(days.get(EXCUSED, ())),
+            outage=frozenset(days.get(OUTAGE, ())),
             pauses=tuple([(row.day, row.last_day) for row in self.rows if row.kind == PAUSED]),
             bought=Counter(row.day for row in self.rows if row.kind == BOUGHT),
             brief=self.calendar.brief,
@@ -157,14 +178,34 @@ async def hold(tx: Tx, wanted: Mapping[Key, Wanted]) -> dict[Key, Standing]:
     on = sorted(out.keys() - set(again))
     for row in [*(await store.all_facts(tx, sorted(again))), *(await store.late_facts(tx, on))]:
         out[row.community_id, row.series_id, row.member_id].take(row)
+    gaps = await _gaps(tx, {key[0] for key in out})
+    for (community_id, _, _), standing in out.items():
+        standing.excuse(gaps.get(community_id, ()), tx.now)
+    return out
+
+
+async def follow_gaps(tx: Tx, batch: list[Envelope[GapChanged]]) -> None:
+    """Keep when bots were silent. Numbers that are missing (`sequence`) say nothing of whether one was there."""
+    newest = {(e.event.community_id, e.event.gap_id): e.event for e in batch if e.event.kind == HEARTBEAT}
+    names = ("community_id", "gap_id", "connection_id", "since", "until")
+    await store.put_gaps(tx, [{name: getattr(gap, name) for name in names} for gap in newest.values()])
+    await store.forget_gaps(tx, tx.now - GAPS_KEPT)
+
+
+async def _gaps(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Gap]]:
+    out: dict[UUID, list[Gap]] = {}
+    for row in await store.gaps_of(tx, community_ids, tx.now - GAPS_KEPT):
+        out.setdefault(row.community_id, []).append(Gap(row.connection_id, row.since, row.until))
     return out
 
 
 async def view(tx: Tx, key: Key, terms: Terms, calendar: Calendar) -> Standing:
-    """One member in one series with all facts, to look at."""
+    """One member in one series with all facts, to look at. Days that it is not written of yet that they were excused
+    are."""
     out = Standing(key, terms, calendar, calendar.day_of(tx.now), _empty(key), State())
     for row in await store.all_facts(tx, [key]):
         out.take(row)
+    out.excuse((await _gaps(tx, [key[0]])).get(key[0], ()), tx.now)
     return out
 
 

@@ -1,14 +1,16 @@
 """SQL of check-ins: versions of series, calendars, facts, streaks."""
 
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, delete, func, or_, select
 
 from kit.database import Tx, delete_among, insert_many, insert_new, lock_rows, select_among, upsert
 from services.rewards.tables.checkins import checkin_calendars as calendars
 from services.rewards.tables.checkins import checkin_facts as facts
+from services.rewards.tables.checkins import checkin_gaps as gaps
 from services.rewards.tables.checkins import checkin_series as series
 from services.rewards.tables.checkins import checkin_streaks as streaks
 
@@ -62,6 +64,24 @@ async def add_stretches(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 async def remove_stretches(tx: Tx, rows: Sequence[tuple[UUID, UUID, Any]]) -> None:
     by = calendars.c.community_id, calendars.c.owner_id, calendars.c.since
     await delete_among(tx, calendars, by, rows)
+
+
+# Gaps
+
+
+async def put_gaps(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
+    await upsert(tx, gaps, rows, key=("community_id", "gap_id"), update=("since", "until"))
+
+
+async def forget_gaps(tx: Tx, before: datetime) -> None:
+    """Those that ended before then."""
+    await tx.execute(delete(gaps).where(gaps.c.until < before))
+
+
+async def gaps_of(tx: Tx, community_ids: Iterable[UUID], since: datetime) -> list[Row[Any]]:
+    """Gaps of these communities that last, or ended after then."""
+    recent = or_(gaps.c.until.is_(None), gaps.c.until > since)
+    return await select_among(tx, gaps, gaps.c.community_id, sorted(set(community_ids)), where=recent)
 
 
 # Facts and streaks

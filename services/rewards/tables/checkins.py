@@ -30,8 +30,8 @@ checkin_calendars = Table(
 )
 
 # One row per series, member, day and kind holds: the one without `voided_at`. `number` tells it from those before it.
-# `last_day` is that of a pause, else the day itself. `frozen` and `earned` follow from the others: they are here for
-# the transaction that posted them.
+# `last_day` is that of a pause, else the day itself. `connection_id` is the bot's that a check-in came through.
+# `frozen` and `earned` follow from the others: they are here for the transaction that posted them.
 checkin_facts = Table(
     "checkin_facts",
     metadata,
@@ -44,6 +44,7 @@ checkin_facts = Table(
     Column("last_day", Date, nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("event_id", Uuid),
+    Column("connection_id", Uuid),
     Column("transaction_id", Uuid),
     Column("actor", String(150), nullable=False),
     Column("reason", Text, nullable=False),
@@ -69,4 +70,15 @@ checkin_streaks = Table(
     Column("kept", JsonText),
     Column("window_from", Date, nullable=False),
     sqlite_with_rowid=False,
+)
+
+# When a bot's connection was silent; `until` is null while it is.
+checkin_gaps = Table(
+    "checkin_gaps",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("gap_id", Uuid, primary_key=True),
+    Column("connection_id", Uuid, nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Column("until", UtcDateTime),
 )

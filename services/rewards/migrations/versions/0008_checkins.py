@@ -44,6 +44,7 @@ def upgrade() -> None:
         sa.Column("last_day", sa.Date(), nullable=False),
         sa.Column("at", UtcDateTime(), nullable=False),
         sa.Column("event_id", sa.Uuid(), nullable=True),
+        sa.Column("connection_id", sa.Uuid(), nullable=True),
         sa.Column("transaction_id", sa.Uuid(), nullable=True),
         sa.Column("actor", sa.String(length=150), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
@@ -69,6 +70,15 @@ def upgrade() -> None:
         sa.Column("window_from", sa.Date(), nullable=False),
         sa.PrimaryKeyConstraint("community_id", "series_id", "member_id", name=op.f("pk_checkin_streaks")),
         sqlite_with_rowid=False,
+    )
+    op.create_table(
+        "checkin_gaps",
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("gap_id", sa.Uuid(), nullable=False),
+        sa.Column("connection_id", sa.Uuid(), nullable=False),
+        sa.Column("since", UtcDateTime(), nullable=False),
+        sa.Column("until", UtcDateTime(), nullable=True),
+        sa.PrimaryKeyConstraint("community_id", "gap_id", name=op.f("pk_checkin_gaps")),
     )
     _give_series(series)
 
