@@ -112,7 +112,8 @@ class CommandAnswered:
     """What there is to say to a member who gave a command about points (`command.invoked`, E11).
 
     `event_id` is that activity. `answer` names what is said, `facts` what it is said with:
-    `checkin.counted` {grants: [{unit, amount}], day}, `checkin.again` {day} (this day was counted before),
+    `checkin.counted` {grants: [{unit, amount}], day}, `checkin.streak` the same with {streak}, the days in a row where
+    there is more than one, `checkin.again` {day} (this day was counted before),
     `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
     `rank` {board, period, rank, total, score, unit}, `rank.none` {board} (not on it), `rank.no_board` {}.
     """

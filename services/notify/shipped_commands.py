@@ -35,6 +35,13 @@ COMMANDS: Mapping[str, tuple[Mapping[str, Any], Texts]] = {
             ("打卡成功", f"{{{{ day }}}} 打卡成功：{_GRANTED_ZH}。"),
         ),
     ),
+    "command.checkin.streak": (
+        {"grants": _AMOUNTS, "day": _TEXT, "streak": _WHOLE},
+        _texts(
+            ("Checked in", f"Checked in for {{{{ day }}}}, {{{{ streak }}}} days in a row: {_GRANTED}."),
+            ("打卡成功", f"{{{{ day }}}} 打卡成功，已连续 {{{{ streak }}}} 天：{_GRANTED_ZH}。"),
+        ),
+    ),
     "command.checkin.again": (
         {"day": _TEXT},
         _texts(

@@ -34,6 +34,9 @@ VARIABLES: dict[str, Any] = {
     "author.id": _T.STRING,
     "author.kind": _T.STRING,
     "author.state": _T.STRING,
+    "streak.current": _T.INT,
+    "streak.longest": _T.INT,
+    "streak.days": _T.INT,
 }
 """What an expression sees. Absent texts are empty; fields of `event.data` need `has()` where they may be missing."""
 

@@ -74,6 +74,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "Checked in for 2026-11-23: +10 points, +5 XP.",
         "2026-11-23 打卡成功：积分 +10，经验值 +5。",
     ),
+    "checkin.streak": (
+        {"grants": [{"unit": "points", "amount": 10}], "day": "2026-11-23", "streak": 7},
+        "Checked in for 2026-11-23, 7 days in a row: +10 points.",
+        "2026-11-23 打卡成功，已连续 7 天：积分 +10。",
+    ),
     "checkin.again": (
         {"day": "2026-11-23"},
         "You have checked in for 2026-11-23 already.",

@@ -14,7 +14,7 @@ from kit.contracts import NOWHERE, Envelope, activity_event_id, identity_member_
 from kit.contracts.events import Activity
 from kit.contracts.members import IdentityLinked
 from kit.database import Database
-from services.rewards.handlers import earning, rules
+from services.rewards.handlers import earning, rules, welcome
 from services.rewards.tables.rules import decisions
 from tests.rewards.ledger.support import Place, community_changed, member_changed
 
@@ -111,7 +111,7 @@ async def make_guild(db: Database, *, zone: str = "UTC", day_start: int = 0, id:
     born = community_changed(guild.id, zone=zone, day_start=day_start)
     async with db.begin() as tx:
         await copies.apply(tx, [born])
-        await rules.welcome(tx, [envelope(born)])
+        await welcome(tx, [envelope(born)])
     return guild
 
 

@@ -30,6 +30,8 @@ async def test_every_request_on_the_page_is_answered_as_the_page_says(rewards: R
     guild = rewards.guild
     message = guild.act()
     await guild.score(message)
+    # What the freeze and the repair of the page cost.
+    await guild.give(guild.grant(guild.member("ann"), 50))
     second = await rewards.key("rewards:read", "rewards:write")
     ids = {"{member}": str(guild.member("ann")), "{event}": str(message.event_id), "{number}": "1"}
     statuses: dict[str, list[int]] = {}

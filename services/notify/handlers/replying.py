@@ -309,6 +309,11 @@ def _amounts(value: object) -> list[dict[str, Any]]:
 
 _VARIABLES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
     "checkin.counted": lambda f: {"grants": _amounts(f["grants"]), "day": _word(f["day"])},
+    "checkin.streak": lambda f: {
+        "grants": _amounts(f["grants"]),
+        "day": _word(f["day"]),
+        "streak": f["streak"],
+    },
     "checkin.again": lambda f: {"day": _word(f["day"])},
     "checkin.nothing": lambda f: {"reason": _word(f["reason"])},
     "points": lambda f: {"balances": _amounts(f["balances"])},

@@ -1,6 +1,17 @@
 """HTTP routes of the rewards service, one module a feature."""
 
-from services.rewards.api import accounts, boards, chain, decisions, entries, levels, rules, units
+from services.rewards.api import (
+    accounts,
+    boards,
+    chain,
+    checkins,
+    decisions,
+    entries,
+    levels,
+    rules,
+    streaks,
+    units,
+)
 
 ROUTERS = (
     rules.router,
@@ -11,4 +22,6 @@ ROUTERS = (
     boards.router,
     levels.router,
     units.router,
+    checkins.router,
+    streaks.router,
 )

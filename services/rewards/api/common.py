@@ -22,6 +22,7 @@ Db = Annotated[Database, Depends(database_of(SERVICE))]
 Reader = Annotated[Principal, Depends(requires(SERVICE, "rewards:read"))]
 ReaderOrMember = Annotated[Principal, Depends(requires(SERVICE, "rewards:read", member=True))]
 Writer = Annotated[Principal, Depends(requires(SERVICE, "rewards:write"))]
+WriterOrMember = Annotated[Principal, Depends(requires(SERVICE, "rewards:write", member=True))]
 
 
 def _readable(text: str) -> str:
@@ -33,8 +34,10 @@ def _readable(text: str) -> str:
 Text = Annotated[str, AfterValidator(_readable)]
 UnitId = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{0,29}$", description="As in GET /v1/units.")]
 BoardId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
+SeriesId = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 UnitPath = Annotated[str, Path(pattern=r"^[a-z][a-z0-9]{0,29}$")]
 BoardPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
+SeriesPath = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,59}$")]
 
 
 def check_own(principal: Principal, member_id: UUID) -> None:

@@ -1,11 +1,18 @@
 """What the rewards service does, one module a feature, and what it listens to."""
 
 from kit.contracts import Envelope
-from kit.contracts.events import Activity
-from kit.contracts.members import CommunityChanged
+from kit.contracts.events import Activity, GapChanged
+from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Tx
 from kit.service import Handler
-from services.rewards.handlers import answering, earning, rules
+from services.rewards.handlers import answering, calendars, checkins, earning, rules, streaks
+
+
+async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
+    """What a community begins with, and the zone its days go by."""
+    await rules.welcome(tx, batch)
+    await checkins.add_defaults(tx, sorted({e.event.community_id for e in batch}))
+    await calendars.follow_communities(tx, batch)
 
 
 async def score_and_answer(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -15,6 +22,8 @@ async def score_and_answer(tx: Tx, batch: list[Envelope[Activity]]) -> None:
 
 
 SUBSCRIPTIONS: dict[type, Handler] = {
-    CommunityChanged: rules.welcome,
+    CommunityChanged: welcome,
+    MemberChanged: calendars.follow_members,
     Activity: score_and_answer,
+    GapChanged: streaks.follow_gaps,
 }

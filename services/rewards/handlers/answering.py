@@ -4,6 +4,7 @@ Whether and where it is said is notify's business. Answers are as of this moment
 """
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,8 @@ from kit.contracts.rewards import CommandAnswered
 from kit.database import Tx
 from kit.days import local_day
 from services.rewards.domain.boards import Board
-from services.rewards.handlers import ranking
+from services.rewards.domain.streaks import DONE
+from services.rewards.handlers import checking_in, checkins, mending, ranking
 from services.rewards.handlers.ranking import Asked
 from services.rewards.store import boards, decisions, entries
 
@@ -55,20 +57,33 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
         return "checkin.nothing", {"reason": "the command came without a check-in"}
     event_id = activity_event_id(a.community_id, a.source, counts)
     made = await decisions.of_event(tx, community_id=a.community_id, event_id=event_id)
-    place = await copies.known_community(tx, a.community_id)
-    zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
-    day = local_day(a.effective_at, zone, day_start).isoformat()
+    day, streak, original = await _standing(tx, a, member_id)
     amounts: dict[str, int] = {}
     for row in made:
         if row.amount > 0 and row.member_id == member_id:
             amounts[row.unit] = amounts.get(row.unit, 0) + row.amount
     if amounts:
         grants = [{"unit": unit, "amount": amount} for unit, amount in sorted(amounts.items())]
-        return "checkin.counted", {"grants": grants, "day": day}
-    if any(row.verdict in ("capped", "cooldown") for row in made):
-        return "checkin.again", {"day": day}
+        facts = {"grants": grants, "day": day.isoformat()}
+        return ("checkin.streak", {**facts, "streak": streak}) if streak > 1 else ("checkin.counted", facts)
+    if original not in (None, event_id) or any(row.verdict in ("capped", "cooldown") for row in made):
+        return "checkin.again", {"day": day.isoformat()}
     reason = next((row.reason or row.verdict for row in made), "no rule gives anything for a check-in")
     return "checkin.nothing", {"reason": reason}
+
+
+async def _standing(tx: Tx, a: Activity, member_id: UUID) -> tuple[date, int, UUID | None]:
+    """The day of the command, the member's streak in the community's default series, and the check-in that counts for
+    the day there."""
+    held = checking_in.default_of((await checkins.in_force(tx, [a.community_id])).get(a.community_id, ()))
+    if held is None:
+        place = await copies.known_community(tx, a.community_id)
+        zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
+        return local_day(a.effective_at, zone, day_start), 0, None
+    seat = await mending.look(tx, a.community_id, held.terms.present.id, member_id)
+    walked, day = seat.walked(), seat.standing.calendar.day_of(a.effective_at)
+    done = seat.standing.of(DONE, day)
+    return day, walked[-1].state.current if walked else 0, done[0].event_id if done else None
 
 
 async def _points(tx: Tx, a: Activity, member_id: UUID) -> Answer:

@@ -6,7 +6,7 @@ wait for each other and never in a circle.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache, partial
 from hashlib import sha256
@@ -27,14 +27,19 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Moments, State, Verdict, Want
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
+from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import refilling, settling, undoing
+from services.rewards.handlers import checking_in, checkins, refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
+from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.handlers.settling import Settled
 from services.rewards.store import counters, decisions
+
+_NO_STREAK = Streak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +59,24 @@ class _Scene:
     inverse: Mapping[UUID, frozenset[str]]
     """Community → the types of its inverse events."""
     secret: bytes
+    series: Mapping[UUID, Sequence[Held]]
+    streaks: Mapping[UUID, Streak]
+    """By event id, where the event is a check-in."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
-    """Run the rules in force over every activity, and take back what inverse events undo; raises NotYet while a
-    community is still on its way."""
+    """Note the check-ins, then run the rules in force over every activity, and take back what inverse events undo;
+    raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
     scene = await _scene(tx, found)
+    recorded = await checking_in.record(tx, found, _world(scene))
+    scene = replace(scene, streaks=recorded.streaks)
     wants: list[Want] = []
     async for part in in_turns(found):
         wants += [want for activity in part for want in _wants(activity, scene)]
     inverses = undoing.inverses_of(found, scene.inverse)
     if not wants and not inverses:
+        await post_grants(tx, [], history={}, places=scene.communities, besides=recorded.postings)
         return
     refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
     undo = undoing.of_batch(found, wants, inverses, refill)
@@ -88,6 +99,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
         units=units,
         places=scene.communities,
         history={**undoing.history_of(takebacks, history), **refill.history(), **history},
+        besides=recorded.postings,
     )
     await _save(tx, state, before)
     await undoing.keep_grants(tx, undo, every)
@@ -124,10 +136,12 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
         raise NotYet(f"not heard of yet: community {min(missing)}")
     by_type = {c: rules[c][1].by_type() for c in rules}
     inverse = {c: inverse_types(rules[c][1]) for c in rules}
+    series = await checkins.in_force(tx, wanted)
+    listened = {c: by_type[c].keys() | inverse[c] | checking_in.types_of(series.get(c, ())) for c in wanted}
     pairs = [
         (a.community_id, person)
         for a in found
-        if a.type in by_type[a.community_id] or a.type in inverse[a.community_id]
+        if a.type in listened[a.community_id]
         for person in (a.actor_id, a.author_id)
         if person is not None
     ]
@@ -136,7 +150,14 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
     secret = sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
-    return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret)
+    return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {})
+
+
+def _world(scene: _Scene) -> checking_in.World:
+    def holds(a: Activity, condition: str) -> bool:
+        return _Context(a, scene).made.condition(condition)
+
+    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, holds)
 
 
 def _wants(a: Activity, scene: _Scene) -> list[Want]:
@@ -186,6 +207,7 @@ class _Context:
 
 def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
     actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
+    streak = scene.streaks.get(a.event_id, _NO_STREAK)
     return {
         "event.type": a.type,
         "event.source": a.source,
@@ -198,6 +220,9 @@ def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
         "event.data": a.data,
         **{f"actor.{name}": value for name, value in actor.items()},
         **{f"author.{name}": value for name, value in author.items()},
+        "streak.current": streak.current,
+        "streak.longest": streak.longest,
+        "streak.days": streak.days,
     }
 
 

@@ -73,27 +73,31 @@ async def post_grants(
     places: Mapping[UUID, KnownCommunity] | None = None,
     takebacks: Sequence[Posting] = (),
     units: Mapping[tuple[UUID, str], Unit] = MappingProxyType({}),
+    besides: Sequence[Posting] = (),
 ) -> dict[bytes, UUID]:
     """Post what is not there yet; idem_key → transaction id of the newly posted ones.
+
+    `besides` is posted with them: a transaction goes through the ledger once, or its locks would have no order.
 
     `history` says by source event whether it is imported history (missing: no). A grant may take a balance below the
     unit's minimum. `places` are the communities, where the caller has read them. `takebacks` are reversals of all that
     is left of grants whose lines the caller holds, in `units`; they come after the grants. Raises Unavailable for a
     community this service has not heard of yet: try again in a moment.
     """
-    if not grants and not takebacks:
+    if not grants and not takebacks and not besides:
         return {}
     if places is None:
         places = await known_communities(tx, {g.community_id for g in grants})
     postings: list[Posting] = []
     async for part in in_turns(grants):
         postings += [_posting(tx, grant, _day(grant, places)) for grant in part]
-    fresh = await begin(tx, [*postings, *takebacks])
+    fresh = await begin(tx, [*postings, *takebacks, *besides])
     owing: set[tuple[UUID, str]] = set()
     if takebacks:
         fresh = await _affordable(tx, fresh, {key for key, unit in units.items() if unit.clawback == REFUSE}, units)
-        await store.note_rest_reversed(tx, [p.reverses for p in fresh if p.reverses is not None])
         owing = {key for key, unit in units.items() if unit.clawback == RECORD_DEBT}
+    if taken_back := [p.reverses for p in fresh if p.reverses is not None]:
+        await store.note_rest_reversed(tx, taken_back)
     done = await finish(tx, fresh, history=history, owing=owing)
     return {p.idem_key: p.id for p in done.fresh}
 
@@ -153,8 +157,12 @@ def _posting(tx: Tx, grant: Grant, day: date) -> Posting:
 
 
 async def record(tx: Tx, postings: Sequence[Posting], *, history: Mapping[UUID, bool] | None = None) -> Recorded:
-    """Post those whose idempotency key is new, with everything that follows from them."""
-    return await finish(tx, await begin(tx, postings), history=history)
+    """Post those whose idempotency key is new, with everything that follows from them. A reversal among them takes
+    back the whole of its original."""
+    fresh = await begin(tx, postings)
+    if taken_back := [p.reverses for p in fresh if p.reverses is not None]:
+        await store.note_rest_reversed(tx, taken_back)
+    return await finish(tx, fresh, history=history)
 
 
 async def begin(tx: Tx, postings: Sequence[Posting]) -> list[Posting]:
@@ -239,6 +247,12 @@ async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
     await levels.add_defaults(tx, ready)
     for community_id in ready:
         await boards.add_default(tx, community_id)
+
+
+async def ensure_unit(tx: Tx, community_ids: Iterable[UUID], unit: Unit) -> None:
+    """The unit with its system accounts, in communities that have none of its id."""
+    new = await store.add_units(tx, [(c, unit) for c in sorted(set(community_ids))])
+    await store.open_system_accounts(tx, [(c, name, unit.id) for c, _ in sorted(new) for name in SYSTEM_ACCOUNTS])
 
 
 async def verify(tx: Tx) -> list[str]:

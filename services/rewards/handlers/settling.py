@@ -36,12 +36,13 @@ async def post(
     units: Mapping[tuple[UUID, str], Unit],
     places: Mapping[UUID, KnownCommunity],
     history: Mapping[UUID, bool],
+    besides: Sequence[Posting] = (),
 ) -> tuple[list[Settled], dict[bytes, UUID]]:
     """Pay what the verdicts give, then take back; one answer per verdict, in their order, and the transaction of each
     idempotency key that is new.
 
     `units` are those of what is taken back; `places` the communities by id, `history` says of each event id whether it
-    was imported as history.
+    was imported as history. `besides` is posted with the grants.
     """
     keys: list[bytes | None] = []
     grants = []
@@ -51,7 +52,9 @@ async def post(
             keys.append(None if grant is None else grant.idem_key)
             if grant is not None:
                 grants.append(grant)
-    posted = await post_grants(tx, grants, history=history, places=places, takebacks=takebacks, units=units)
+    posted = await post_grants(
+        tx, grants, history=history, places=places, takebacks=takebacks, units=units, besides=besides
+    )
     return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)], posted
 
 

@@ -1,5 +1,6 @@
 """Commands about points: what there is to say, and that nothing is said about what is over."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from kit.contracts.events import Activity
 from kit.contracts.rewards import CommandAnswered
 from services.rewards.handlers import score_and_answer
-from tests.rewards.guild import Guild, envelope, make_guild
+from tests.rewards.guild import MORNING, Guild, envelope, make_guild
 from tests.rewards.ledger.support import announced
 from tests.support.databases import MakeDatabase
 
@@ -39,6 +40,21 @@ async def test_a_check_in_by_chat_is_answered_with_what_it_gave_and_the_second_t
     assert counted[1]["day"] == "2026-11-23"
     assert {grant["unit"] for grant in counted[1]["grants"]} == {"points", "xp"}
     assert again == ("checkin.again", {"day": "2026-11-23"})
+
+
+async def test_days_in_a_row_are_told_with_what_they_gave(guild: Guild) -> None:
+    yesterday = guild.act("checkin.submitted", at=MORNING - timedelta(days=1), late=timedelta(days=1))
+    today = guild.act("checkin.submitted")
+    [said] = await answers(guild, yesterday, today, command(guild, "checkin", data={"counts": today.id}))
+    assert (said[0], said[1]["streak"], said[1]["day"]) == ("checkin.streak", 2, "2026-11-23")
+
+
+async def test_a_second_check_in_of_the_day_is_told_so_where_no_rule_rewards_any(guild: Guild) -> None:
+    await guild.publish()
+    first, second = guild.act("checkin.submitted"), guild.act("checkin.submitted")
+    asked = [command(guild, "checkin", data={"counts": one.id}) for one in (first, second)]
+    nothing, again = await answers(guild, first, asked[0], second, asked[1])
+    assert (nothing[0], again) == ("checkin.nothing", ("checkin.again", {"day": "2026-11-23"}))
 
 
 async def test_a_check_in_that_no_rule_rewards_says_so(guild: Guild) -> None:

@@ -1,0 +1,275 @@
+"""A member in a check-in series: the streak, a month's days, and what the member or an operator does about them."""
+
+from datetime import date, datetime
+from typing import Annotated, Literal
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from kit.database import Tx
+from kit.http import problems
+from kit.idempotency import Reply, once
+from services.rewards.api.checkins import Day
+from services.rewards.api.common import (
+    Db,
+    ReaderOrMember,
+    SeriesPath,
+    Text,
+    Writer,
+    WriterOrMember,
+    check_known,
+    check_own,
+)
+from services.rewards.domain.checkins import LONGEST_PAUSE
+from services.rewards.domain.streaks import DONE, STATUSES
+from services.rewards.handlers import mending as handlers
+
+router = APIRouter(tags=["rewards: check-ins"])
+
+Status = Literal["done", "repaired", "frozen", "excused", "outage", "paused", "brief", "unscheduled", "missed", "open"]
+assert set(STATUSES) == set(Status.__args__)  # type: ignore[attr-defined]
+
+
+class DayOut(BaseModel):
+    """`brief`: a change of zone left less than half of the day. `open`: today, nothing done yet."""
+
+    day: date
+    status: Status
+    event_id: UUID | None = Field(description="The check-in that counts for it.")
+
+
+class FreezesOut(BaseModel):
+    held: int
+    max_held: int
+    price: int | None = Field(description="Null: not for sale.")
+    unit: str
+
+
+class RepairsOut(BaseModel):
+    left: int = Field(description="How many more this month.")
+    days: list[date] = Field(description="Missed days that are not too long ago.")
+    price: int
+    unit: str
+
+
+class PauseOut(BaseModel):
+    first_day: date
+    last_day: date
+
+
+class StreakOut(BaseModel):
+    """Recomputed from the facts at every reading."""
+
+    series_id: str
+    member_id: UUID
+    today: date
+    zone: str
+    day_ends_at: datetime
+    status: Status | None = Field(description="Today's; null before the first check-in.")
+    current: int = Field(description="Days done or repaired without one missed.")
+    longest: int
+    days: int = Field(description="All days done or repaired.")
+    last_day: date | None
+    freezes: FreezesOut
+    repairs: RepairsOut
+    pause: PauseOut | None
+    month: str
+    calendar: list[DayOut] = Field(description="The month's days, from the first with a check-in until today.")
+
+
+class RepairIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"day": "2026-11-22"}})
+
+    day: Day
+
+
+class PauseIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"days": 7}})
+
+    first_day: Day | None = Field(None, description="Today or later; today unless given.")
+    days: int = Field(ge=1, le=LONGEST_PAUSE)
+    reason: Annotated[Text, Field(max_length=500)] = ""
+
+
+class DayIn(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"day": "2026-11-22", "kind": "excused", "reason": "The bot was away"}},
+    )
+
+    day: Day
+    kind: Literal["done", "excused", "undone"] = Field(
+        description="`done`: it counts. `excused`: it was not asked for. `undone`: takes both of these back."
+    )
+    reason: Annotated[Text, Field(min_length=1, max_length=500)]
+
+
+Month = Annotated[
+    str | None,
+    Query(pattern=r"^(19[7-9]\d|[2-8]\d{3})-(0[1-9]|1[0-2])$", description="2026-11; this month unless given."),
+]
+
+
+def _out(seat: handlers.Seat, month: str | None = None) -> StreakOut:
+    one, series = seat.standing, seat.held.terms.present
+    walked = seat.walked()
+    state = walked[-1].state if walked else one.before
+    shown = month if month is not None else f"{one.today:%Y-%m}"
+    events = {fact.day: fact.event_id for fact in one.of(DONE)}
+    pause = seat.pause()
+    return StreakOut(
+        series_id=series.id,
+        member_id=one.key[2],
+        today=one.today,
+        zone=one.calendar.zone_on(one.today),
+        day_ends_at=one.calendar.end_of(one.today),
+        status=walked[-1].status if walked else None,  # type: ignore[arg-type]  # one of the ten
+        current=state.current,
+        longest=state.longest,
+        days=state.days,
+        last_day=state.last,
+        freezes=FreezesOut(
+            held=state.held,
+            max_held=series.freeze.max_held,
+            price=series.freeze.price,
+            unit=series.freeze.unit,
+        ),
+        repairs=RepairsOut(
+            left=max(series.repair.per_month - seat.repaired_this_month(), 0),
+            days=[day.day for day in walked if seat.can_repair(day)],
+            price=series.repair.price,
+            unit=series.repair.unit,
+        ),
+        pause=None if pause is None else PauseOut(first_day=pause.day, last_day=pause.last_day),
+        month=shown,
+        calendar=[
+            DayOut(day=day.day, status=day.status, event_id=events.get(day.day))  # type: ignore[arg-type]
+            for day in walked
+            if f"{day.day:%Y-%m}" == shown
+        ],
+    )
+
+
+@router.get(
+    "/v1/checkins/{series_id}/members/{member_id}",
+    responses=problems(400, 404, 422),
+    summary="A member's streak and the days of a month",
+)
+async def get_streak(
+    series_id: SeriesPath, member_id: UUID, db: Db, caller: ReaderOrMember, month: Month = None
+) -> StreakOut:
+    check_own(caller, member_id)
+    async with db.read() as tx:
+        await check_known(tx, caller, member_id)
+        return _out(await handlers.look(tx, caller.community_id, series_id, member_id), month)
+
+
+@router.post(
+    "/v1/checkins/{series_id}/members/{member_id}/repair",
+    response_model=StreakOut,
+    responses=problems(400, 404, 409, 422),
+    summary="Make a missed day good",
+)
+async def repair(
+    request: Request, series_id: SeriesPath, member_id: UUID, body: RepairIn, db: Db, caller: WriterOrMember
+) -> Response:
+    """It counts from then on, and costs what the series says."""
+    check_own(caller, member_id)
+
+    async def effect(tx: Tx) -> Reply:
+        await check_known(tx, caller, member_id)
+        seat = await handlers.repair(tx, caller.community_id, series_id, member_id, body.day, caller.actor)
+        return Reply(200, _out(seat))
+
+    return await once(request, db, caller, effect)
+
+
+@router.post(
+    "/v1/checkins/{series_id}/members/{member_id}/freezes",
+    status_code=201,
+    response_model=StreakOut,
+    responses=problems(400, 404, 409, 422),
+    summary="Buy a freeze",
+)
+async def buy_freeze(
+    request: Request, series_id: SeriesPath, member_id: UUID, db: Db, caller: WriterOrMember
+) -> Response:
+    """It is used by itself on the first day that is missed, and given back when a late check-in fills that day."""
+    check_own(caller, member_id)
+
+    async def effect(tx: Tx) -> Reply:
+        await check_known(tx, caller, member_id)
+        seat = await handlers.buy(tx, caller.community_id, series_id, member_id, caller.actor)
+        return Reply(201, _out(seat))
+
+    return await once(request, db, caller, effect)
+
+
+@router.post(
+    "/v1/checkins/{series_id}/members/{member_id}/pause",
+    status_code=201,
+    response_model=StreakOut,
+    responses=problems(400, 404, 409, 422),
+    summary="Days that ask for nothing",
+)
+async def pause(
+    request: Request, series_id: SeriesPath, member_id: UUID, body: PauseIn, db: Db, caller: WriterOrMember
+) -> Response:
+    """What is done meanwhile counts."""
+    check_own(caller, member_id)
+
+    async def effect(tx: Tx) -> Reply:
+        await check_known(tx, caller, member_id)
+        seat = await handlers.pause(
+            tx,
+            caller.community_id,
+            series_id,
+            member_id,
+            body.first_day,
+            body.days,
+            reason=body.reason,
+            actor=caller.actor,
+        )
+        return Reply(201, _out(seat))
+
+    return await once(request, db, caller, effect)
+
+
+@router.delete(
+    "/v1/checkins/{series_id}/members/{member_id}/pause",
+    responses=problems(400, 404, 409, 422),
+    summary="End a pause",
+)
+async def resume(series_id: SeriesPath, member_id: UUID, db: Db, caller: WriterOrMember) -> StreakOut:
+    """Today asks for a check-in again. Without a pause nothing happens."""
+    check_own(caller, member_id)
+    async with db.begin() as tx:
+        await check_known(tx, caller, member_id)
+        return _out(await handlers.resume(tx, caller.community_id, series_id, member_id))
+
+
+@router.post(
+    "/v1/checkins/{series_id}/members/{member_id}/days",
+    status_code=201,
+    response_model=StreakOut,
+    responses={
+        200: {"model": StreakOut, "description": "It was so already"},
+        **problems(400, 404, 409, 422),
+    },
+    summary="An operator's word on a day",
+)
+async def mark_day(
+    request: Request, series_id: SeriesPath, member_id: UUID, body: DayIn, db: Db, caller: Writer
+) -> Response:
+    """Today or a past day, with a reason; 200 where the day was so already, by whatever check-in counts."""
+
+    async def effect(tx: Tx) -> Reply:
+        await check_known(tx, caller, member_id)
+        seat, new = await handlers.mark(
+            tx, caller.community_id, series_id, member_id, body.day, body.kind, body.reason, caller.actor
+        )
+        return Reply(201 if new else 200, _out(seat))
+
+    return await once(request, db, caller, effect)

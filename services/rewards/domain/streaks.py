@@ -1,0 +1,210 @@
+"""A streak as a fold over facts, day by day (R25). Nothing here reads a clock: today is a parameter.
+
+What a day asks for follows from the facts around it alone, and what it does to the streak from the day before. So a
+fold that goes on from an earlier `State` gives what one from the beginning gives, as long as no fact of a day up to
+that state has changed.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from services.rewards.domain.checkins import PER_WEEK, Schedule, Terms
+
+DONE: Final = "done"
+REPAIRED: Final = "repaired"
+FROZEN: Final = "frozen"
+EXCUSED: Final = "excused"
+OUTAGE: Final = "outage"
+PAUSED: Final = "paused"
+BRIEF: Final = "brief"
+UNSCHEDULED: Final = "unscheduled"
+MISSED: Final = "missed"
+OPEN: Final = "open"
+STATUSES = (DONE, REPAIRED, FROZEN, EXCUSED, OUTAGE, PAUSED, BRIEF, UNSCHEDULED, MISSED, OPEN)
+COUNTED = frozenset({DONE, REPAIRED})
+
+ONE_DAY = timedelta(days=1)
+LOOK_BACK = timedelta(days=6)
+"""Going on from a state takes the facts of so many days before it: a week is judged as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What happened to one member in one series. `pauses` are first and last days; `bought` says how many freezes on
+    which day; `brief` are days that a change of zone cut short (`Calendar.brief`)."""
+
+    done: frozenset[date] = frozenset()
+    repaired: frozenset[date] = frozenset()
+    excused: frozenset[date] = frozenset()
+    outage: frozenset[date] = frozenset()
+    pauses: tuple[tuple[date, date], ...] = ()
+    bought: Mapping[date, int] = field(default_factory=dict)
+    brief: frozenset[date] = frozenset()
+
+    def counted(self, day: date) -> str | None:
+        return DONE if day in self.done else REPAIRED if day in self.repaired else None
+
+    def off(self, day: date) -> str | None:
+        """Why nothing was to be done on the day; None where something may have been."""
+        if day in self.excused:
+            return EXCUSED
+        if day in self.outage:
+            return OUTAGE
+        if any(first <= day <= last for first, last in self.pauses):
+            return PAUSED
+        return BRIEF if day in self.brief else None
+
+    def days(self) -> Iterator[date]:
+        """The days with a fact that can raise a streak or what is held."""
+        yield from self.done
+        yield from self.repaired
+        yield from self.bought
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A streak after all days up to and with `through` (None: before the first).
+
+    `current` and `longest` count days that were done or repaired; `days` is their number over all streaks, `last` the
+    last of them. `held` freezes are left. `start` is the first day with a fact.
+    """
+
+    through: date | None = None
+    start: date | None = None
+    current: int = 0
+    longest: int = 0
+    days: int = 0
+    last: date | None = None
+    held: int = 0
+
+
+class Day(NamedTuple):
+    """A day, what became of it, the state after it, and whether it earned a freeze."""
+
+    day: date
+    status: str
+    state: State
+    earned: bool
+
+
+def walk(before: State, facts: Facts, terms: Terms, today: date) -> Iterator[Day]:
+    """Every day after `before` up to and with today. Nothing where no day has a fact yet.
+
+    Today is never missed, it is open. A check-in of a day after today (a calendar that was put right meanwhile) is
+    no part of it.
+    """
+    start = before.start or min(facts.days(), default=None)
+    if start is None:
+        return
+    day = before.through + ONE_DAY if before.through is not None else start
+    state = before
+    while day <= today:
+        series = terms.on(day)
+        held = state.held + facts.bought.get(day, 0)
+        status = _status(day, facts, series.schedule, start, today)
+        if status == MISSED and state.current and held:
+            status, held = FROZEN, held - 1
+        current, earned = state.current, False
+        if status in COUNTED:
+            current += 1
+            every = series.freeze.earned_every
+            earned = every is not None and current % every == 0 and held < series.freeze.max_held
+            held += earned
+            state = State(day, start, current, max(state.longest, current), state.days + 1, day, held)
+        else:
+            state = State(day, start, 0 if status == MISSED else current, state.longest, state.days, state.last, held)
+        yield Day(day, status, state, earned)
+        day += ONE_DAY
+
+
+def _status(day: date, facts: Facts, schedule: Schedule, start: date, today: date) -> str:
+    if not schedule.fixed(day):
+        return UNSCHEDULED
+    counted = facts.counted(day)
+    if counted is not None:
+        return counted
+    off = facts.off(day)
+    if off is not None:
+        return off
+    if day >= today:
+        return OPEN
+    return MISSED if schedule.kind != PER_WEEK or _too_late(day, facts, schedule, start) else UNSCHEDULED
+
+
+def _too_late(day: date, facts: Facts, schedule: Schedule, start: date) -> bool:
+    """Whether the week could not be fulfilled any more once this day was over with nothing done.
+
+    A week asks for as much less as days of it were off by then, or before the member began, rounded down. A day that
+    was asked for and not done is settled too, so that a week is short of no more days than it lacks. Later days are
+    left out of it: what becomes of them changes nothing here.
+    """
+    free = settled = 0
+    for n, one in enumerate(schedule.week_of(day)):
+        counted = facts.counted(one) is not None
+        if one < start or (not counted and facts.off(one) is not None):
+            free += 1
+            continue
+        asked = not counted and settled + 6 - n < schedule.times * (7 - free) // 7
+        if one == day:
+            return asked
+        settled += counted or asked
+    raise AssertionError("a day belongs to its week")
+
+
+class Folded(NamedTuple):
+    """`state` is as of today, `kept` an earlier one to go on from, None where there is none worth it. `frozen` and
+    `earned` are the days of this fold on which a freeze was used and earned; `seen` are the states after the days
+    that were asked for."""
+
+    state: State
+    kept: State | None
+    frozen: frozenset[date]
+    earned: frozenset[date]
+    seen: Mapping[date, State]
+
+
+def fold(
+    before: State,
+    facts: Facts,
+    terms: Terms,
+    today: date,
+    *,
+    keep: date | None = None,
+    asked: frozenset[date] = frozenset(),
+) -> Folded:
+    """Go on from `before` until today; `kept` is the state after the day `keep`."""
+    state, kept = before, before if before.through is not None else None
+    frozen, earned = set(), set()
+    seen: dict[date, State] = {}
+    rising = sorted(facts.days())
+    while True:
+        for one in walk(state, facts, terms, today):
+            state = one.state
+            if one.status == FROZEN:
+                frozen.add(one.day)
+            if one.earned:
+                earned.add(one.day)
+            if one.day in asked:
+                seen[one.day] = state
+            if keep is not None and one.day <= keep:
+                kept = state
+            if not state.current:
+                break
+        idle = _idle_until(state, rising, today)
+        if idle is None:
+            return Folded(state, kept, frozenset(frozen), frozenset(earned), seen)
+        if keep is not None and state.through is not None and state.through < keep:
+            kept = replace(state, through=min(keep, idle))
+        state = replace(state, through=idle)
+
+
+def _idle_until(state: State, rising: Sequence[date], today: date) -> date | None:
+    """The last day until which nothing changes because there is no streak and no fact that begins one; None where the
+    fold goes on at once, or is done."""
+    if state.through is None or state.through >= today:
+        return None
+    at = bisect_right(rising, state.through)
+    return min(today, rising[at] - ONE_DAY) if at < len(rising) else today

@@ -1,0 +1,126 @@
+"""Check-in series: the one a new community gets, making and changing them, those in force."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from kit.database import Tx
+from kit.errors import Conflict, FieldError, NotFound, Unprocessable
+from services.rewards import expressions
+from services.rewards.domain.checkins import DEFAULT_SERIES, MOST_SERIES, Series, Terms
+from services.rewards.domain.ledger import Unit
+from services.rewards.store import checkins as store
+from services.rewards.store import ledger as ledger_store
+
+
+class Held(NamedTuple):
+    """A series of a community with all its versions; `created_at` of the first, `changed_at` and `actor` of the
+    newest."""
+
+    community_id: UUID
+    terms: Terms
+    created_at: datetime
+    changed_at: datetime
+    actor: str
+
+    @property
+    def version(self) -> int:
+        return len(self.terms.versions)
+
+
+# Versions never change, so what was read once stays right.
+_read: dict[tuple[UUID, str, int], Held] = {}
+
+
+async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Held]]:
+    """Community → its series, oldest first; one statement while no new version came."""
+    newest = await store.versions(tx, community_ids)
+    if len(_read) > 1000:
+        _read.clear()
+    missing = [key for key, version in newest.items() if (*key, version) not in _read]
+    found: dict[tuple[UUID, str], list[Any]] = {}
+    for row in await store.bodies(tx, missing):
+        found.setdefault((row.community_id, row.id), []).append(row)
+    for (community_id, id), rows in found.items():
+        terms = Terms(tuple([(row.first_day, msgspec.convert(row.body, Series)) for row in rows]))
+        last = rows[-1]
+        held = Held(community_id, terms, rows[0].created_at, last.created_at, last.actor)
+        _read[community_id, id, last.version] = held
+        # One that came between the two statements is in force as well.
+        newest[community_id, id] = last.version
+    out: dict[UUID, list[Held]] = {}
+    for key, version in newest.items():
+        out.setdefault(key[0], []).append(_read[*key, version])
+    for some in out.values():
+        some.sort(key=lambda held: (held.created_at, held.terms.present.id))
+    return out
+
+
+async def existing(tx: Tx, community_id: UUID, series_id: str) -> Held:
+    """One series; NotFound where there is none of that id."""
+    for held in (await in_force(tx, [community_id])).get(community_id, []):
+        if held.terms.present.id == series_id:
+            return held
+    raise NotFound(f"there is no check-in series {series_id!r}; see GET /v1/checkins", code="checkin_unknown")
+
+
+async def add_defaults(tx: Tx, community_ids: Sequence[UUID]) -> None:
+    """The series every community begins with."""
+    await store.add_versions(tx, [_row(tx, c, 1, date.min, DEFAULT_SERIES, "guildhall") for c in community_ids])
+
+
+async def create(tx: Tx, community_id: UUID, series: Series, actor: str) -> Held:
+    """A new series; Conflict when there is one of that id."""
+    there = (await in_force(tx, [community_id])).get(community_id, [])
+    if len(there) >= MOST_SERIES:
+        raise Unprocessable(f"a community has at most {MOST_SERIES} check-in series", code="checkins_too_many")
+    await _check(tx, community_id, series)
+    if not await store.add_versions(tx, [_row(tx, community_id, 1, date.min, series, actor)]):
+        raise Conflict(f"there is a check-in series {series.id!r} already", code="checkin_exists")
+    return await existing(tx, community_id, series.id)
+
+
+async def change(tx: Tx, before: Held, series: Series, tomorrow: date, actor: str) -> Held:
+    """The next version; what days ask for changes from `tomorrow` on. Conflict when somebody else was faster."""
+    await _check(tx, before.community_id, series)
+    row = _row(tx, before.community_id, before.version + 1, tomorrow, series, actor)
+    if not await store.add_versions(tx, [row]):
+        raise Conflict("somebody changed this series at the same moment; read it again", code="version_changed")
+    return await existing(tx, before.community_id, series.id)
+
+
+async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
+    units = await ledger_store.units_of(tx, community_id)
+    wrong = []
+    if series.freeze.price:
+        wrong += _unit_problems(series.freeze.unit, "/freeze/unit", units)
+    if series.repair.price:
+        wrong += _unit_problems(series.repair.unit, "/repair/unit", units)
+    if series.when is not None:
+        bad = expressions.field_error(series.when, "bool", "/when")
+        wrong += [bad] if bad is not None else []
+    if wrong:
+        raise Unprocessable("this series cannot be used; see errors", code="checkin_invalid", errors=wrong)
+
+
+def _unit_problems(unit: str, at: str, units: dict[str, Unit]) -> list[FieldError]:
+    if unit not in units:
+        return [FieldError(at, "unit_unknown", f"no unit {unit!r} here; there are {', '.join(sorted(units))}")]
+    if not units[unit].spendable:
+        return [FieldError(at, "unit_not_spendable", f"{unit} is not for spending")]
+    return []
+
+
+def _row(tx: Tx, community_id: UUID, version: int, first_day: date, series: Series, actor: str) -> dict[str, Any]:
+    return {
+        "community_id": community_id,
+        "id": series.id,
+        "version": version,
+        "first_day": first_day,
+        "body": msgspec.to_builtins(series),
+        "actor": actor,
+        "created_at": tx.now,
+    }

@@ -1,0 +1,319 @@
+"""What is kept of streaks: facts by day, the state to go on from, and the ledger brought to what the fold says.
+
+The fold decides which days used or earned a freeze; the ledger follows: an entry for what is new, a reversal for what
+is no longer so. The row of a streak is locked before anything of it is read, in the order of the keys, and before
+every other lock of this service.
+"""
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import Any, NamedTuple
+from uuid import UUID
+
+import msgspec
+
+from kit.clock import uuid7
+from kit.contracts import Envelope
+from kit.contracts.events import GapChanged
+from kit.database import Tx
+from kit.turns import in_turns
+from services.rewards.domain.calendars import Calendar
+from services.rewards.domain.checkins import Series, Terms
+from services.rewards.domain.ledger import BURN, GRANT, MINT, REVERSAL, SPEND, Posting, Unit, digest
+from services.rewards.domain.outages import Gap, excused
+from services.rewards.domain.streaks import (
+    DONE,
+    EXCUSED,
+    FROZEN,
+    LOOK_BACK,
+    ONE_DAY,
+    OUTAGE,
+    PAUSED,
+    REPAIRED,
+    Facts,
+    Folded,
+    State,
+    fold,
+)
+from services.rewards.store import checkins as store
+from services.rewards.store.checkins import Key
+
+FREEZES = Unit("freezes", "Streak freezes", spendable=False)
+"""Freezes held, over all series of a community; there from the first one on."""
+
+EARNED, BOUGHT, UNDONE = "earned", "bought", "undone"
+_STEPS = {FROZEN: (SPEND, BURN, -1), EARNED: (GRANT, MINT, 1), BOUGHT: (GRANT, MINT, 1)}
+_SAID = {FROZEN: "Freeze used", EARNED: "Freeze earned", BOUGHT: "Freeze bought"}
+
+KEPT_BEHIND = 4 * ONE_DAY
+"""How far behind its last day a state to go on from is: what comes a little late makes no fold begin again."""
+
+
+HEARTBEAT = "heartbeat"
+GAPS_KEPT = timedelta(days=60)
+"""Who was not touched for so long has no streak that an outage could keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A row of `checkin_facts` without its key."""
+
+    day: date
+    kind: str
+    number: int
+    last_day: date
+    at: datetime
+    event_id: UUID | None
+    connection_id: UUID | None
+    transaction_id: UUID | None
+    actor: str
+    reason: str
+    created_at: datetime
+
+
+_FIELDS = tuple(Fact.__dataclass_fields__)
+
+
+class Wanted(NamedTuple):
+    """Whose streak: by which terms and calendar, and the days that may change (`date.min` for any)."""
+
+    terms: Terms
+    calendar: Calendar
+    days: Collection[date]
+
+
+@dataclass(slots=True)
+class Standing:
+    """One member in one series, held by the transaction; `rows` are the facts that hold, as far as they are needed."""
+
+    key: Key
+    terms: Terms
+    calendar: Calendar
+    today: date
+    stored: Mapping[str, Any]
+    before: State
+    rows: list[Fact] = field(default_factory=list)
+    undone: set[UUID] = field(default_factory=set)
+    """Events whose check-in an operator took away: told once more they count no more."""
+    numbers: Counter[tuple[date, str]] = field(default_factory=Counter)
+    added: list[Fact] = field(default_factory=list)
+    voided: list[Fact] = field(default_factory=list)
+
+    @property
+    def series(self) -> Series:
+        return self.terms.present
+
+    def of(self, kind: str, day: date | None = None) -> list[Fact]:
+        """The facts of a kind, of one day or of all that were read."""
+        return [row for row in self.rows if row.kind == kind and (day is None or row.day == day)]
+
+    def take(self, row: Any) -> None:
+        """A row as it is stored."""
+        self.numbers[row.day, row.kind] += 1
+        if row.voided_at is None:
+            self.rows.append(Fact(**{name: getattr(row, name) for name in _FIELDS}))
+        elif row.event_id is not None:
+            self.undone.add(row.event_id)
+
+    def add(self, kind: str, day: date, at: datetime, now: datetime, **more: Any) -> Fact:
+        number = self.numbers[day, kind]
+        self.numbers[day, kind] += 1
+        empty = {"last_day": day, "event_id": None, "connection_id": None, "transaction_id": None}
+        values = {**empty, "actor": "", "reason": "", **more}
+        fact = Fact(day=day, kind=kind, number=number, at=at, created_at=now, **values)
+        self.rows.append(fact)
+        self.added.append(fact)
+        return fact
+
+    def void(self, fact: Fact) -> None:
+        self.rows.remove(fact)
+        self.voided.append(fact)
+
+    def excuse(self, gaps: Iterable[Gap], now: datetime) -> None:
+        """Note the days since the last check-in that the bot it came through was away on."""
+        hours, last = self.series.outage_hours, max(self.of(DONE), key=lambda fact: fact.day, default=None)
+        if hours is None or last is None or last.connection_id is None:
+            return
+        for day in sorted(excused(gaps, last.connection_id, last.day, hours, self.calendar, now)):
+            if not self.of(OUTAGE, day):
+                self.add(OUTAGE, day, now, now)
+
+    def facts(self) -> Facts:
+        days: dict[str, set[date]] = {}
+        for row in self.rows:
+            days.setdefault(row.kind, set()).add(row.day)
+        return Facts(
+            done=frozenset(days.get(DONE, ())),
+            repaired=frozenset(days.get(REPAIRED, ())),
+            excused=frozenset(days.get(EXCUSED, ())),
+            outage=frozenset(days.get(OUTAGE, ())),
+            pauses=tuple([(row.day, row.last_day) for row in self.rows if row.kind == PAUSED]),
+            bought=Counter(row.day for row in self.rows if row.kind == BOUGHT),
+            brief=self.calendar.brief,
+        )
+
+    def folded(self, asked: Iterable[date] = ()) -> Folded:
+        """As of today, or of the last day that is asked for, which a clock ahead of ours may have called today."""
+        days, facts = frozenset(asked), self.facts()
+        today = max((self.today, *days))
+        last = max((day for day in facts.days() if day <= today), default=today)
+        return fold(self.before, facts, self.terms, today, keep=last - KEPT_BEHIND, asked=days)
+
+
+async def hold(tx: Tx, wanted: Mapping[Key, Wanted]) -> dict[Key, Standing]:
+    """Lock these streaks and read the facts that folding them takes."""
+    locked = await store.lock(tx, [_empty(key) for key in sorted(wanted)])
+    out: dict[Key, Standing] = {}
+    again: list[Key] = []
+    for key, (terms, calendar, days) in wanted.items():
+        row = locked.get(key)
+        stored = _empty(key) if row is None else dict(row._mapping)
+        before = State() if stored["kept"] is None else msgspec.convert(stored["kept"], State)
+        if before.through is None or any(day <= before.through for day in days):
+            before = State()
+            again.append(key)
+        out[key] = Standing(key, terms, calendar, calendar.day_of(tx.now), stored, before)
+    on = sorted(out.keys() - set(again))
+    for row in [*(await store.all_facts(tx, sorted(again))), *(await store.late_facts(tx, on))]:
+        out[row.community_id, row.series_id, row.member_id].take(row)
+    gaps = await _gaps(tx, {key[0] for key in out})
+    for (community_id, _, _), standing in out.items():
+        standing.excuse(gaps.get(community_id, ()), tx.now)
+    return out
+
+
+async def follow_gaps(tx: Tx, batch: list[Envelope[GapChanged]]) -> None:
+    """Keep when bots were silent. Numbers that are missing (`sequence`) say nothing of whether one was there."""
+    newest = {(e.event.community_id, e.event.gap_id): e.event for e in batch if e.event.kind == HEARTBEAT}
+    names = ("community_id", "gap_id", "connection_id", "since", "until")
+    await store.put_gaps(tx, [{name: getattr(gap, name) for name in names} for gap in newest.values()])
+    await store.forget_gaps(tx, tx.now - GAPS_KEPT)
+
+
+async def _gaps(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Gap]]:
+    out: dict[UUID, list[Gap]] = {}
+    for row in await store.gaps_of(tx, community_ids, tx.now - GAPS_KEPT):
+        out.setdefault(row.community_id, []).append(Gap(row.connection_id, row.since, row.until))
+    return out
+
+
+async def view(tx: Tx, key: Key, terms: Terms, calendar: Calendar) -> Standing:
+    """One member in one series with all facts, to look at. Days that it is not written of yet that they were excused
+    are."""
+    out = Standing(key, terms, calendar, calendar.day_of(tx.now), _empty(key), State())
+    for row in await store.all_facts(tx, [key]):
+        out.take(row)
+    out.excuse((await _gaps(tx, [key[0]])).get(key[0], ()), tx.now)
+    return out
+
+
+class Saved(NamedTuple):
+    """What the ledger has to follow with, and the states after the days that were asked for."""
+
+    postings: list[Posting]
+    seen: dict[Key, Mapping[date, State]]
+
+
+async def save(
+    tx: Tx, standings: Sequence[Standing], asked: Mapping[Key, Collection[date]], today: Mapping[UUID, date]
+) -> Saved:
+    """Write what is new and changed of them. `today` is each community's day, which entries count for.
+
+    The caller posts the postings, through `ledger.record` and with whatever else it posts.
+    """
+    postings: list[Posting] = []
+    seen: dict[Key, Mapping[date, State]] = {}
+    rows: list[dict[str, Any]] = []
+    async for part in in_turns(standings):
+        for one in part:
+            folded = one.folded(asked.get(one.key, ()))
+            seen[one.key] = folded.seen
+            postings += _follow(tx, one, folded, today[one.key[0]])
+            row = _row(one, folded)
+            if row != one.stored:
+                rows.append(row)
+    await store.add_facts(tx, [_fact_row(one.key, fact) for one in standings for fact in one.added])
+    gone = [{**_fact_row(one.key, fact), "voided_at": tx.now} for one in standings for fact in one.voided]
+    if gone:
+        await store.void_facts(tx, gone)
+    await store.put_streaks(tx, rows)
+    return Saved(postings, seen)
+
+
+def _follow(tx: Tx, one: Standing, folded: Folded, day: date) -> list[Posting]:
+    out = []
+    for kind, wanted in ((FROZEN, folded.frozen), (EARNED, folded.earned)):
+        there = {r.day: r for r in one.of(kind) if one.before.through is None or r.day > one.before.through}
+        for missed in sorted(wanted - there.keys()):
+            out.append(post_freeze(tx, one, kind, missed, day))
+        for fact in [there[d] for d in sorted(there.keys() - wanted)]:
+            one.void(fact)
+            out.append(_reversal(tx, one, fact, day))
+    return out
+
+
+def post_freeze(tx: Tx, one: Standing, kind: str, of: date, day: date, actor: str = "") -> Posting:
+    """A freeze used, earned or bought on the day `of`: the fact and the posting that goes with it."""
+    id = uuid7(tx.now)
+    fact = one.add(kind, of, tx.now, tx.now, transaction_id=id, actor=actor)
+    what, counter, amount = _STEPS[kind]
+    key = digest("checkin", *one.key, of, kind, fact.number)
+    return _posting(tx, one, day, id=id, kind=what, counter=counter, amount=amount, idem_key=key, payload_hash=key,
+                    reason=f"{_SAID[kind]}: {one.series.name}, {of}", actor=actor)  # fmt: skip
+
+
+def _reversal(tx: Tx, one: Standing, fact: Fact, day: date) -> Posting:
+    assert fact.transaction_id is not None
+    _, counter, amount = _STEPS[fact.kind]
+    # The key of a reversal by hand: whichever comes first, it goes back once.
+    return _posting(tx, one, day, id=uuid7(tx.now), kind=REVERSAL, counter=counter, amount=-amount,
+                    idem_key=digest("reversal", fact.transaction_id, 0),
+                    payload_hash=digest(fact.transaction_id, 0, -amount), reverses=fact.transaction_id,
+                    reason=f"{_SAID[fact.kind]} no longer: {one.series.name}, {fact.day}")  # fmt: skip
+
+
+def _posting(tx: Tx, one: Standing, day: date, **more: Any) -> Posting:
+    community_id, _, member_id = one.key
+    return Posting(
+        community_id=community_id,
+        member_id=member_id,
+        unit=FREEZES.id,
+        effective_at=tx.now,
+        day=day,
+        scored=False,
+        **more,
+    )
+
+
+def _fact_row(key: Key, fact: Fact) -> dict[str, Any]:
+    community_id, series_id, member_id = key
+    values = {name: getattr(fact, name) for name in _FIELDS}
+    return {"community_id": community_id, "series_id": series_id, "member_id": member_id, **values, "voided_at": None}
+
+
+def _empty(key: Key) -> dict[str, Any]:
+    return _streak_row(key, State(), None)
+
+
+def _row(one: Standing, folded: Folded) -> dict[str, Any]:
+    return _streak_row(one.key, folded.state, folded.kept)
+
+
+def _streak_row(key: Key, state: State, kept: State | None) -> dict[str, Any]:
+    community_id, series_id, member_id = key
+    through = kept.through if kept is not None else None
+    return {
+        "community_id": community_id,
+        "series_id": series_id,
+        "member_id": member_id,
+        "as_of": state.through or date.min,
+        "current": state.current,
+        "longest": state.longest,
+        "days": state.days,
+        "last_day": state.last,
+        "held": state.held,
+        "kept": None if kept is None else msgspec.to_builtins(kept),
+        "window_from": date.min if through is None else through - LOOK_BACK,
+    }
