@@ -7,6 +7,7 @@ is somebody's of one kind, a check-in somebody's.
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from functools import lru_cache
 from typing import Final, NamedTuple
 from uuid import UUID
 
@@ -73,15 +74,22 @@ def inverse_of(a: Activity, order: int) -> Inverse | None:
 def ways(a: Activity, rule: Rule) -> tuple[Way, ...]:
     """Every way in which what `a` pays by the rule can be undone."""
     types = UNDONE_BY.get(a.type, ()) if rule.undone_by is None else rule.undone_by
-    lifetime = rule.min_content_lifetime_seconds
-    families = dict.fromkeys(map(_family, (*types, *(CONTENT if lifetime else ()))))
     out = []
-    for family in families:
+    for family, own, lifetime in _families(types, rule.min_content_lifetime_seconds):
         thing = _thing(a, family, a.subject if a.subject is not None else a.id, a.actor_id)
         if thing is not None:
-            own = tuple(name for name in types if _family(name) == family)
-            out.append(Way(thing, own, lifetime if family == _WRITTEN else 0))
+            out.append(Way(thing, own, lifetime))
     return tuple(out)
+
+
+@lru_cache(maxsize=1024)
+def _families(types: tuple[str, ...], lifetime: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+    """The families of these types, with those of each and the lifetime that it asks for."""
+    families = dict.fromkeys(map(_family, (*types, *(CONTENT if lifetime else ()))))
+    return tuple([
+        (family, tuple([name for name in types if _family(name) == family]), lifetime if family == _WRITTEN else 0)
+        for family in families
+    ])  # fmt: skip
 
 
 def undoes(inverse: Inverse, way: Way, at: datetime, order: int) -> bool:
@@ -114,11 +122,11 @@ def _thing(a: Activity, family: str, name: str | None, person: UUID | None) -> U
     if name is None:
         return None
     place = ("group", a.group) if a.group is not None else ("source", a.source)
-    whose: tuple[object, ...] = ()
     if family == REACTION_REMOVED:
-        whose = (a.actor_id, a.data.get("kind"))
+        whose = None if a.actor_id is None else f"{a.actor_id} {a.data.get('kind')}"
     elif family == CHECKIN_VOIDED:
-        whose = (person,)
-    if whose and whose[0] is None:
-        return None
-    return uuid5(a.community_id, repr(("undo", family, *place, name, *map(str, whose))))
+        whose = None if person is None else str(person)
+    else:
+        whose = ""
+    # As a tuple reads: whatever stands in a name, two things never read alike.
+    return None if whose is None else uuid5(a.community_id, repr(("undo", family, place, name, whose)))

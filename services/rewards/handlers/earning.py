@@ -79,7 +79,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
         await post_grants(tx, [], history={}, places=scene.communities, besides=recorded.postings)
         return
     refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
-    undo = undoing.of_batch(found, wants, inverses, refill)
+    undo = await undoing.of_batch(found, wants, inverses, refill)
     before, state = await _state(tx, [*refill.wants, *wants], undo.things | refill.places)
     undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
     takebacks = await undoing.look_up(tx, fresh)

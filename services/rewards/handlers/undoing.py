@@ -16,6 +16,7 @@ from kit.clock import uuid7
 from kit.contracts.events import Activity
 from kit.contracts.rewards import Decision, PointsAdjusted
 from kit.database import Tx
+from kit.turns import in_turns
 from services.rewards.domain.engine import REFUSED, UNDONE, Undone, Want
 from services.rewards.domain.explaining import cause
 from services.rewards.domain.ledger import MINT, REFUSE, REVERSAL, Posting, Unit, digest
@@ -55,14 +56,18 @@ def inverses_of(found: Sequence[Activity], inverse: Mapping[UUID, frozenset[str]
     return tuple([one for one in seen if one is not None])
 
 
-def of_batch(
+async def of_batch(
     found: Sequence[Activity], wants: Sequence[Want], inverses: tuple[Inverse, ...], refill: Refill
 ) -> Undoing:
     """`refill` is what waited for longer, and may be paid or undone too."""
     order = {a.event_id: number for number, a in enumerate(found)}
-    asked = {(want.event_id, want.rule.id): want.rule for want in wants if want.refusal is None}
-    own = {key: ways(found[order[key[0]]], rule) for key, rule in asked.items()}
-    return Undoing(order, {**refill.ways(), **own}, inverses)
+    out = refill.ways()
+    async for part in in_turns(wants):
+        for want in part:
+            key = want.event_id, want.rule.id
+            if want.refusal is None and key not in out:
+                out[key] = ways(found[order[want.event_id]], want.rule)
+    return Undoing(order, out, inverses)
 
 
 async def record(tx: Tx, batch: Undoing, wants: Sequence[Want]) -> tuple[Undone, list[Inverse]]:
@@ -79,7 +84,7 @@ async def record(tx: Tx, batch: Undoing, wants: Sequence[Want]) -> tuple[Undone,
     for inverse in (*known, *fresh):
         about.setdefault(inverse.thing, []).append(inverse)
     out = {}
-    for want in wants:
+    for want in wants if about else ():
         for way in batch.ways.get((want.event_id, want.rule.id), ()):
             by = undone(about.get(way.thing, ()), way, want.at, batch.order.get(want.event_id, EARLIER))
             if by is not None:
@@ -161,22 +166,29 @@ def history_of(takebacks: Sequence[Takeback], history: Mapping[UUID, bool]) -> d
 
 async def keep_grants(tx: Tx, batch: Undoing, settled: Sequence[Settled]) -> None:
     """Note how what was paid can be undone."""
-    rows = []
-    for one in settled:
-        want = one.verdict.want
-        if one.transaction_id is not None:
-            for way in batch.ways.get((want.event_id, want.rule.id), ()):
-                row = {
-                    "thing": way.thing,
-                    "transaction_id": one.transaction_id,
-                    "at": want.at,
-                    "types": way.types,
-                    "lifetime": way.lifetime_seconds,
-                    "notify": want.rule.notify,
-                    "places": [str(id) for id in one.verdict.places] or None,
-                }
-                rows.append(row)
+    rows: list[dict[str, Any]] = []
+    async for part in in_turns(settled):
+        for one in part:
+            rows += _undoable(batch, one)
     await store.add_grants(tx, rows)
+
+
+def _undoable(batch: Undoing, one: Settled) -> list[dict[str, Any]]:
+    want = one.verdict.want
+    if one.transaction_id is None:
+        return []
+    return [
+        {
+            "thing": way.thing,
+            "transaction_id": one.transaction_id,
+            "at": want.at,
+            "types": way.types,
+            "lifetime": way.lifetime_seconds,
+            "notify": want.rule.notify,
+            "places": [str(id) for id in one.verdict.places] or None,
+        }
+        for way in batch.ways.get((want.event_id, want.rule.id), ())
+    ]
 
 
 def decisions_of(takebacks: Sequence[Takeback], posted: Mapping[bytes, UUID]) -> dict[UUID, list[Decision]]:
