@@ -152,7 +152,8 @@ CASES = {
                 "expression_invalid",
                 "line 1, column 1: there is no weather; there are actor.id, actor.kind, actor.state, "
                 "author.id, author.kind, author.state, event.actor, event.author, event.data, "
-                "event.group, event.history, event.source, event.subject, event.time, event.type",
+                "event.group, event.history, event.source, event.subject, event.time, event.type, "
+                "streak.current, streak.days, streak.longest",
             ),
         ),
     ),
