@@ -5,13 +5,12 @@ import asyncio
 import time
 from datetime import timedelta
 
-from kit.database import Leadership
 from kit.metrics import LEDGER_FAULTS, LEDGER_SEALED
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.handlers.counting import show_books
-from services.rewards.handlers.night import NIGHT, audit, until_night
+from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
 from services.rewards.store import boards as boards_store
@@ -24,7 +23,6 @@ FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
 SEAL_SECONDS = 2.0
 SEAL_SHARE = 9
-STANDBY_SECONDS = 5.0
 
 
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -62,25 +60,15 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
 
 
 async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """Seal what was posted, in one process of all, in a tenth of its time: in a rush it falls behind."""
+    """Seal what was posted, in a tenth of the time: in a rush it falls behind. Of several processes each takes the
+    communities that no other is at."""
     for when in (IN_ORDER, LATE):
         LEDGER_SEALED.labels(when)
     while not stopping.is_set():
-        async with one.db.leadership("sealing") as lead:
-            while not stopping.is_set() and await _leads(lead, stopping):
-                began = time.monotonic()
-                found = await seal_some(one.db) + await look_again(one.db)
-                took = time.monotonic() - began
-                await pause(stopping, SEAL_SHARE * took if found else SEAL_SECONDS)
-
-
-async def _leads(lead: Leadership, stopping: asyncio.Event) -> bool:
-    """Wait for the lead, as long as it takes; False when it is time to stop."""
-    while not await lead.acquire():
-        await pause(stopping, STANDBY_SECONDS)
-        if stopping.is_set():
-            return False
-    return True
+        began = time.monotonic()
+        found = await seal_some(one.db) + await look_again(one.db)
+        took = time.monotonic() - began
+        await pause(stopping, SEAL_SHARE * took if found else SEAL_SECONDS)
 
 
 async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -91,11 +79,8 @@ async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, until_night(one.clock()).total_seconds())
         if stopping.is_set():
             return
-        async with one.db.leadership("night") as lead:
-            if await lead.acquire():
-                await audit(one.db, WHOLE, stopping)
-                # The others find the lead taken, until it is no longer the hour they looked at.
-                await pause(stopping, NIGHT.total_seconds())
+        if await begin(one.db):
+            await audit(one.db, WHOLE, stopping)
 
 
 LOOPS = (

@@ -297,7 +297,7 @@ def _refusal(
         return INELIGIBLE, "bots do not earn"
     if by_bot:
         return INELIGIBLE, "what bots do earns nobody anything"
-    if known is not None and known.state in ("removed", "banned", "erased"):
+    if known is not None and known.state in checking_in.AWAY:
         return INELIGIBLE, f"the member is {known.state}"
     if "stale" in a.flags:
         return LATE, "told again after a login, long after it happened"

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 import structlog
 
 from kit.database import Database
+from kit.days import local_day
 from kit.metrics import LEDGER_AUDITED, LEDGER_FAULTS
 from kit.runtime import pause
 from kit.service import Audit
@@ -20,7 +21,6 @@ logger = structlog.get_logger(__name__)
 HOUR = 3
 """In UTC: whose night that is differs by community."""
 
-NIGHT = timedelta(minutes=1)
 SHARE = 9
 TOLD = 20
 """Faults that are named in the log; all of them are counted."""
@@ -32,6 +32,13 @@ def until_night(now: datetime) -> timedelta:
     if next_one <= now:
         next_one += timedelta(days=1)
     return max(next_one - now, timedelta(seconds=1))
+
+
+async def begin(db: Database) -> bool:
+    """Whether this process is to make this night's audit: the first that asks. One that is killed in it leaves it to
+    the next night."""
+    async with db.begin() as tx:
+        return await store.claim_night(tx, local_day(tx.now, "UTC", 0))
 
 
 async def audit(db: Database, audits: Sequence[Audit], stopping: asyncio.Event) -> dict[str, int]:

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from kit.clock import first_uuid7
-from kit.database import Database, Tx
+from kit.database import Database, Tx, try_lock
 from kit.metrics import LEDGER_SEALED
 from kit.turns import in_turns
 from services.rewards.domain.chain import MOST, NO_HASH, Block, Transaction, block_hash, written
@@ -39,6 +39,8 @@ async def seal_some(db: Database) -> int:
 
 
 async def _seal(tx: Tx, community_id: UUID) -> int:
+    if not await _alone(tx, community_id):
+        return 0
     end = await store.hold(tx, community_id)
     ids = await store.next_ids(tx, community_id, end.through_id, first_uuid7(tx.now - UNDER_WAY), MOST)
     if ids:
@@ -68,23 +70,32 @@ async def look_again(db: Database) -> int:
     """Look once more at ground that was sealed a while ago, one block of every community; how many were looked at."""
     async with db.read() as tx:
         those = await store.with_ground_to_look_at(tx, sealed_before=tx.now - AGAIN)
+    looked = 0
     for community_id in those:
         async with db.begin() as tx:
-            await _look_at(tx, community_id)
-    return len(those)
+            looked += await _look_at(tx, community_id)
+    return looked
 
 
-async def _look_at(tx: Tx, community_id: UUID) -> None:
+async def _alone(tx: Tx, community_id: UUID) -> bool:
+    """Whether no other process seals here just now. The row of the chain would make it wait; this lets it go on."""
+    return await try_lock(tx, f"sealing {community_id}")
+
+
+async def _look_at(tx: Tx, community_id: UUID) -> int:
+    if not await _alone(tx, community_id):
+        return 0
     end = await store.hold(tx, community_id)
     number = end.looked + 1
     block = await store.block(tx, community_id, number)
     if block is None or block.sealed_at >= tx.now - AGAIN:
-        return
+        return 0
     late = await _strangers(tx, block, await store.late_ids(tx, community_id))
     if late:
         await seal_late(tx, end, late, looked=number)
     else:
         await store.set_looked(tx, community_id, number)
+    return 1
 
 
 async def seal_late(tx: Tx, end: Chain, ids: list[UUID], *, looked: int) -> None:

@@ -2,7 +2,7 @@
 to the microsecond; they become visible in any order."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy import and_, func, insert, select, update
 
 from kit.database import Tx, insert_new, select_among
 from services.rewards.domain.chain import NO_HASH, Block, Line, Transaction, packed, unpacked
+from services.rewards.tables.chain import ledger_audits
 from services.rewards.tables.chain import ledger_blocks as b
 from services.rewards.tables.chain import ledger_chains as c
 from services.rewards.tables.ledger import entries, transactions, units
@@ -124,3 +125,8 @@ async def late_ids(tx: Tx, community_id: UUID) -> set[UUID]:
     where = b.c.community_id == community_id, b.c.through_id.is_(None)
     rows = await tx.all(select(b.c.ids).where(*where))
     return {id for row in rows for id in unpacked(bytes(row.ids))}
+
+
+async def claim_night(tx: Tx, night: date) -> bool:
+    """Whether nobody has begun this night's audit yet; from now on somebody has."""
+    return bool(await insert_new(tx, ledger_audits, [{"night": night, "begun_at": tx.now}], key=["night"]))

@@ -1,6 +1,6 @@
-"""The chain over the ledger: its blocks, and where it ends."""
+"""The chain over the ledger: its blocks, and where it ends; the nights in which everything was looked through."""
 
-from sqlalchemy import BigInteger, Column, LargeBinary, Table, Uuid
+from sqlalchemy import BigInteger, Column, Date, LargeBinary, Table, Uuid
 
 from kit.database import UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -27,4 +27,11 @@ ledger_chains = Table(
     Column("hash", LargeBinary(32), nullable=False),
     Column("through_id", Uuid, nullable=False),
     Column("looked", BigInteger, nullable=False),
+)
+
+ledger_audits = Table(
+    "ledger_audits",
+    metadata,
+    Column("night", Date, primary_key=True),
+    Column("begun_at", UtcDateTime, nullable=False),
 )

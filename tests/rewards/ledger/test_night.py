@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from kit.metrics import LEDGER_AUDITED, LEDGER_FAULTS
 from services.rewards.audits import WHOLE
-from services.rewards.handlers.night import audit, until_night
+from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.sealing import seal_some
 from services.rewards.tables.ledger import accounts, entries
 from tests.rewards.ledger.support import make_place
@@ -51,3 +51,10 @@ async def test_what_somebody_changed_is_counted_by_audit_until_it_is_mended(
 )
 def test_the_next_night_begins_at_three(now: str, hours: float) -> None:
     assert until_night(datetime.fromisoformat(now).replace(tzinfo=UTC)) == timedelta(hours=hours)
+
+
+async def test_one_of_several_processes_makes_a_nights_audit(make_database: MakeDatabase, clock: ManualClock) -> None:
+    db = await make_database("rewards")
+    assert sorted(await asyncio.gather(*(begin(db) for _ in range(4)))) == [False, False, False, True]
+    clock.advance(timedelta(days=1))
+    assert await begin(db)

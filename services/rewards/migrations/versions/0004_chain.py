@@ -30,3 +30,9 @@ def upgrade() -> None:
         sa.Column("looked", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("community_id", name=op.f("pk_ledger_chains")),
     )
+    op.create_table(
+        "ledger_audits",
+        sa.Column("night", sa.Date(), nullable=False),
+        sa.Column("begun_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("night", name=op.f("pk_ledger_audits")),
+    )
