@@ -1,8 +1,8 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
-A fixed number of statements per batch, whatever its size. Locks: counters in the order of their ids (the things that
-can be undone among them), the lines of grants to be taken back, then what the ledger takes; so batches of two replicas
-wait for each other and never in a circle.
+A fixed number of statements per batch, whatever its size. Locks: streaks in the order of their keys, counters in the
+order of their ids (the things that can be undone among them), the lines of grants to be taken back, then what the
+ledger takes; so batches of two replicas wait for each other and never in a circle.
 """
 
 from collections.abc import Collection, Mapping, Sequence
