@@ -9,6 +9,7 @@ from services.rewards.api import (
     entries,
     levels,
     rules,
+    standings,
     streaks,
     units,
 )
@@ -23,5 +24,6 @@ ROUTERS = (
     levels.router,
     units.router,
     checkins.router,
+    standings.router,
     streaks.router,
 )

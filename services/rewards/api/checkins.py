@@ -12,7 +12,16 @@ from kit.days import local_day
 from kit.http import check_if_match, etag, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, ReaderOrMember, SeriesId, SeriesPath, Text, UnitId, Writer
-from services.rewards.domain.checkins import CHECKIN_TYPE, LONGEST_PAUSE, Freeze, Repair, Schedule, Series
+from services.rewards.domain.checkins import (
+    CHECKIN_TYPE,
+    LONGEST_PAUSE,
+    LONGEST_PROGRAMME,
+    Freeze,
+    Programme,
+    Repair,
+    Schedule,
+    Series,
+)
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import MAX_EXPRESSION, MAX_LATENESS_HOURS, MAX_TYPE, MAX_TYPES
 from services.rewards.handlers import checkins as handlers
@@ -90,11 +99,28 @@ class RepairModel(_Model):
     per_month: int = Field(3, ge=0, le=31)
 
 
+When = Annotated[Text, Field(min_length=1, max_length=MAX_EXPRESSION, description="A condition (CEL), as in rules.")]
+
+
+class ProgrammeModel(_Model):
+    """A beginning and an end, and how many days a member may miss before they fail."""
+
+    first_day: Day
+    last_day: Day
+    absences: int = Field(0, ge=0, le=LONGEST_PROGRAMME, description="Days that may be missed; the next one fails.")
+    per_days: int | None = Field(
+        None, ge=1, le=LONGEST_PROGRAMME, description="Counted anew each so many days from the first; null: never."
+    )
+    joins_on: list[Annotated[Text, Field(min_length=1, max_length=MAX_TYPE)]] = Field(
+        default=[], max_length=MAX_TYPES, description="Event types whose actor takes part; a check-in does as well."
+    )
+    joins_when: When | None = None
+
+
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 Types = Annotated[
     list[Annotated[Text, Field(min_length=1, max_length=MAX_TYPE)]], Field(min_length=1, max_length=MAX_TYPES)
 ]
-When = Annotated[Text, Field(min_length=1, max_length=MAX_EXPRESSION, description="A condition (CEL), as in rules.")]
 Grace = Annotated[
     int, Field(ge=0, le=MAX_LATENESS_HOURS, description="How long after a day's end a check-in for it may come.")
 ]
@@ -142,11 +168,13 @@ class SeriesIn(_Model):
     repair: RepairModel = Field(default_factory=lambda: RepairModel.model_validate({}))
     pause_days: PauseDays = 14
     outage_hours: OutageHours | None = 2
+    programme: ProgrammeModel | None = Field(None, description="Null: the series goes on for ever.")
     enabled: bool = True
 
 
 class SeriesChange(_Model):
-    """What is given changes. `scope` and `day_start` are for ever: days that were counted stay what they are."""
+    """What is given changes. `scope` and `day_start` are for ever: days that were counted stay what they are. A
+    programme changes until its first day begins anywhere."""
 
     name: Name | None = None
     on: Types | None = None
@@ -158,6 +186,7 @@ class SeriesChange(_Model):
     repair: RepairModel | None = None
     pause_days: PauseDays | None = None
     outage_hours: OutageHours | None = None
+    programme: ProgrammeModel | None = None
     enabled: bool | None = None
 
 
@@ -203,8 +232,13 @@ def _series(body: SeriesIn) -> Series:
         repair=Repair(**body.repair.model_dump()),
         pause_days=body.pause_days,
         outage_hours=body.outage_hours,
+        programme=None if body.programme is None else _programme(body.programme),
         enabled=body.enabled,
     )
+
+
+def _programme(model: ProgrammeModel) -> Programme:
+    return Programme(**{**model.model_dump(), "joins_on": tuple(dict.fromkeys(model.joins_on))})
 
 
 def _plain(series: Series) -> dict[str, Any]:
@@ -221,12 +255,13 @@ def _plain(series: Series) -> dict[str, Any]:
         "outage_hours",
         "enabled",
     )
-    freeze, repair = series.freeze, series.repair
+    freeze, repair, programme = series.freeze, series.repair, series.programme
     return {
         **{name: getattr(series, name) for name in plain},
         "schedule": _scheduled(series.schedule),
         "freeze": {name: getattr(freeze, name) for name in FreezeModel.model_fields},
         "repair": {name: getattr(repair, name) for name in RepairModel.model_fields},
+        "programme": programme and {name: getattr(programme, name) for name in ProgrammeModel.model_fields},
     }
 
 

@@ -1,5 +1,6 @@
 """A member in a check-in series: the streak, a month's days, and what the member or an operator does about them."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Annotated, Literal
 from uuid import UUID
@@ -23,17 +24,33 @@ from services.rewards.api.common import (
     check_own,
 )
 from services.rewards.domain.checkins import LONGEST_PAUSE
+from services.rewards.domain.programmes import Standing, progress
 from services.rewards.domain.streaks import DONE, STATUSES
+from services.rewards.domain.streaks import Day as WalkedDay
 from services.rewards.handlers import mending as handlers
 
 router = APIRouter(tags=["rewards: check-ins"])
 
-Status = Literal["done", "repaired", "frozen", "excused", "outage", "paused", "brief", "unscheduled", "missed", "open"]
+Status = Literal[
+    "done",
+    "repaired",
+    "frozen",
+    "excused",
+    "outage",
+    "paused",
+    "brief",
+    "unscheduled",
+    "missed",
+    "failed",
+    "over",
+    "open",
+]
 assert set(STATUSES) == set(Status.__args__)  # type: ignore[attr-defined]
 
 
 class DayOut(BaseModel):
-    """`brief`: a change of zone left less than half of the day. `open`: today, nothing done yet."""
+    """`brief`: a change of zone left less than half of the day. `open`: today, nothing done yet. `failed`: missed, and
+    one too many for the programme; `over`: a day after that."""
 
     day: date
     status: Status
@@ -59,6 +76,16 @@ class PauseOut(BaseModel):
     last_day: date
 
 
+class ProgressOut(BaseModel):
+    """How the member stands in the series' programme. Until `late_grace_hours` after a day, and where an operator says
+    so, a failed one may come back."""
+
+    standing: Standing
+    failed_on: date | None
+    absences_left: int = Field(description="Of the block of days that today, or the last day, belongs to.")
+    perfect: bool = Field(description="Each day so far has its check-in: none repaired, frozen, excused or missed.")
+
+
 class StreakOut(BaseModel):
     """Recomputed from the facts at every reading."""
 
@@ -75,6 +102,7 @@ class StreakOut(BaseModel):
     freezes: FreezesOut
     repairs: RepairsOut
     pause: PauseOut | None
+    programme: ProgressOut | None
     month: str
     calendar: list[DayOut] = Field(description="The month's days, from the first with a check-in until today.")
 
@@ -100,8 +128,9 @@ class DayIn(BaseModel):
     )
 
     day: Day
-    kind: Literal["done", "excused", "undone"] = Field(
-        description="`done`: it counts. `excused`: it was not asked for. `undone`: takes both of these back."
+    kind: Literal["done", "excused", "undone", "joined"] = Field(
+        description="`done`: it counts. `excused`: it was not asked for. `undone`: takes both of these back. `joined`:"
+        " the member takes part in the programme, whose days all count."
     )
     reason: Annotated[Text, Field(min_length=1, max_length=500)]
 
@@ -125,7 +154,7 @@ def _out(seat: handlers.Seat, month: str | None = None) -> StreakOut:
         today=one.today,
         zone=one.calendar.zone_on(one.today),
         day_ends_at=one.calendar.end_of(one.today),
-        status=walked[-1].status if walked else None,  # type: ignore[arg-type]  # one of the ten
+        status=walked[-1].status if walked else None,  # type: ignore[arg-type]  # one of these
         current=state.current,
         longest=state.longest,
         days=state.days,
@@ -143,6 +172,7 @@ def _out(seat: handlers.Seat, month: str | None = None) -> StreakOut:
             unit=series.repair.unit,
         ),
         pause=None if pause is None else PauseOut(first_day=pause.day, last_day=pause.last_day),
+        programme=progress_out(seat, walked),
         month=shown,
         calendar=[
             DayOut(day=day.day, status=day.status, event_id=events.get(day.day))  # type: ignore[arg-type]
@@ -150,6 +180,14 @@ def _out(seat: handlers.Seat, month: str | None = None) -> StreakOut:
             if f"{day.day:%Y-%m}" == shown
         ],
     )
+
+
+def progress_out(seat: handlers.Seat, walked: Sequence[WalkedDay]) -> ProgressOut | None:
+    """Null for a series without a programme."""
+    programme = seat.held.terms.present.programme
+    if programme is None:
+        return None
+    return ProgressOut.model_validate(progress(walked, programme, seat.standing.today)._asdict())
 
 
 @router.get(

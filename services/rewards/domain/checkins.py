@@ -22,6 +22,7 @@ CHECKIN_TYPE = "checkin.submitted"
 DEFAULT_ID = "daily"
 MOST_SERIES = 50
 LONGEST_PAUSE = 366
+LONGEST_PROGRAMME = 366
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,11 +81,34 @@ class Repair:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Programme:
+    """What makes a series one with a beginning and an end, that members pass or fail.
+
+    It asks for nothing before `first_day` and after `last_day`. In each `per_days` days counted from `first_day` (None:
+    in all of them) a member may miss `absences`; the next one fails them, and what they do after it counts no more.
+    Who joined late is asked for all days. Events of types `joins_on` for which `joins_when` holds make their actor a
+    member of it, and so does the first check-in.
+    """
+
+    first_day: date
+    last_day: date
+    absences: int = 0
+    per_days: int | None = None
+    joins_on: tuple[str, ...] = ()
+    joins_when: str | None = None
+
+    def begins_block(self, day: date) -> bool:
+        """Whether absences are counted anew from this day on."""
+        return self.per_days is not None and (day - self.first_day).days % self.per_days == 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Series:
     """`on` names event types, `when` is a condition. `scope` says whose zone days go by; `day_start` is minutes after
     midnight, None: the community's. `date_field` names the field of `event.data` that has the day a check-in is for;
     None: the day it was made. `late_grace_hours`: how long after a day's end a check-in for it may come.
-    `outage_hours`: a bot that is silent for so many hours until a day's end excuses the day; None: never."""
+    `outage_hours`: a bot that is silent for so many hours until a day's end excuses the day; None: never. `programme`
+    gives it a beginning and an end; None: it goes on."""
 
     id: str
     name: str
@@ -99,6 +123,7 @@ class Series:
     repair: Repair = field(default_factory=Repair)
     pause_days: int = 14
     outage_hours: int | None = 2
+    programme: Programme | None = None
     enabled: bool = True
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
-from services.rewards.domain.checkins import PER_WEEK, Schedule, Terms
+from services.rewards.domain.checkins import PER_WEEK, Programme, Schedule, Terms
 
 DONE: Final = "done"
 REPAIRED: Final = "repaired"
@@ -22,9 +22,14 @@ PAUSED: Final = "paused"
 BRIEF: Final = "brief"
 UNSCHEDULED: Final = "unscheduled"
 MISSED: Final = "missed"
+FAILED: Final = "failed"
+OVER: Final = "over"
 OPEN: Final = "open"
-STATUSES = (DONE, REPAIRED, FROZEN, EXCUSED, OUTAGE, PAUSED, BRIEF, UNSCHEDULED, MISSED, OPEN)
+STATUSES = (DONE, REPAIRED, FROZEN, EXCUSED, OUTAGE, PAUSED, BRIEF, UNSCHEDULED, MISSED, FAILED, OVER, OPEN)
+JOINED: Final = "joined"
+"""A fact of the day on which a member came to a programme; no day's status."""
 COUNTED = frozenset({DONE, REPAIRED})
+ABSENT = frozenset({MISSED, FAILED})
 
 ONE_DAY = timedelta(days=1)
 LOOK_BACK = timedelta(days=6)
@@ -34,7 +39,8 @@ LOOK_BACK = timedelta(days=6)
 @dataclass(frozen=True, slots=True)
 class Facts:
     """What happened to one member in one series. `pauses` are first and last days; `bought` says how many freezes on
-    which day; `brief` are days that a change of zone cut short (`Calendar.brief`)."""
+    which day; `brief` are days that a change of zone cut short (`Calendar.brief`); `joined` those on which the member
+    came to the programme."""
 
     done: frozenset[date] = frozenset()
     repaired: frozenset[date] = frozenset()
@@ -43,6 +49,7 @@ class Facts:
     pauses: tuple[tuple[date, date], ...] = ()
     bought: Mapping[date, int] = field(default_factory=dict)
     brief: frozenset[date] = frozenset()
+    joined: frozenset[date] = frozenset()
 
     def counted(self, day: date) -> str | None:
         return DONE if day in self.done else REPAIRED if day in self.repaired else None
@@ -79,6 +86,8 @@ class State:
     days: int = 0
     last: date | None = None
     held: int = 0
+    absent: int = 0
+    failed: date | None = None
 
 
 class Day(NamedTuple):
@@ -91,33 +100,68 @@ class Day(NamedTuple):
 
 
 def walk(before: State, facts: Facts, terms: Terms, today: date) -> Iterator[Day]:
-    """Every day after `before` up to and with today. Nothing where no day has a fact yet.
+    """Every day after `before` up to and with today, or the last of the programme. Nothing where no day has a fact yet.
 
     Today is never missed, it is open. A check-in of a day after today (a calendar that was put right meanwhile) is
     no part of it.
     """
-    start = before.start or min(facts.days(), default=None)
+    programme = terms.present.programme
+    start = before.start or _first_day(facts, programme)
     if start is None:
         return
     day = before.through + ONE_DAY if before.through is not None else start
-    state = before
-    while day <= today:
-        series = terms.on(day)
-        held = state.held + facts.bought.get(day, 0)
-        status = _status(day, facts, series.schedule, start, today)
-        if status == MISSED and state.current and held:
-            status, held = FROZEN, held - 1
-        current, earned = state.current, False
-        if status in COUNTED:
-            current += 1
-            every = series.freeze.earned_every
-            earned = every is not None and current % every == 0 and held < series.freeze.max_held
-            held += earned
-            state = State(day, start, current, max(state.longest, current), state.days + 1, day, held)
-        else:
-            state = State(day, start, 0 if status == MISSED else current, state.longest, state.days, state.last, held)
-        yield Day(day, status, state, earned)
+    until = last_day(terms, today)
+    state = _beginning(before, facts, programme)
+    while day <= until:
+        one = _step(state, day, facts, terms, start, today)
+        state = one.state
+        yield one
         day += ONE_DAY
+
+
+def last_day(terms: Terms, today: date) -> date:
+    """The last day that there is anything to say about."""
+    programme = terms.present.programme
+    return today if programme is None else min(today, programme.last_day)
+
+
+def _beginning(before: State, facts: Facts, programme: Programme | None) -> State:
+    """With the freezes that were bought before a programme began."""
+    if programme is None or before.through is not None:
+        return before
+    return replace(before, held=sum(n for day, n in facts.bought.items() if day < programme.first_day))
+
+
+def _first_day(facts: Facts, programme: Programme | None) -> date | None:
+    first = min(facts.days(), default=None)
+    if programme is None:
+        return first
+    return programme.first_day if first is not None or facts.joined else None
+
+
+def _step(before: State, day: date, facts: Facts, terms: Terms, start: date, today: date) -> Day:
+    series, programme = terms.on(day), terms.present.programme
+    held = before.held + facts.bought.get(day, 0)
+    if before.failed is not None:
+        return Day(day, OVER, replace(before, through=day, held=held), False)
+    status = _status(day, facts, series.schedule, start, today)
+    if status == MISSED and before.current and held:
+        status, held = FROZEN, held - 1
+    absent, failed = before.absent, None
+    if programme is not None:
+        absent = (0 if programme.begins_block(day) else absent) + (status == MISSED)
+        if status == MISSED and absent > programme.absences:
+            status, failed = FAILED, day
+    current, earned, counted = before.current, False, status in COUNTED
+    if counted:
+        current += 1
+        every = series.freeze.earned_every
+        earned = every is not None and current % every == 0 and held < series.freeze.max_held
+        held += earned
+    elif status in ABSENT:
+        current = 0
+    longest, days, last = max(before.longest, current), before.days + counted, day if counted else before.last
+    return Day(day, status, State(day, start, current, longest, days, last, held, absent, failed), earned)
 
 
 def _status(day: date, facts: Facts, schedule: Schedule, start: date, today: date) -> str:
@@ -176,7 +220,7 @@ def fold(
     asked: frozenset[date] = frozenset(),
 ) -> Folded:
     """Go on from `before` until today; `kept` is the state after the day `keep`."""
-    state, kept = before, before if before.through is not None else None
+    state, kept = _beginning(before, facts, terms.present.programme), before if before.through is not None else None
     frozen, earned = set(), set()
     seen: dict[date, State] = {}
     rising = sorted(facts.days())
@@ -191,9 +235,10 @@ def fold(
                 seen[one.day] = state
             if keep is not None and one.day <= keep:
                 kept = state
-            if not state.current:
+            # Who missed a day of a programme may be about to fail it: its days are looked at one by one.
+            if not state.current and (terms.present.programme is None or state.failed is not None):
                 break
-        idle = _idle_until(state, rising, today)
+        idle = _idle_until(state, rising, last_day(terms, today))
         if idle is None:
             return Folded(state, kept, frozenset(frozen), frozenset(earned), seen)
         if keep is not None and state.through is not None and state.through < keep:
@@ -201,10 +246,12 @@ def fold(
         state = replace(state, through=idle)
 
 
-def _idle_until(state: State, rising: Sequence[date], today: date) -> date | None:
-    """The last day until which nothing changes because there is no streak and no fact that begins one; None where the
-    fold goes on at once, or is done."""
-    if state.through is None or state.through >= today:
+def _idle_until(state: State, rising: Sequence[date], until: date) -> date | None:
+    """The last day up to `until` until which nothing changes because there is no streak and no fact that begins one;
+    None where the fold goes on at once, or is done."""
+    if state.through is None or state.through >= until:
         return None
+    if state.failed is not None:
+        return until
     at = bisect_right(rising, state.through)
-    return min(today, rising[at] - ONE_DAY) if at < len(rising) else today
+    return min(until, rising[at] - ONE_DAY) if at < len(rising) else until

@@ -35,6 +35,10 @@ UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
 }
 """Event type → the inverse events that undo what it paid, where the rule does not say (`undone_by`)."""
 
+_CHECKIN_UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {**UNDONE_BY, "reaction.added": (REACTION_REMOVED,)}
+"""The same for what makes an event a check-in. Of a reaction only taking it away: who removes the message that people
+react to does not undo what they did."""
+
 _ALWAYS = frozenset(name for names in UNDONE_BY.values() for name in names)
 
 
@@ -80,6 +84,18 @@ def ways(a: Activity, rule: Rule) -> tuple[Way, ...]:
         if thing is not None:
             out.append(Way(thing, own, lifetime))
     return tuple(out)
+
+
+def checkin_undone_by(type: str) -> tuple[str, ...]:
+    """The inverse events that undo a check-in made by an event of the type; all of one family."""
+    return _CHECKIN_UNDONE_BY.get(type, (CHECKIN_VOIDED,))
+
+
+def way_of_checkin(a: Activity) -> Way | None:
+    """How the check-in that `a` is can be undone; None where nothing can name it."""
+    types = checkin_undone_by(a.type)
+    thing = _thing(a, _family(types[0]), a.subject if a.subject is not None else a.id, a.actor_id)
+    return None if thing is None else Way(thing, types, 0)
 
 
 @lru_cache(maxsize=1024)

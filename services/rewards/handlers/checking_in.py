@@ -3,36 +3,41 @@
 A fixed number of statements per batch, whatever its size.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from kit import copies
 from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.ledger import Posting
-from services.rewards.domain.streaks import DONE, State
+from services.rewards.domain.streaks import DONE, JOINED, State
+from services.rewards.domain.undoing import Inverse, Way, checkin_undone_by, way_of_checkin
 from services.rewards.expressions import Failed
-from services.rewards.handlers import calendars, streaks
+from services.rewards.handlers import calendars, streaks, voiding
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit
 from services.rewards.handlers.purging import is_history
+from services.rewards.handlers.streaks import AGAIN, Standing
 from services.rewards.store.checkins import Key
 
 AWAY = ("removed", "banned", "erased")
 
 
 class World(NamedTuple):
-    """What is known of where the activities happened; `holds` says whether a condition holds of an activity."""
+    """What is known of where the activities happened; `inverses` are those of them that undo something, `holds` says
+    whether a condition holds of an activity."""
 
     communities: Mapping[UUID, KnownCommunity]
     series: Mapping[UUID, Sequence[Held]]
     ids: Mapping[tuple[UUID, UUID], UUID]
     members: Mapping[tuple[UUID, UUID], KnownMember]
+    inverses: Sequence[Inverse]
     holds: Callable[[Activity, str], bool]
 
 
@@ -46,9 +51,12 @@ class Recorded:
 
 
 class _One(NamedTuple):
+    """A check-in (`DONE`) or the coming to a programme (`JOINED`)."""
+
     activity: Activity
     held: Held
     member_id: UUID
+    kind: str
 
     @property
     def key(self) -> Key:
@@ -56,28 +64,31 @@ class _One(NamedTuple):
 
 
 def types_of(series: Sequence[Held]) -> set[str]:
-    """The event types that count as a check-in somewhere in a community."""
-    return {name for held in series if held.terms.present.enabled for name in held.terms.present.on}
+    """The event types that count as a check-in, or make a member of a programme, somewhere in a community."""
+    enabled = [held.terms.present for held in series if held.terms.present.enabled]
+    joins = {name for one in enabled if one.programme is not None for name in one.programme.joins_on}
+    return joins.union(*(one.on for one in enabled))
 
 
 async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
-    """Note the check-ins among the activities; one a day counts, whichever comes first."""
+    """Note the check-ins among the activities, one a day, whichever comes first; take back what is undone."""
     some = [one for a in found for one in _candidates(a, world)]
-    if not some:
+    inverses = _about_checkins(world, found)
+    if not some and not inverses:
         return Recorded()
+    ways = {one.activity.event_id: way_of_checkin(one.activity) for one in some if one.kind == DONE}
+    voids = await voiding.look(tx, _candidate_ways(found, ways), inverses)
     kept = await calendars.follow(tx, _owners(some, world))
     dated = [(one, day) for one in some if (day := _day(one, _calendar(one, kept))) is not None]
-    days: dict[Key, set[date]] = {}
-    for one, day in dated:
-        days.setdefault(one.key, set()).add(day)
-    wanted = {one.key: streaks.Wanted(one.held.terms, _calendar(one, kept), days[one.key]) for one, _ in dated}
+    wanted = {**await _undone(tx, voids, world), **_wanted(dated, kept, voids)}
+    if not wanted:
+        return Recorded()
     held = await streaks.hold(tx, wanted)
+    voiding.void(held, voids.hits, tx.now)
     for one, day in dated:
-        standing, a = held[one.key], one.activity
-        if not standing.of(DONE, day) and a.event_id not in standing.undone:
-            standing.add(DONE, day, a.effective_at, tx.now, event_id=a.event_id, connection_id=a.connection_id)
-    today = {c: kept[c, c].day_of(tx.now) for c in {one.activity.community_id for one, _ in dated}}
-    saved = await streaks.save(tx, list(held.values()), days, today)
+        _note(tx, held[one.key], one, day, voids, ways)
+    days = {key: set(want.days) for key, want in wanted.items()}
+    saved = await streaks.save(tx, list(held.values()), days, await _today(tx, world, wanted, kept))
     if saved.postings:
         await ensure_unit(tx, {posting.community_id for posting in saved.postings}, streaks.FREEZES)
     default = {community_id: default_of(series) for community_id, series in world.series.items()}
@@ -86,6 +97,83 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
          if one.held is default[one.activity.community_id] and day in saved.seen[one.key]},
         saved.postings,
     )  # fmt: skip
+
+
+def _about_checkins(world: World, found: Sequence[Activity]) -> list[Inverse]:
+    """The inverse events that could undo a check-in of one of the series there are; any else needs no lock."""
+    wanted = {
+        community_id: {name for held in series for type in held.terms.present.on for name in checkin_undone_by(type)}
+        for community_id, series in world.series.items()
+    }
+    return [one for one in world.inverses if one.type in wanted.get(found[one.order].community_id, ())]
+
+
+def _candidate_ways(found: Sequence[Activity], ways: Mapping[UUID, Way | None]) -> list[voiding.Candidate]:
+    return [
+        voiding.Candidate(a.event_id, a.effective_at, order, way)
+        for order, a in enumerate(found)
+        if (way := ways.get(a.event_id)) is not None
+    ]
+
+
+def _wanted(
+    dated: Sequence[tuple[_One, date]], kept: Mapping[calendars.Owner, Calendar], voids: voiding.Voids
+) -> dict[Key, streaks.Wanted]:
+    days: dict[Key, set[date]] = {}
+    for hit in voids.hits:
+        days.setdefault(hit.key, set()).add(hit.day)
+    for one, day in dated:
+        days.setdefault(one.key, set()).add(day)
+    return {one.key: streaks.Wanted(one.held.terms, _calendar(one, kept), days[one.key]) for one, _ in dated}
+
+
+async def _undone(tx: Tx, voids: voiding.Voids, world: World) -> dict[Key, streaks.Wanted]:
+    """Whose check-ins are undone, who need not have done anything in this batch."""
+    if not voids.hits:
+        return {}
+    series = {(c, held.terms.present.id): held for c, some in world.series.items() for held in some}
+    days: dict[Key, set[date]] = {}
+    for hit in voids.hits:
+        days.setdefault(hit.key, set()).add(hit.day)
+    members = await copies.known_members_of(tx, [(c, member_id) for c, _, member_id in days])
+    owners = {}
+    for c, id, member_id in days:
+        owner = owner_of(series[c, id].terms.present, c, member_id)
+        owners[owner] = _zone(owner, world.communities[c], members.get(owner))
+    read = await calendars.read(tx, owners)
+    return {
+        key: streaks.Wanted(held.terms, for_series(read[owner_of(present, key[0], key[2])], present), some)
+        for key, some in days.items()
+        if (held := series[key[:2]]) and (present := held.terms.present)
+    }
+
+
+async def _today(
+    tx: Tx, world: World, wanted: Collection[Key], kept: Mapping[calendars.Owner, Calendar]
+) -> dict[UUID, date]:
+    missing = {(c, c) for c, _, _ in wanted} - kept.keys()
+    places = {o: _zone(o, world.communities[o[0]], None) for o in missing}
+    known = {**kept, **(await calendars.read(tx, places) if places else {})}
+    return {c: known[c, c].day_of(tx.now) for c, _, _ in wanted}
+
+
+def _note(
+    tx: Tx, standing: Standing, one: _One, day: date, voids: voiding.Voids, ways: Mapping[UUID, Way | None]
+) -> None:
+    a = one.activity
+    if one.kind == JOINED:
+        if standing.before.start is None and not standing.of(JOINED):
+            standing.add(JOINED, day, a.effective_at, tx.now, event_id=a.event_id)
+        return
+    there = standing.of(DONE, day)
+    again = standing.of(AGAIN, day)
+    if a.event_id in voids.refused or a.event_id in standing.undone:
+        return
+    if any(fact.event_id == a.event_id for fact in (*there, *again)) or len(again) >= voiding.MOST_AGAIN:
+        return
+    way = ways[a.event_id]
+    standing.add(AGAIN if there else DONE, day, a.effective_at, tx.now, event_id=a.event_id,
+                 connection_id=a.connection_id, thing=way.thing if way is not None else None)  # fmt: skip
 
 
 def default_of(series: Sequence[Held]) -> Held | None:
@@ -98,16 +186,26 @@ def _candidates(a: Activity, world: World) -> list[_One]:
         return []
     out = []
     for held in world.series.get(a.community_id, ()):
-        series = held.terms.present
-        if not series.enabled or a.type not in series.on:
+        kind = _kind(a, held.terms.present)
+        if kind is None:
             continue
         member_id = world.ids[a.community_id, a.actor_id]
         known = world.members.get((a.community_id, member_id))
         if known is not None and (known.kind == "bot" or known.state in AWAY):
             return []
-        if series.when is None or _holds(a, series.when, world):
-            out.append(_One(a, held, member_id))
+        series = held.terms.present
+        when = series.when if kind == DONE or series.programme is None else series.programme.joins_when
+        if when is None or _holds(a, when, world):
+            out.append(_One(a, held, member_id, kind))
     return out
+
+
+def _kind(a: Activity, series: Series) -> str | None:
+    if not series.enabled:
+        return None
+    if a.type in series.on:
+        return DONE
+    return JOINED if series.programme is not None and a.type in series.programme.joins_on else None
 
 
 def _holds(a: Activity, when: str, world: World) -> bool:
@@ -122,17 +220,23 @@ def _owners(some: Sequence[_One], world: World) -> dict[calendars.Owner, calenda
     for one in some:
         community_id = one.activity.community_id
         place = world.communities[community_id]
-        out[community_id, community_id] = place.zone, place.day_start
-        if one.held.terms.present.scope == "member":
-            known = world.members.get((community_id, one.member_id))
-            out[community_id, one.member_id] = calendars.zone_of(place, known)
+        for owner in {(community_id, community_id), owner_of(one.held.terms.present, community_id, one.member_id)}:
+            out[owner] = _zone(owner, place, world.members.get((community_id, one.member_id)))
     return out
 
 
+def owner_of(series: Series, community_id: UUID, member_id: UUID) -> calendars.Owner:
+    """Whose calendar the days of a member in the series go by."""
+    return community_id, member_id if series.scope == "member" else community_id
+
+
+def _zone(owner: calendars.Owner, place: KnownCommunity, known: KnownMember | None) -> calendars.Zone:
+    return (place.zone, place.day_start) if owner[0] == owner[1] else calendars.zone_of(place, known)
+
+
 def _calendar(one: _One, kept: Mapping[calendars.Owner, Calendar]) -> Calendar:
-    series, community_id = one.held.terms.present, one.activity.community_id
-    owner = one.member_id if series.scope == "member" else community_id
-    return for_series(kept[community_id, owner], series)
+    series = one.held.terms.present
+    return for_series(kept[owner_of(series, one.activity.community_id, one.member_id)], series)
 
 
 def for_series(calendar: Calendar, series: Series) -> Calendar:
@@ -143,12 +247,18 @@ def for_series(calendar: Calendar, series: Series) -> Calendar:
 
 
 def _day(one: _One, calendar: Calendar) -> date | None:
-    """The day a check-in is for; None for one that is too late for its day, or before it."""
+    """The day a check-in is for, or on which the member came; None for one that is too late for its day, before it, or
+    outside of the programme."""
     a, series = one.activity, one.held.terms.present
+    if one.kind == JOINED:
+        return _joined_on(a, series, calendar)
     try:
         named: Any = a.data.get(series.date_field) if series.date_field is not None else None
         day = calendar.day_of(a.effective_at) if named is None else date.fromisoformat(named)
     except (TypeError, ValueError):
+        return None
+    programme = series.programme
+    if programme is not None and not programme.first_day <= day <= programme.last_day:
         return None
     if day > calendar.day_of(max(a.received_at, a.effective_at)):
         return None
@@ -156,3 +266,8 @@ def _day(one: _One, calendar: Calendar) -> date | None:
         return day
     late = a.received_at - calendar.end_of(day)
     return day if late <= timedelta(hours=series.late_grace_hours) else None
+
+
+def _joined_on(a: Activity, series: Series, calendar: Calendar) -> date | None:
+    day = calendar.day_of(a.effective_at)
+    return None if series.programme is None or day > series.programme.last_day else day

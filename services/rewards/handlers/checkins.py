@@ -10,7 +10,7 @@ import msgspec
 from kit.database import Tx
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
 from services.rewards import expressions
-from services.rewards.domain.checkins import DEFAULT_SERIES, MOST_SERIES, Series, Terms
+from services.rewards.domain.checkins import DEFAULT_SERIES, LONGEST_PROGRAMME, MOST_SERIES, Programme, Series, Terms
 from services.rewards.domain.ledger import Unit
 from services.rewards.store import checkins as store
 from services.rewards.store import ledger as ledger_store
@@ -86,6 +86,7 @@ async def create(tx: Tx, community_id: UUID, series: Series, actor: str) -> Held
 async def change(tx: Tx, before: Held, series: Series, tomorrow: date, actor: str) -> Held:
     """The next version; what days ask for changes from `tomorrow` on. Conflict when somebody else was faster."""
     await _check(tx, before.community_id, series)
+    _check_programme_change(before.terms.present.programme, series.programme, tomorrow)
     row = _row(tx, before.community_id, before.version + 1, tomorrow, series, actor)
     if not await store.add_versions(tx, [row]):
         raise Conflict("somebody changed this series at the same moment; read it again", code="version_changed")
@@ -99,11 +100,40 @@ async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
         wrong += _unit_problems(series.freeze.unit, "/freeze/unit", units)
     if series.repair.price:
         wrong += _unit_problems(series.repair.unit, "/repair/unit", units)
-    if series.when is not None:
-        bad = expressions.field_error(series.when, "bool", "/when")
-        wrong += [bad] if bad is not None else []
+    wrong += _condition_problems(series.when, "/when")
+    if series.programme is not None:
+        wrong += _programme_problems(series.programme)
+        wrong += _condition_problems(series.programme.joins_when, "/programme/joins_when")
     if wrong:
         raise Unprocessable("this series cannot be used; see errors", code="checkin_invalid", errors=wrong)
+
+
+def _condition_problems(when: str | None, at: str) -> list[FieldError]:
+    bad = None if when is None else expressions.field_error(when, "bool", at)
+    return [] if bad is None else [bad]
+
+
+def _programme_problems(programme: Programme) -> list[FieldError]:
+    days = (programme.last_day - programme.first_day).days + 1
+    if days < 1:
+        return [FieldError("/programme/last_day", "before_first_day", "the last day is before the first")]
+    if days > LONGEST_PROGRAMME:
+        said = f"a programme lasts at most {LONGEST_PROGRAMME} days, not {days}"
+        return [FieldError("/programme/last_day", "too_long", said)]
+    return []
+
+
+def _check_programme_change(before: Programme | None, after: Programme | None, tomorrow: date) -> None:
+    """Days that were judged stay judged."""
+    if before == after:
+        return
+    if before is None or after is None:
+        raise Conflict("make another series: one with a programme keeps it, others get none", code="programme_fixed")
+    if min(before.first_day, after.first_day) < tomorrow:
+        raise Conflict(
+            f"a programme changes until its first day begins anywhere; it would have to begin on {tomorrow} or later",
+            code="programme_begun",
+        )
 
 
 def _unit_problems(unit: str, at: str, units: dict[str, Unit]) -> list[FieldError]:

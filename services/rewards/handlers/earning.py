@@ -1,8 +1,8 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
-A fixed number of statements per batch, whatever its size. Locks: streaks in the order of their keys, counters in the
-order of their ids (the things that can be undone among them), the lines of grants to be taken back, then what the
-ledger takes; so batches of two replicas wait for each other and never in a circle.
+A fixed number of statements per batch, whatever its size. Locks: what check-ins can be undone by, streaks in the order
+of their keys, counters in the order of their ids (what grants can be undone by among them), the lines of grants to be
+taken back, then what the ledger takes; so batches of two replicas wait for each other and never in a circle.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -28,7 +28,7 @@ from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, T
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
-from services.rewards.domain.undoing import inverse_types
+from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import checking_in, checkins, refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
@@ -69,12 +69,12 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
     scene = await _scene(tx, found)
-    recorded = await checking_in.record(tx, found, _world(scene))
+    inverses = undoing.inverses_of(found, scene.inverse)
+    recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks)
     wants: list[Want] = []
     async for part in in_turns(found):
         wants += [want for activity in part for want in _wants(activity, scene)]
-    inverses = undoing.inverses_of(found, scene.inverse)
     if not wants and not inverses:
         await post_grants(tx, [], history={}, places=scene.communities, besides=recorded.postings)
         return
@@ -153,11 +153,11 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {})
 
 
-def _world(scene: _Scene) -> checking_in.World:
+def _world(scene: _Scene, inverses: Sequence[Inverse]) -> checking_in.World:
     def holds(a: Activity, condition: str) -> bool:
         return _Context(a, scene).made.condition(condition)
 
-    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, holds)
+    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds)
 
 
 def _wants(a: Activity, scene: _Scene) -> list[Want]:

@@ -14,13 +14,26 @@ from kit.clock import uuid7
 from kit.database import Tx
 from kit.errors import Conflict, Unavailable, Unprocessable
 from services.rewards.domain.calendars import Calendar
+from services.rewards.domain.checkins import Series
 from services.rewards.domain.ledger import BURN, SPEND, Posting, check_balance, check_debt, digest
-from services.rewards.domain.streaks import DONE, EXCUSED, MISSED, ONE_DAY, PAUSED, REPAIRED, Day, State, walk
+from services.rewards.domain.programmes import progress
+from services.rewards.domain.streaks import (
+    ABSENT,
+    DONE,
+    EXCUSED,
+    JOINED,
+    ONE_DAY,
+    PAUSED,
+    REPAIRED,
+    Day,
+    State,
+    walk,
+)
 from services.rewards.handlers import calendars, checkins, streaks
 from services.rewards.handlers.checking_in import for_series
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit, record
-from services.rewards.handlers.streaks import BOUGHT, UNDONE, Fact, Standing
+from services.rewards.handlers.streaks import AGAIN, BOUGHT, UNDONE, Fact, Standing
 from services.rewards.store import ledger as ledger_store
 
 
@@ -45,7 +58,7 @@ class Seat:
     def can_repair(self, day: Day) -> bool:
         """Whether the day is missed and not too long ago; what it costs and how many are left is another question."""
         within = timedelta(days=self.held.terms.present.repair.within_days)
-        return day.status == MISSED and self.standing.today - day.day <= within
+        return day.status in ABSENT and self.standing.today - day.day <= within
 
     def pause(self) -> Fact | None:
         """The pause that lasts or is to come."""
@@ -55,8 +68,8 @@ class Seat:
 async def look(tx: Tx, community_id: UUID, series_id: str, member_id: UUID) -> Seat:
     """How a member stands, recomputed from all facts; nothing is written."""
     held, calendar, day = await _place(tx, community_id, series_id, member_id, keep=False)
-    key = community_id, series_id, member_id
-    return Seat(held, await streaks.view(tx, key, held.terms, calendar), day)
+    seen = await streaks.views(tx, community_id, held.terms, {member_id: calendar})
+    return Seat(held, seen[member_id], day)
 
 
 async def _sit(tx: Tx, community_id: UUID, series_id: str, member_id: UUID) -> Seat:
@@ -135,7 +148,7 @@ async def repair(tx: Tx, community_id: UUID, series_id: str, member_id: UUID, da
     one, terms = seat.standing, seat.held.terms.present.repair
     _not_in_future(day, one.today)
     found = next((walked for walked in seat.walked() if walked.day == day), None)
-    if found is None or found.status != MISSED:
+    if found is None or found.status not in ABSENT:
         status = found.status if found is not None else None
         raise Conflict(f"{day} was not missed", code="day_not_missed", status_of_day=status)
     if not seat.can_repair(found):
@@ -155,6 +168,7 @@ async def buy(tx: Tx, community_id: UUID, series_id: str, member_id: UUID, actor
     one, terms = seat.standing, seat.held.terms.present.freeze
     if terms.price is None:
         raise Conflict("freezes of this series are not for sale", code="freeze_not_for_sale")
+    _check_running(seat)
     if one.folded().state.held >= terms.max_held:
         raise Conflict(f"at most {terms.max_held} freezes are held at a time", code="freezes_full")
     posting = streaks.post_freeze(tx, one, BOUGHT, one.today, seat.community_day, actor)
@@ -203,12 +217,15 @@ async def resume(tx: Tx, community_id: UUID, series_id: str, member_id: UUID) ->
 async def mark(
     tx: Tx, community_id: UUID, series_id: str, member_id: UUID, day: date, kind: str, reason: str, actor: str
 ) -> tuple[Seat, bool]:
-    """An operator's word on a day that is not to come (R31): `done`, `excused`, or `undone`, which takes both back.
-    Whether it was new."""
+    """An operator's word on a day that is not to come (R31): `done`, `excused`, or `undone`, which takes both back;
+    `joined`: the member came to the programme then. Whether it was new."""
     seat = await _sit(tx, community_id, series_id, member_id)
     one = seat.standing
     _not_in_future(day, one.today)
-    there = [*one.of(DONE, day), *one.of(EXCUSED, day)]
+    _check_in_programme(seat.held.terms.present, day, kind)
+    there = [*one.of(DONE, day), *one.of(EXCUSED, day), *one.of(AGAIN, day)]
+    if kind == JOINED:
+        there = one.of(JOINED)
     if kind == UNDONE:
         for fact in there:
             one.void(fact)
@@ -218,6 +235,28 @@ async def mark(
         one.add(kind, day, tx.now, tx.now, reason=reason, actor=actor)
         await _settle(tx, seat)
     return seat, kind != UNDONE or bool(there)
+
+
+def _check_running(seat: Seat) -> None:
+    """Nothing is sold that could help nobody."""
+    programme = seat.held.terms.present.programme
+    if programme is None:
+        return
+    standing = progress(seat.walked(), programme, seat.standing.today).standing
+    if standing in ("failed", "passed"):
+        raise Conflict(f"the programme is over for this member: {standing}", code="programme_over", standing=standing)
+
+
+def _check_in_programme(series: Series, day: date, kind: str) -> None:
+    programme = series.programme
+    if programme is None:
+        if kind == JOINED:
+            raise Unprocessable("this series has no programme that could be joined", code="no_programme")
+        return
+    if day > programme.last_day or (day < programme.first_day and kind != JOINED):
+        raise Unprocessable(
+            f"the programme lasts from {programme.first_day} to {programme.last_day}", code="outside_programme"
+        )
 
 
 def _not_in_future(day: date, today: date) -> None:

@@ -27,6 +27,7 @@ from services.rewards.domain.streaks import (
     DONE,
     EXCUSED,
     FROZEN,
+    JOINED,
     LOOK_BACK,
     ONE_DAY,
     OUTAGE,
@@ -43,7 +44,7 @@ from services.rewards.store.checkins import Key
 FREEZES = Unit("freezes", "Streak freezes", spendable=False)
 """Freezes held, over all series of a community; there from the first one on."""
 
-EARNED, BOUGHT, UNDONE = "earned", "bought", "undone"
+EARNED, BOUGHT, UNDONE, AGAIN = "earned", "bought", "undone", "again"
 _STEPS = {FROZEN: (SPEND, BURN, -1), EARNED: (GRANT, MINT, 1), BOUGHT: (GRANT, MINT, 1)}
 _SAID = {FROZEN: "Freeze used", EARNED: "Freeze earned", BOUGHT: "Freeze bought"}
 
@@ -67,6 +68,7 @@ class Fact(NamedTuple):
     event_id: UUID | None
     connection_id: UUID | None
     transaction_id: UUID | None
+    thing: UUID | None
     actor: str
     reason: str
     created_at: datetime
@@ -122,8 +124,8 @@ class Standing:
     def add(self, kind: str, day: date, at: datetime, now: datetime, **more: Any) -> Fact:
         number = self.numbers[day, kind]
         self.numbers[day, kind] += 1
-        empty = {"last_day": day, "event_id": None, "connection_id": None, "transaction_id": None}
-        values = {**empty, "actor": "", "reason": "", **more}
+        empty = dict.fromkeys(("event_id", "connection_id", "transaction_id", "thing"))
+        values = {"last_day": day, **empty, "actor": "", "reason": "", **more}
         fact = Fact(day=day, kind=kind, number=number, at=at, created_at=now, **values)
         self.rows.append(fact)
         self.added.append(fact)
@@ -154,12 +156,16 @@ class Standing:
             pauses=tuple([(row.day, row.last_day) for row in self.rows if row.kind == PAUSED]),
             bought=Counter(row.day for row in self.rows if row.kind == BOUGHT),
             brief=self.calendar.brief,
+            joined=frozenset(days.get(JOINED, ())),
         )
 
+    def as_of(self, asked: Iterable[date]) -> date:
+        """Today, or the last day that is asked for, which a clock ahead of ours may have called today."""
+        return max((self.today, *asked))
+
     def folded(self, asked: Iterable[date] = ()) -> Folded:
-        """As of today, or of the last day that is asked for, which a clock ahead of ours may have called today."""
         days, facts = frozenset(asked), self.facts()
-        today = max((self.today, *days))
+        today = self.as_of(days)
         last = max((day for day in facts.days() if day <= today), default=today)
         return fold(self.before, facts, self.terms, today, keep=last - KEPT_BEHIND, asked=days)
 
@@ -201,13 +207,20 @@ async def _gaps(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Gap]]:
     return out
 
 
-async def view(tx: Tx, key: Key, terms: Terms, calendar: Calendar) -> Standing:
-    """One member in one series with all facts, to look at. Days that it is not written of yet that they were excused
-    are."""
-    out = Standing(key, terms, calendar, calendar.day_of(tx.now), _empty(key), State())
-    for row in await store.all_facts(tx, [key]):
-        out.take(row)
-    out.excuse((await _gaps(tx, [key[0]])).get(key[0], ()), tx.now)
+async def views(tx: Tx, community_id: UUID, terms: Terms, days: Mapping[UUID, Calendar]) -> dict[UUID, Standing]:
+    """Members (with their calendars) in one series with all facts, to look at. Days that it is not written of yet that
+    they were excused are."""
+    id = terms.present.id
+    out = {
+        member_id: Standing(key, terms, calendar, calendar.day_of(tx.now), _empty(key), State())
+        for member_id, calendar in days.items()
+        if (key := (community_id, id, member_id))
+    }
+    for row in await store.all_facts(tx, [one.key for one in out.values()]):
+        out[row.member_id].take(row)
+    gaps = (await _gaps(tx, {community_id})).get(community_id, ())
+    for one in out.values():
+        one.excuse(gaps, tx.now)
     return out
 
 
@@ -230,10 +243,11 @@ async def save(
     rows: list[dict[str, Any]] = []
     async for part in in_turns(standings):
         for one in part:
-            folded = one.folded(asked.get(one.key, ()))
+            days = asked.get(one.key, ())
+            folded = one.folded(days)
             seen[one.key] = folded.seen
             postings += _follow(tx, one, folded, today[one.key[0]])
-            row = _row(one, folded)
+            row = _streak_row(one.key, one.as_of(days), folded.state, folded.kept)
             if row != one.stored:
                 rows.append(row)
     await store.add_facts(tx, [_fact_row(one.key, fact) for one in standings for fact in one.added])
@@ -296,21 +310,17 @@ def _fact_row(key: Key, fact: Fact) -> dict[str, Any]:
 
 
 def _empty(key: Key) -> dict[str, Any]:
-    return _streak_row(key, State(), None)
+    return _streak_row(key, date.min, State(), None)
 
 
-def _row(one: Standing, folded: Folded) -> dict[str, Any]:
-    return _streak_row(one.key, folded.state, folded.kept)
-
-
-def _streak_row(key: Key, state: State, kept: State | None) -> dict[str, Any]:
+def _streak_row(key: Key, as_of: date, state: State, kept: State | None) -> dict[str, Any]:
     community_id, series_id, member_id = key
     through = kept.through if kept is not None else None
     return {
         "community_id": community_id,
         "series_id": series_id,
         "member_id": member_id,
-        "as_of": state.through or date.min,
+        "as_of": as_of,
         "current": state.current,
         "longest": state.longest,
         "days": state.days,

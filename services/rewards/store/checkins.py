@@ -99,8 +99,21 @@ async def streaks_of(tx: Tx, keys: Iterable[Key]) -> dict[Key, Row[Any]]:
     return {(r.community_id, r.series_id, r.member_id): r for r in rows}
 
 
+async def members_of(tx: Tx, community_id: UUID, series_id: str, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Who has facts in a series, by their ids."""
+    stmt = select(streaks.c.member_id).where(streaks.c.community_id == community_id, streaks.c.series_id == series_id)
+    if after is not None:
+        stmt = stmt.where(streaks.c.member_id > after)
+    return [row.member_id for row in await tx.all(stmt.order_by(streaks.c.member_id).limit(limit))]
+
+
 async def all_facts(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:
     return await select_among(tx, facts, _OF_FACT, list(keys))
+
+
+async def facts_about(tx: Tx, things: Iterable[UUID]) -> list[Row[Any]]:
+    """Those that hold and that an inverse event about one of these things would name."""
+    return await select_among(tx, facts, facts.c.thing, sorted(things), where=facts.c.voided_at.is_(None))
 
 
 async def late_facts(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:

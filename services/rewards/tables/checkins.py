@@ -1,6 +1,6 @@
 """Check-in series by version, the facts of their days, and what was last folded of them."""
 
-from sqlalchemy import BigInteger, Column, Date, Integer, SmallInteger, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, SmallInteger, String, Table, Text, Uuid
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -31,7 +31,8 @@ checkin_calendars = Table(
 
 # One row per series, member, day and kind holds: the one without `voided_at`. `number` tells it from those before it.
 # `last_day` is that of a pause, else the day itself. `connection_id` is the bot's that a check-in came through.
-# `frozen` and `earned` follow from the others: they are here for the transaction that posted them.
+# `frozen` and `earned` follow from the others: they are here for the transaction that posted them. `again` is another
+# check-in of a day that has one, for when that one is undone; `thing` is what an inverse event would name.
 checkin_facts = Table(
     "checkin_facts",
     metadata,
@@ -46,10 +47,12 @@ checkin_facts = Table(
     Column("event_id", Uuid),
     Column("connection_id", Uuid),
     Column("transaction_id", Uuid),
+    Column("thing", Uuid),
     Column("actor", String(150), nullable=False),
     Column("reason", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("voided_at", UtcDateTime),
+    Index("ix_checkin_facts_thing", "thing"),
     sqlite_with_rowid=False,
 )
 

@@ -234,3 +234,71 @@ async def test_another_communitys_key_sees_neither_series_nor_streaks(rewards: R
     assert (await key.get("/v1/checkins/reading")).status_code == 404
     reply = await key.get(place(rewards))
     assert (reply.status_code, reply.json()["code"]) == (404, "member_unknown")
+
+
+PROGRAMME = {"first_day": "2026-11-16", "last_day": "2026-11-29", "absences": 1, "per_days": None}
+
+
+async def test_a_programme_reads_as_it_was_written_and_its_table_shows_who_failed(rewards: Rewards) -> None:
+    body = {**SERIES, "on": ["checkin.submitted"], "programme": {**PROGRAMME, "joins_on": ["course.joined"]}}
+    made = await rewards.client.post("/v1/checkins", json=body)
+    assert made.json()["programme"] == {**PROGRAMME, "joins_on": ["course.joined"], "joins_when": None}
+    await check_in(rewards, 7, 6, 5, 4, 3, 2, 1, 0)
+    await check_in(rewards, 6, 2, by="bob")
+    table = (await rewards.get("/v1/checkins/reading/members"))["items"]
+    shown = {one["member_id"]: (one["programme"]["standing"], one["programme"]["failed_on"]) for one in table}
+    guild = rewards.guild
+    assert shown == {
+        str(guild.member("ann")): ("running", None),
+        str(guild.member("bob")): ("failed", "2026-11-18"),
+    }
+    [ann] = [one for one in table if one["member_id"] == str(guild.member("ann"))]
+    assert (ann["days"], ann["programme"]["perfect"], ann["programme"]["absences_left"]) == (8, True, 1)
+    assert next(iter(ann["statuses"])) == "2026-11-16"
+    alone = await rewards.get(f"/v1/checkins/reading/members/{guild.member('bob')}")
+    assert (alone["programme"]["standing"], alone["status"]) == ("failed", "over")
+
+
+async def test_a_table_is_read_in_pages_and_between_days(rewards: Rewards) -> None:
+    for name in ("ann", "bob", "cy"):
+        await check_in(rewards, 40, 1, by=name)
+    path = "/v1/checkins/daily/members"
+    first = await rewards.get(path, limit=2)
+    second = await rewards.get(path, limit=2, cursor=first["next"])
+    assert (len(first["items"]), len(second["items"]), second["next"]) == (2, 1, None)
+    assert len({one["member_id"] for one in first["items"] + second["items"]}) == 3
+    assert len(first["items"][0]["statuses"]) == 31
+    few = (await rewards.get(path, **{"from": "2026-10-14", "to": "2026-10-15"}))["items"]
+    assert few[0]["statuses"] == {"2026-10-14": "done", "2026-10-15": "missed"}
+    for wrong in ("from=2026-10-15&to=2026-10-14", "from=2025-10-14&to=2026-10-15"):
+        answer = await rewards.client.get(f"{path}?{wrong}")
+        assert (answer.status_code, answer.json()["code"]) == (400, "days_invalid")
+
+
+@pytest.mark.parametrize(
+    ("wrong", "at"),
+    [
+        ({"last_day": "2026-11-15"}, "/programme/last_day"),
+        ({"last_day": "2027-11-29"}, "/programme/last_day"),
+        ({"joins_when": "event.data.course =="}, "/programme/joins_when"),
+    ],
+)
+async def test_a_programme_that_cannot_be_says_what_is_wrong(rewards: Rewards, wrong: dict[str, Any], at: str) -> None:
+    answer = await rewards.client.post("/v1/checkins", json={**SERIES, "programme": {**PROGRAMME, **wrong}})
+    assert (answer.status_code, answer.json()["code"]) == (422, "checkin_invalid")
+    assert [one["pointer"] for one in answer.json()["errors"]] == [at]
+
+
+async def test_a_programme_that_began_is_what_it_is(rewards: Rewards) -> None:
+    made = await rewards.client.post("/v1/checkins", json={**SERIES, "programme": PROGRAMME})
+    assert made.status_code == 201
+    for change, code in (({**PROGRAMME, "absences": 5}, "programme_begun"), (PROGRAMME, None)):
+        answer = await rewards.client.patch("/v1/checkins/reading", json={"programme": change})
+        assert answer.json().get("code") == code
+    answer = await rewards.client.patch("/v1/checkins/daily", json={"programme": PROGRAMME})
+    assert (answer.status_code, answer.json()["code"]) == (409, "programme_fixed")
+
+
+async def test_a_member_token_sees_no_table(rewards: Rewards) -> None:
+    client = await rewards.member("ann")
+    assert (await client.get("/v1/checkins/daily/members")).status_code == 403

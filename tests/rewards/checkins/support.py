@@ -56,7 +56,7 @@ def facts_of(story: str, first: date = MONDAY, **more: Any) -> Facts:
 
 LETTERS = {
     "done": "D", "repaired": "R", "frozen": "F", "excused": "E", "outage": "O", "paused": "P", "brief": "b",
-    "unscheduled": "-", "missed": ".", "open": "?",
+    "unscheduled": "-", "missed": ".", "failed": "X", "over": "_", "open": "?",
 }  # fmt: skip
 
 
