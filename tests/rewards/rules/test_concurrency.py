@@ -21,25 +21,49 @@ async def guild(make_database: MakeDatabase) -> Guild:
     return await make_guild(await make_database("rewards"))
 
 
-@pytest.mark.parametrize(
-    "cap",
-    [
-        {"limit": 10},
-        {"limit": 10, "of": "grants"},
-        {"per": "rolling", "seconds": 3600, "limit": 10},
-        {"scope": "community", "limit": 10},
-    ],
-    ids=["amount", "grants", "rolling", "budget"],
-)
-async def test_fifty_writers_at_one_below_the_cap_get_exactly_one_grant(guild: Guild, cap: dict[str, object]) -> None:
-    await guild.publish(rule(caps=[cap]))
-    await guild.score(*[guild.act() for _ in range(9)])
-    some = [guild.act() for _ in range(50)]
-    await asyncio.gather(*(guild.score(one) for one in some))
-    verdicts = [(await guild.verdicts(one))[0][1] for one in some]
-    assert verdicts.count("granted") == 1
-    assert len(verdicts) == 50
+SCOPES = ["member", "object", "actor_object", "pair", "community"]
+WINDOWS = [
+    {"per": "day"},
+    {"per": "week"},
+    {"per": "month"},
+    {"per": "lifetime"},
+    {"per": "rolling", "seconds": 3600},
+]
+
+
+@pytest.mark.parametrize("together", [False, True], ids=["fifty writers", "one batch"])
+@pytest.mark.parametrize("window", WINDOWS, ids=lambda window: str(window["per"]))
+@pytest.mark.parametrize("scope", SCOPES)
+async def test_fifty_at_one_below_the_cap_get_exactly_one_grant(
+    guild: Guild, scope: str, window: dict[str, object], together: bool
+) -> None:
+    cap = {"scope": scope, "limit": 10, "of": "grants" if together else "amount", **window}
+    liked = {**rule(on="reaction.added", caps=[cap]), "give": [{"to": "subject_author", "unit": "xp", "amount": 1}]}
+    await guild.publish(liked)
+    some = [guild.act("reaction.added", "bob", of="ann", subject="m1") for _ in range(59)]
+    await guild.score(*some[:9])
+    if together:
+        await guild.score(*some[9:])
+    else:
+        await asyncio.gather(*(guild.score(one) for one in some[9:]))
+    verdicts = [(await guild.verdicts(one))[0][1] for one in some[9:]]
+    left_out = "budget_exhausted" if scope == "community" else "capped"
+    assert sorted(verdicts) == sorted(["granted"] + [left_out] * 49)
     assert await guild.has("ann") == 10
+    await check_books(guild.db)
+
+
+async def test_fifty_writers_of_different_rules_share_what_a_unit_may_give_a_member(guild: Guild) -> None:
+    kinds = ["message.created", "file.uploaded"]
+    await guild.publish(
+        *[rule(kind.partition(".")[0], kind, 3) for kind in kinds],
+        unit_caps=[{"unit": "xp", "per": "day", "limit": 10}],
+    )
+    some = [guild.act(kinds[n % 2]) for n in range(50)]
+    await asyncio.gather(*(guild.score(one) for one in some))
+    assert await guild.has("ann") == 10
+    given = sorted([(await guild.verdicts(one))[0][2] for one in some])
+    assert (given[-4:], sum(given)) == ([1, 3, 3, 3], 10)
     await check_books(guild.db)
 
 
