@@ -23,6 +23,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
     """What can be measured, in this order; each part imports what it needs when it is asked for."""
     from bench import (
         boards,
+        entries,
         gateway,
         growth,
         hooks,
@@ -33,6 +34,7 @@ def parts() -> dict[str, Callable[[Size], None]]:
         pipeline,
         replicas,
         retention,
+        rules,
         sides,
         timeline,
     )
@@ -41,6 +43,8 @@ def parts() -> dict[str, Callable[[Size], None]]:
         "ingest": ingest.run,
         "hooks": hooks.run,
         "pipeline": pipeline.run,
+        "rules": rules.run,
+        "entries": entries.run,
         "boards": boards.run,
         "growth": growth.run,
         "memory": memory.run,

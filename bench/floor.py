@@ -30,11 +30,13 @@ SQLITE = (
 
 
 class Tape:
-    """The insert statements of one service, by transaction; those that were rolled back are not on it."""
+    """The insert statements of one service, by transaction; those that were rolled back are not on it. `executed`
+    counts statements of every kind, one for many rows that go in one trip."""
 
     def __init__(self, db: Database) -> None:
         self.service = db.service
         self.transactions: list[list[Statement]] = []
+        self.executed = 0
         engine = db.engine.sync_engine
         event.listen(engine, "before_cursor_execute", self._statement)
         event.listen(engine, "commit", self._commit)
@@ -45,6 +47,7 @@ class Tape:
         return sum(map(len, self.transactions))
 
     def _statement(self, conn: Any, _cursor: Any, sql: str, parameters: Any, _context: Any, many: bool) -> None:
+        self.executed += 1
         if sql.startswith("INSERT"):
             rows = parameters if many else [parameters]
             sent = parameters.statements(sql) if isinstance(parameters, Rows) else [(sql, tuple(row)) for row in rows]

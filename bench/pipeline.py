@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from bench import report
 from bench.activities import Day
 from bench.floor import Tape, play
-from bench.installation import fill_log, prepare, settings_of
+from bench.installation import Made, fill_log, prepare, settings_of
 from bench.sizes import Size
 from deploy.local.postgres import PostgresMissing, PostgresServer
 from kit.clock import system_clock
@@ -25,6 +25,8 @@ from kit.runtime import Runtime
 from kit.settings import Settings
 from services import server
 from services.compose import BY_NAME, SERVICES, compose
+from services.rewards.domain.rules import RuleSet
+from services.rewards.handlers import rules as rule_sets
 
 COLUMNS = ("", "activities/s", "insert statements", "inserts alone, activities/s", "of the inserts alone")
 Names = tuple[str, ...]
@@ -72,9 +74,12 @@ async def drain(runtime: Runtime, wanted: int, service: str = "rewards") -> floa
         await runtime.stop()
 
 
-async def product(settings: Settings, day: Day, names: Names) -> Result:
-    """Prepare an installation, put the day on its log, then run these services of it."""
+async def product(settings: Settings, day: Day, names: Names, rules: RuleSet | None = None) -> Result:
+    """Prepare an installation (with these rules, or those every community begins with), put the day on its log, then
+    run these services of it."""
     made = await prepare(settings)
+    if rules is not None:
+        await put_rules(made, rules)
     now = system_clock()
     records = day.records(1, made.community, now)
     await fill_log(settings, ACTIVITY_TOPIC, records)
@@ -82,6 +87,17 @@ async def product(settings: Settings, day: Day, names: Names) -> Result:
     tapes = [Tape(one.db) for one in runtime.services.values()]
     server.tune_collector()
     return Result(await drain(runtime, len(records), names[0]), tapes)
+
+
+async def put_rules(made: Made, rules: RuleSet) -> None:
+    """As the next version of the community's rules."""
+    runtime = compose(made.settings)
+    async with runtime.services["rewards"].db.begin() as tx:
+        await rule_sets.publish(
+            tx, community_id=made.community, rules=rules, actor="operator:bench", note="", expected=None
+        )
+    for one in runtime.services.values():
+        await one.db.close()
 
 
 async def floor(settings: Settings, result: Result, activities: int) -> float:
@@ -138,7 +154,12 @@ def _row(title: str, directory: Path, postgres: PostgresServer | None, day: Day,
 
 
 def against_inserts(
-    title: str, directory: Path, postgres: PostgresServer | None, day: Day, names: Names
+    title: str,
+    directory: Path,
+    postgres: PostgresServer | None,
+    day: Day,
+    names: Names,
+    rules: RuleSet | None = None,
 ) -> tuple[Result, float]:
     """What these services get through on SQLite or that server, and activities a second of their inserts alone."""
     slug = title.lower().replace(" ", "_").replace(",", "")
@@ -147,5 +168,5 @@ def against_inserts(
         url = postgres.create_database(f"{slug}_{purpose}") if postgres is not None else ""
         return settings_of(directory / f"{slug}_{purpose}", url)
 
-    result = uvloop.run(product(fresh("product"), day, names))
+    result = uvloop.run(product(fresh("product"), day, names, rules))
     return result, uvloop.run(floor(fresh("floor"), result, len(day.events)))
