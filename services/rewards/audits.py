@@ -5,6 +5,7 @@ from typing import Any
 from kit.database import Tx
 from kit.service import Audit
 from services.rewards.handlers.ledger import verify
+from services.rewards.handlers.refolding import verify_streaks
 from services.rewards.handlers.sealing import verify_chains
 from services.rewards.store import checking
 
@@ -28,4 +29,4 @@ def _name(row: Any) -> str:
 WHOLE = (Audit("ledger", verify), Audit("boards", boards))
 """Those that ask the database about all of it at once."""
 
-AUDITS = (*WHOLE, Audit("chain", verify_chains))
+AUDITS = (*WHOLE, Audit("chain", verify_chains), Audit("streaks", verify_streaks))

@@ -29,22 +29,22 @@ def zone_of(place: KnownCommunity, known: KnownMember | None) -> Zone:
 
 async def read(tx: Tx, wanted: Mapping[Owner, Zone]) -> dict[Owner, Calendar]:
     """The calendars of these owners as they are or, where `wanted` says another zone than they do, will be."""
-    stored = await _stored(tx, wanted)
-    return {owner: _planned(tx, owner, stored.get(owner), zone) for owner, zone in wanted.items()}
+    there = await stored(tx, wanted)
+    return {owner: _planned(tx, owner, there.get(owner), zone) for owner, zone in wanted.items()}
 
 
 async def follow(tx: Tx, wanted: Mapping[Owner, Zone]) -> dict[Owner, Calendar]:
     """The same, kept: who had none has one from now on."""
-    stored = await _stored(tx, wanted)
-    out = {owner: _planned(tx, owner, stored.get(owner), zone) for owner, zone in wanted.items()}
-    await _keep(tx, stored, out)
+    there = await stored(tx, wanted)
+    out = {owner: _planned(tx, owner, there.get(owner), zone) for owner, zone in wanted.items()}
+    await _keep(tx, there, out)
     return out
 
 
 async def follow_communities(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
     """Another zone or day start of a community; news older than the last change (told once more) is passed over."""
-    stored = await _stored(tx, {(e.event.community_id, e.event.community_id) for e in batch})
-    new = dict(stored)
+    there = await stored(tx, {(e.event.community_id, e.event.community_id) for e in batch})
+    new = dict(there)
     for envelope in batch:
         news = envelope.event
         owner = news.community_id, news.community_id
@@ -52,20 +52,20 @@ async def follow_communities(tx: Tx, batch: list[Envelope[CommunityChanged]]) ->
             new[owner] = calendar_of(news.zone, news.day_start)
         elif envelope.time >= new[owner].stretches[-1].since:
             new[owner] = new[owner].begun(envelope.time, news.zone, news.day_start)
-    await _keep(tx, stored, new)
+    await _keep(tx, there, new)
 
 
 async def follow_members(tx: Tx, batch: list[Envelope[MemberChanged]]) -> None:
     """Another zone of members whose days go by a calendar of their own. What is known of them now counts, not what the
     batch says: it may be told once more."""
     owners = {(e.event.community_id, e.event.member_id) for e in batch}
-    stored = await _stored(tx, owners)
-    if not stored:
+    there = await stored(tx, owners)
+    if not there:
         return
-    places = await copies.known_communities(tx, {community_id for community_id, _ in stored})
-    members = await copies.known_members_of(tx, stored)
-    wanted = {o: zone_of(places[o[0]], members.get(o)) for o in stored if o[0] in places}
-    await _keep(tx, stored, {owner: stored[owner].changed(tx.now, *zone) for owner, zone in wanted.items()})
+    places = await copies.known_communities(tx, {community_id for community_id, _ in there})
+    members = await copies.known_members_of(tx, there)
+    wanted = {o: zone_of(places[o[0]], members.get(o)) for o in there if o[0] in places}
+    await _keep(tx, there, {owner: there[owner].changed(tx.now, *zone) for owner, zone in wanted.items()})
 
 
 def _planned(tx: Tx, owner: Owner, stored: Calendar | None, zone: Zone) -> Calendar:
@@ -75,7 +75,8 @@ def _planned(tx: Tx, owner: Owner, stored: Calendar | None, zone: Zone) -> Calen
     return stored if owner[0] == owner[1] else stored.changed(tx.now, *zone)
 
 
-async def _stored(tx: Tx, owners: Iterable[Owner]) -> dict[Owner, Calendar]:
+async def stored(tx: Tx, owners: Iterable[Owner]) -> dict[Owner, Calendar]:
+    """The calendars that are kept; owners that have none yet are missing."""
     rows = await store.stretches(tx, owners)
     return {o: Calendar(tuple([Stretch(r.since, r.zone, r.day_start) for r in some])) for o, some in rows.items()}
 

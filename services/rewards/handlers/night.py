@@ -1,5 +1,6 @@
-"""The nightly audit: balances are what their entries sum to, transactions sum to zero, boards say what entries say, the
-chain holds. What it finds it tells by metric and in the log, and changes nothing but to seal what was left out."""
+"""The nightly audit: balances are what their entries sum to, transactions sum to zero, boards say what entries say,
+streaks what their facts say, the chain holds. What it finds it tells by metric and in the log, and changes nothing but
+to seal what was left out."""
 
 import asyncio
 import time
@@ -13,6 +14,7 @@ from kit.days import local_day
 from kit.metrics import LEDGER_AUDITED, LEDGER_FAULTS
 from kit.runtime import pause
 from kit.service import Audit
+from services.rewards.handlers import refolding
 from services.rewards.handlers.sealing import Verified, verify_block
 from services.rewards.store import chain as store
 
@@ -42,18 +44,35 @@ async def begin(db: Database) -> bool:
 
 
 async def audit(db: Database, audits: Sequence[Audit], stopping: asyncio.Event) -> dict[str, int]:
-    """Make these audits, and look through the chains, a block at a time, with rests; how many faults each found."""
+    """Make these audits, and look through the chains and the streaks, some at a time, with rests; how many faults each
+    found."""
     found: dict[str, list[str]] = {}
     for one in audits:
         async with db.read() as tx:
             found[one.name] = await one.look(tx)
     found["chain"] = await _chains(db, stopping)
+    found["streaks"] = await _streaks(db, stopping)
     for name, faults in found.items():
         LEDGER_FAULTS.labels(name).set(len(faults))
         for fault in faults[:TOLD]:
             logger.error("ledger.fault", audit=name, fault=fault)
     LEDGER_AUDITED.set(db.clock().timestamp())
     return {name: len(faults) for name, faults in found.items()}
+
+
+async def _streaks(db: Database, stopping: asyncio.Event) -> list[str]:
+    faults: list[str] = []
+    after = None
+    while not stopping.is_set():
+        began = time.monotonic()
+        async with db.read() as tx:
+            looked = await refolding.look(tx, after)
+        faults += looked.faults
+        if looked.last is None:
+            break
+        after = looked.last
+        await pause(stopping, SHARE * (time.monotonic() - began))
+    return faults
 
 
 async def _chains(db: Database, stopping: asyncio.Event) -> list[str]:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, or_, select
+from sqlalchemy import Row, delete, func, literal, or_, select, tuple_
 
 from kit.database import Tx, delete_among, insert_many, insert_new, lock_rows, select_among, upsert
 from services.rewards.tables.checkins import checkin_calendars as calendars
@@ -105,6 +105,16 @@ async def members_of(tx: Tx, community_id: UUID, series_id: str, *, after: UUID 
     if after is not None:
         stmt = stmt.where(streaks.c.member_id > after)
     return [row.member_id for row in await tx.all(stmt.order_by(streaks.c.member_id).limit(limit))]
+
+
+async def streaks_after(tx: Tx, after: Key | None, limit: int) -> list[Row[Any]]:
+    """Streaks of all communities in the order of their keys, those behind `after`."""
+    stmt = select(streaks).order_by(*_OF_STREAK).limit(limit)
+    if after is not None:
+        stmt = stmt.where(
+            tuple_(*_OF_STREAK) > tuple_(*[literal(v, c.type) for v, c in zip(after, _OF_STREAK, strict=True)])
+        )
+    return await tx.all(stmt)
 
 
 async def all_facts(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:

@@ -33,7 +33,12 @@ async def test_a_stopped_installation_is_well_and_stays_as_it_is(look: Look, dat
     assert contents(data_dir) == before
     wanted = {"settings", "public-url", "secret", "disk", "files", "log", "consumers"}
     wanted |= {f"{what}:{s.name}" for s in SERVICES for what in ("database", "schema", "outbox", "dead-letters")}
-    assert found.keys() == wanted | {"books:rewards:ledger", "books:rewards:boards", "books:rewards:chain"}
+    assert found.keys() == wanted | {
+        "books:rewards:ledger",
+        "books:rewards:boards",
+        "books:rewards:chain",
+        "books:rewards:streaks",
+    }
 
 
 async def test_a_killed_installation_is_read_with_what_its_last_transactions_left(look: Look, tmp_path: Path) -> None:

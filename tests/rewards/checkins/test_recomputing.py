@@ -4,14 +4,17 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sqlalchemy import update
 
 from kit.errors import Conflict, Unprocessable
 from services.rewards.domain.checkins import Freeze, Programme, Repair, Series
 from services.rewards.domain.streaks import State, fold
-from services.rewards.handlers import calendars, checkins, mending, welcome
+from services.rewards.handlers import calendars, checkins, mending, refolding, welcome
 from services.rewards.store import checkins as store
+from services.rewards.tables.checkins import checkin_streaks
 from tests.rewards.checkins.support import DAY_STARTS, ZONES, schedules, series
 from tests.rewards.guild import Guild, envelope, make_guild
 from tests.rewards.ledger.support import check_books, community_changed, member_changed
@@ -149,3 +152,27 @@ async def test_what_is_stored_is_what_the_facts_say(
             await life.step(*step)
         await life.check()
     await check_books(db)
+    async with db.read() as tx:
+        assert await refolding.verify_streaks(tx) == []
+
+
+async def test_the_audit_names_a_streak_that_is_not_what_its_facts_say(
+    make_database: MakeDatabase, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(refolding, "PAGE", 2)
+    clock.now = BEGIN
+    guild = await make_guild(await make_database("rewards"), zone="Asia/Shanghai")
+    names = [f"m{n}" for n in range(7)]
+    for _ in range(3):
+        clock.advance(timedelta(days=1))
+        await guild.score(*[guild.act("checkin.submitted", name, clock.now) for name in names])
+    clock.advance(timedelta(days=30))
+    async with guild.db.read() as tx:
+        assert await refolding.verify_streaks(tx) == []
+    async with guild.db.begin() as tx:
+        wrong = checkin_streaks.c.member_id == guild.member("m4")
+        await tx.execute(update(checkin_streaks).where(wrong).values(current=4))
+    async with guild.db.read() as tx:
+        [fault] = await refolding.verify_streaks(tx)
+    assert fault.startswith(f"streak of {guild.member('m4')} in daily of {guild.id} as of 2026-10-23: stored 4 days")
+    assert "its facts say 3 days" in fault

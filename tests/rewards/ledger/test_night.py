@@ -15,9 +15,11 @@ from tests.rewards.ledger.support import make_place
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
+NOTHING = {"ledger": 0, "boards": 0, "chain": 0, "streaks": 0}
+
 
 def shown() -> dict[str, float]:
-    return {name: LEDGER_FAULTS.labels(name)._value.get() for name in ("ledger", "boards", "chain")}
+    return {name: LEDGER_FAULTS.labels(name)._value.get() for name in ("ledger", "boards", "chain", "streaks")}
 
 
 async def test_what_somebody_changed_is_counted_by_audit_until_it_is_mended(
@@ -28,7 +30,7 @@ async def test_what_somebody_changed_is_counted_by_audit_until_it_is_mended(
     clock.advance(timedelta(seconds=6))
     await seal_some(place.db)
     stopping = asyncio.Event()
-    assert await audit(place.db, WHOLE, stopping) == {"ledger": 0, "boards": 0, "chain": 0}
+    assert await audit(place.db, WHOLE, stopping) == NOTHING
     assert LEDGER_AUDITED._value.get() == clock().timestamp()
     for table, column, audits in (
         (accounts, accounts.c.balance, {"ledger"}),
@@ -42,7 +44,7 @@ async def test_what_somebody_changed_is_counted_by_audit_until_it_is_mended(
         assert shown() == found
         async with place.db.begin() as tx:
             await tx.execute(update(table).values({column.name: column - 1}))
-    assert await audit(place.db, WHOLE, stopping) == {"ledger": 0, "boards": 0, "chain": 0}
+    assert await audit(place.db, WHOLE, stopping) == NOTHING
 
 
 @pytest.mark.parametrize(
