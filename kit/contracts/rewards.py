@@ -85,6 +85,20 @@ class BoardLed:
     cause_id: UUID | None = None
 
 
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.series_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DaysExcused:
+    """A bot's connection was silent, which is over, until the end of these days (2026-11-23) of a check-in series:
+    nobody whose last check-in came through it missed them. By the community's days: those of a member who lives
+    elsewhere may be others. Announced once a silence and series."""
+
+    community_id: UUID
+    series_id: str
+    connection_id: UUID
+    gap_id: UUID
+    days: tuple[str, ...]
+
+
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:

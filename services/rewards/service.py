@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, LevelReached, PointsAdjusted
+from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, DaysExcused, LevelReached, PointsAdjusted
 from kit.service import Service
 from services.rewards.api import ROUTERS
 from services.rewards.audits import AUDITS
@@ -15,7 +15,7 @@ SERVICE = Service(
     name="rewards",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(ActivityScored, LevelReached, BoardLed, PointsAdjusted, CommandAnswered),
+    publishes=(ActivityScored, LevelReached, BoardLed, DaysExcused, PointsAdjusted, CommandAnswered),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     prefixes=(

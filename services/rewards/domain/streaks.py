@@ -126,17 +126,17 @@ def last_day(terms: Terms, today: date) -> date:
 
 
 def _beginning(before: State, facts: Facts, programme: Programme | None) -> State:
-    """With the freezes that were bought before a programme began."""
+    """With the freezes that were bought before a programme began, or by who takes no part in it (any more)."""
     if programme is None or before.through is not None:
         return before
-    return replace(before, held=sum(n for day, n in facts.bought.items() if day < programme.first_day))
+    outside = _first_day(facts, programme) is None
+    return replace(before, held=sum(n for day, n in facts.bought.items() if outside or day < programme.first_day))
 
 
 def _first_day(facts: Facts, programme: Programme | None) -> date | None:
-    first = min(facts.days(), default=None)
     if programme is None:
-        return first
-    return programme.first_day if first is not None or facts.joined else None
+        return min(facts.days(), default=None)
+    return programme.first_day if facts.done or facts.repaired or facts.joined else None
 
 
 def _step(before: State, day: date, facts: Facts, terms: Terms, start: date, today: date) -> Day:
@@ -235,8 +235,8 @@ def fold(
                 seen[one.day] = state
             if keep is not None and one.day <= keep:
                 kept = state
-            # Who missed a day of a programme may be about to fail it: its days are looked at one by one.
-            if not state.current and (terms.present.programme is None or state.failed is not None):
+            # Who missed a day of a programme may be about to fail it: its days, which are not many, are all looked at.
+            if not state.current and terms.present.programme is None:
                 break
         idle = _idle_until(state, rising, last_day(terms, today))
         if idle is None:
@@ -251,7 +251,5 @@ def _idle_until(state: State, rising: Sequence[date], until: date) -> date | Non
     None where the fold goes on at once, or is done."""
     if state.through is None or state.through >= until:
         return None
-    if state.failed is not None:
-        return until
     at = bisect_right(rising, state.through)
     return min(until, rising[at] - ONE_DAY) if at < len(rising) else until

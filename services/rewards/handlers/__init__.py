@@ -5,7 +5,7 @@ from kit.contracts.events import Activity, GapChanged
 from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Tx
 from kit.service import Handler
-from services.rewards.handlers import answering, calendars, checkins, earning, rules, streaks
+from services.rewards.handlers import answering, calendars, checkins, earning, outages, rules
 
 
 async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
@@ -25,5 +25,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     CommunityChanged: welcome,
     MemberChanged: calendars.follow_members,
     Activity: score_and_answer,
-    GapChanged: streaks.follow_gaps,
+    GapChanged: outages.follow_gaps,
 }

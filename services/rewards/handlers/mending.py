@@ -242,7 +242,10 @@ def _check_running(seat: Seat) -> None:
     programme = seat.held.terms.present.programme
     if programme is None:
         return
-    standing = progress(seat.walked(), programme, seat.standing.today).standing
+    walked = seat.walked()
+    if not walked and seat.standing.today >= programme.first_day:
+        raise Conflict("this programme has begun, and the member takes no part in it", code="not_in_programme")
+    standing = progress(walked, programme, seat.standing.today).standing
     if standing in ("failed", "passed"):
         raise Conflict(f"the programme is over for this member: {standing}", code="programme_over", standing=standing)
 

@@ -15,8 +15,6 @@ from uuid import UUID
 import msgspec
 
 from kit.clock import uuid7
-from kit.contracts import Envelope
-from kit.contracts.events import GapChanged
 from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
@@ -52,7 +50,6 @@ KEPT_BEHIND = 4 * ONE_DAY
 """How far behind its last day a state to go on from is: what comes a little late makes no fold begin again."""
 
 
-HEARTBEAT = "heartbeat"
 GAPS_KEPT = timedelta(days=60)
 """Who was not touched for so long has no streak that an outage could keep."""
 
@@ -190,14 +187,6 @@ async def hold(tx: Tx, wanted: Mapping[Key, Wanted]) -> dict[Key, Standing]:
     for (community_id, _, _), standing in out.items():
         standing.excuse(gaps.get(community_id, ()), tx.now)
     return out
-
-
-async def follow_gaps(tx: Tx, batch: list[Envelope[GapChanged]]) -> None:
-    """Keep when bots were silent. Numbers that are missing (`sequence`) say nothing of whether one was there."""
-    newest = {(e.event.community_id, e.event.gap_id): e.event for e in batch if e.event.kind == HEARTBEAT}
-    names = ("community_id", "gap_id", "connection_id", "since", "until")
-    await store.put_gaps(tx, [{name: getattr(gap, name) for name in names} for gap in newest.values()])
-    await store.forget_gaps(tx, tx.now - GAPS_KEPT)
 
 
 async def _gaps(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Gap]]:

@@ -9,13 +9,14 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from kit.contracts.events import GapChanged
+from kit.contracts.rewards import DaysExcused
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.outages import Gap, excused
-from services.rewards.handlers import checkins, mending, streaks
+from services.rewards.handlers import checkins, mending, outages
 from services.rewards.tables.checkins import checkin_facts
 from tests.rewards.checkins.support import LETTERS, calendars, instants, series
 from tests.rewards.guild import Guild, envelope, make_guild
-from tests.rewards.ledger.support import check_books
+from tests.rewards.ledger.support import announced, check_books
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
@@ -45,7 +46,7 @@ async def gap(
         community_id=guild.id, connection_id=BOT, gap_id=id or uuid4(), kind=kind, since=since, until=until
     )
     async with guild.db.begin() as tx:
-        await streaks.follow_gaps(tx, [envelope(told)])
+        await outages.follow_gaps(tx, [envelope(told)])
     return told.gap_id
 
 
@@ -69,6 +70,27 @@ async def test_a_day_that_the_bot_was_silent_at_the_end_of_is_excused_for_those_
     async with guild.db.read() as tx:
         kinds = await tx.all(select(checkin_facts.c.kind, checkin_facts.c.day).where(checkin_facts.c.kind == "outage"))
     assert [tuple(row) for row in kinds] == [("outage", date(2026, 11, 3))]
+
+
+async def test_the_days_are_announced_when_the_silence_is_over_once_for_each_series(
+    guild: Guild, clock: ManualClock
+) -> None:
+    async with guild.db.begin() as tx:
+        await checkins.create(tx, guild.id, series(id="late", name="Late", day_start=240), "operator:o")
+        await checkins.create(tx, guild.id, series(id="strict", name="Strict", outage_hours=None), "operator:o")
+    clock.now = at(2, 1)
+    id = await gap(guild, at(0, 21), None)
+    assert await announced(guild.db, DaysExcused) == []
+    await gap(guild, at(0, 21), at(2, 2), id)
+    some = await announced(guild.db, DaysExcused)
+    assert {(one.series_id, one.days) for one in some} == {
+        ("daily", ("2026-11-02", "2026-11-03")),
+        ("late", ("2026-11-02",)),
+    }
+    assert {(one.connection_id, one.gap_id) for one in some} == {(BOT, id)}
+    await gap(guild, at(2, 3), at(2, 9))
+    await gap(guild, at(0, 1), at(2, 2), kind="sequence")
+    assert len(await announced(guild.db, DaysExcused)) == 2
 
 
 async def test_an_outage_uses_no_freeze(guild: Guild, clock: ManualClock) -> None:

@@ -247,9 +247,10 @@ async def test_no_freeze_is_sold_to_who_is_out_of_the_programme(guild: Guild, cl
     await begun(guild)
     await guild.score(guild.act("course.joined", "ann", DAYS[0]))
     clock.now = DAYS[5]
-    async with guild.db.begin() as tx:
-        with pytest.raises(Conflict, match="failed"):
-            await mending.buy(tx, guild.id, "course", guild.member("ann"), "member:ann")
+    for name, why in (("ann", "failed"), ("bob", "takes no part")):
+        async with guild.db.begin() as tx:
+            with pytest.raises(Conflict, match=why):
+                await mending.buy(tx, guild.id, "course", guild.member(name), "member:ann")
 
 
 async def test_a_programme_changes_until_it_begins_and_is_never_put_on_or_taken_off(guild: Guild) -> None:
