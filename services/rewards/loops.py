@@ -1,5 +1,5 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
-night, clear boards that are gone, forget."""
+night, expire points and release what was held for too long, clear boards that are gone, forget."""
 
 import asyncio
 import time
@@ -10,6 +10,8 @@ from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.handlers.counting import show_books
+from services.rewards.handlers.expiring import expire_some
+from services.rewards.handlers.holds import release_some
 from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
@@ -23,6 +25,7 @@ FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
 SEAL_SECONDS = 2.0
 SEAL_SHARE = 9
+EXPIRE_SECONDS = 20.0
 
 
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -71,6 +74,16 @@ async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, SEAL_SHARE * took if found else SEAL_SECONDS)
 
 
+async def expire(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Expire lots whose day is over and release holds whose time is over, some at a time and in a tenth of the time.
+    Several processes may: each lot and each hold goes once."""
+    while not stopping.is_set():
+        began = time.monotonic()
+        found = await expire_some(one.db) + await release_some(one.db)
+        took = time.monotonic() - began
+        await pause(stopping, SEAL_SHARE * took if found else EXPIRE_SECONDS)
+
+
 async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Once a night, in one process of all, everything that always holds is looked through."""
     for one_of_them in AUDITS:
@@ -86,6 +99,7 @@ async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
 LOOPS = (
     Loop("ledger-sum", watch_sum),
     Loop("sealing", seal),
+    Loop("expiring", expire),
     Loop("nightly-audit", audit_at_night),
     Loop("cleared-boards", clear_boards),
     Loop("forgetting", forget),

@@ -122,6 +122,32 @@ CASES = {
         send("/v1/entries/" + NOBODY + "/reversals", {"reason": "x"}),
         problem(404, "entry_unknown", "no such entry"),
     ),
+    "a hold of nothing": (
+        send("/v1/entries/holds", {"member_id": "{ada}", "amount": 0, "reason": "x", "timeout_seconds": 60}),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/amount", "greater_than", "Input should be greater than 0"),
+        ),
+    ),
+    "a hold of more than there is": (
+        send("/v1/entries/holds", {"member_id": "{ada}", "amount": 100000, "reason": "x", "timeout_seconds": 60}),
+        problem(422, "insufficient", "100000 points is more than there is to take (5)", available=5, unit="points"),
+    ),
+    "a capture of no hold": (
+        send("/v1/entries/holds/" + NOBODY + "/capture", {}),
+        problem(404, "hold_unknown", "no such hold"),
+    ),
+    "a unit that expires at once": (
+        send("/v1/units/gems", {"name": "Gems", "spendable": True, "expires_after_days": 0}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/expires_after_days", "greater_than_equal", "Input should be greater than or equal to 1"),
+        ),
+    ),
     "an approval of nothing": (
         send("/v1/entries/adjustments/" + NOBODY + "/approval"),
         problem(404, "adjustment_unknown", "no such adjustment"),

@@ -7,6 +7,7 @@ from services.rewards.api import (
     checkins,
     decisions,
     entries,
+    holds,
     levels,
     rules,
     standings,
@@ -18,6 +19,7 @@ ROUTERS = (
     rules.router,
     decisions.router,
     chain.router,  # before an entry of that name
+    holds.router,  # likewise
     entries.router,
     accounts.router,
     boards.router,

@@ -1,18 +1,31 @@
 """What a member has, and how it came about."""
 
-from typing import Annotated
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Annotated, Any
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
+from kit.copies import KnownCommunity, known_community
+from kit.days import day_bounds, local_day
 from kit.http import Instant, Page, PageOf, problems
 from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
 from services.rewards.api.entry_models import EntryOut, entry_page
 from services.rewards.store import entries as reading
+from services.rewards.store import holds, lots
 from services.rewards.store import ledger as store
 
 router = APIRouter(tags=["rewards: ledger"])
+
+
+SOON = timedelta(days=30)
+
+
+class ExpiringOut(BaseModel):
+    amount: int
+    expires_at: datetime = Field(description="From then on it cannot be spent; the entry follows within a minute.")
 
 
 class AccountOut(BaseModel):
@@ -22,6 +35,11 @@ class AccountOut(BaseModel):
     debt: int = Field(description="What could not be taken back and is owed; what comes in pays it off first.")
     available: int = Field(
         description="How much of it can be spent; 0 where the unit is not for spending, or something is owed."
+    )
+    held: int = Field(description="Held ready for something, and no part of the balance.")
+    expiring_soon: list[ExpiringOut] = Field(
+        description="What of the balance expires within 30 days, the first to expire first. What is spent is taken "
+        "from that first."
     )
 
 
@@ -38,13 +56,34 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
         await check_known(tx, caller, member_id)
         units = await store.units_of(tx, caller.community_id)
         rows = await reading.accounts_of(tx, caller.community_id, member_id)
+        ready = await holds.held_by(tx, caller.community_id, member_id)
+        place = await known_community(tx, caller.community_id)
+        soon = local_day(tx.now + SOON, place.zone, place.day_start) if place else None
+        ending = await lots.soon_over(tx, caller.community_id, member_id, soon) if soon else []
     held = {row.unit: (row.balance, row.debt) for row in rows}
     items = []
     for unit in units.values():
         balance, debt = held.get(unit.id, (0, 0))
         available = max(balance - unit.minimum, 0) if unit.spendable and not debt else 0
-        items.append(AccountOut(unit=unit.id, name=unit.name, balance=balance, debt=debt, available=available))
+        items.append(
+            AccountOut(
+                unit=unit.id,
+                name=unit.name,
+                balance=balance,
+                debt=debt,
+                available=available,
+                held=ready.get(unit.id, 0),
+                expiring_soon=_expiring([row for row in ending if row.unit == unit.id], place),
+            )
+        )
     return AccountsOut(member_id=member_id, items=items)
+
+
+def _expiring(rows: Iterable[Any], place: KnownCommunity | None) -> list[ExpiringOut]:
+    if place is None:
+        return []
+    ends = ((row.amount, day_bounds(row.last_day, place.zone, place.day_start)[1]) for row in rows)
+    return [ExpiringOut(amount=amount, expires_at=end) for amount, end in ends]
 
 
 @router.get(

@@ -1,5 +1,6 @@
 """What the routes of this service share."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
@@ -8,9 +9,10 @@ from fastapi import Depends, Path
 from pydantic import AfterValidator, Field
 
 from kit.auth import Principal, requires
-from kit.copies import known_members
+from kit.contracts import identity_member_id
+from kit.copies import known_members, resolve_members
 from kit.database import Database, Tx
-from kit.errors import BadRequest, Forbidden, NotFound
+from kit.errors import BadRequest, FieldError, Forbidden, NotFound, Unprocessable
 from kit.http import database_of
 from kit.http.instants import in_range
 from services.rewards.store.entries import accounts_of
@@ -55,6 +57,28 @@ async def check_known(tx: Tx, principal: Principal, member_id: UUID) -> None:
         return
     if not await accounts_of(tx, principal.community_id, member_id):
         raise NotFound("no such member", code="member_unknown")
+
+
+async def whom(
+    tx: Tx, community_id: UUID, named: Sequence[tuple[UUID | None, str | None]], at: str
+) -> list[tuple[UUID, bool]]:
+    """Whom each (member id, identity) names, of which one is given, and whether it was computed from an identity.
+    Unprocessable for an identity that is none, where `at` is the pointer to one of them by its number."""
+    computed: dict[int, UUID] = {}
+    for number, (_, identity) in enumerate(named):
+        if identity is not None:
+            try:
+                computed[number] = identity_member_id(community_id, identity)
+            except ValueError as error:
+                wrong = FieldError(f"{at.format(number)}/identity", "identity_malformed", str(error))
+                raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
+    found = await resolve_members(tx, [(community_id, c) for c in computed.values()]) if computed else {}
+    out = []
+    for number, (member_id, identity) in enumerate(named):
+        own = found[community_id, computed[number]] if member_id is None else member_id
+        # `member:{uuid}` names a member outright: it has to be one we know, like a `member_id`.
+        out.append((own, identity is not None and not identity.startswith("member:")))
+    return out
 
 
 def position(cursor: list[Any] | None, *kinds: type) -> tuple[str, list[Any]] | None:

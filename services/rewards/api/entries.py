@@ -8,13 +8,11 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
-from kit.contracts import identity_member_id
-from kit.copies import resolve_members
 from kit.database import Tx
-from kit.errors import FieldError, NotFound, Unprocessable
+from kit.errors import NotFound
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, position
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, position, whom
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
 from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
 from services.rewards.domain.ledger import system_account_id
@@ -101,37 +99,22 @@ class AdjustmentOut(BaseModel):
 
 
 async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry], at: str = "/items/{}") -> list[Wish]:
-    """The items with identities turned into members; Unprocessable names the identity that is none, where `at` is
-    the pointer to an item by its number."""
-    computed: dict[int, UUID] = {}
-    for number, item in enumerate(items):
-        if item.identity is not None:
-            try:
-                computed[number] = identity_member_id(community_id, item.identity)
-            except ValueError as error:
-                wrong = FieldError(f"{at.format(number)}/identity", "identity_malformed", str(error))
-                raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
-    found = await resolve_members(tx, [(community_id, c) for c in computed.values()]) if computed else {}
-    out = []
-    for number, item in enumerate(items):
-        own = item.member_id
-        if own is None:
-            own = found[community_id, computed[number]]
-        out.append(
-            Wish(
-                kind=item.kind,
-                member_id=own,
-                unit=item.unit,
-                amount=item.amount,
-                reason=item.reason,
-                effective_at=item.effective_at,
-                allow_negative=item.allow_negative,
-                idempotency_key=item.idempotency_key,
-                # `member:{uuid}` names a member outright: it has to be one we know, like a `member_id`.
-                computed=item.identity is not None and not item.identity.startswith("member:"),
-            )
+    """The items with identities turned into members."""
+    whose = await whom(tx, community_id, [(item.member_id, item.identity) for item in items], at)
+    return [
+        Wish(
+            kind=item.kind,
+            member_id=member_id,
+            unit=item.unit,
+            amount=item.amount,
+            reason=item.reason,
+            effective_at=item.effective_at,
+            allow_negative=item.allow_negative,
+            idempotency_key=item.idempotency_key,
+            computed=computed,
         )
-    return out
+        for item, (member_id, computed) in zip(items, whose, strict=True)
+    ]
 
 
 @router.post(
@@ -200,7 +183,7 @@ async def list_entries(
     since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
 ) -> Page[EntryOut]:
-    """Every grant has a line on `mint`, every adjustment on `adjust`, every spend on `burn`."""
+    """Every grant has a line on `mint`, every adjustment on `adjust`, every spend on `burn`, every hold on `escrow`."""
     owner = member if member is not None else system_account_id(caller.community_id, account)
     async with db.read() as tx:
         if member is not None:

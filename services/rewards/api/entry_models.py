@@ -16,7 +16,7 @@ class EntryOut(BaseModel):
     """One line of the ledger and its transaction, whose `id` it has. The other line has minus the amount."""
 
     id: UUID
-    kind: str = Field(description="grant, adjustment, spend, reversal")
+    kind: str = Field(description="grant, adjustment, spend, reversal, hold, release, capture, owed, repayment, expiry")
     account: str = Field(description="Whose line: a member's id or a system account.")
     counter_account: str = Field(description="Whose the other line is.")
     unit: str

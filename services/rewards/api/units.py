@@ -11,6 +11,7 @@ from kit.http import check_if_match, etag, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, ReaderOrMember, Text, UnitPath, Writer
 from services.rewards.domain.ledger import MOST, Unit
+from services.rewards.domain.lots import MOST_DAYS
 from services.rewards.handlers import units as handlers
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
@@ -33,6 +34,14 @@ class UnitIn(BaseModel):
         None, ge=0, le=MOST, description="Adjustments of more than this wait for a second person."
     )
 
+    expires_after_days: int | None = Field(
+        None,
+        ge=1,
+        le=MOST_DAYS,
+        description="How many days after the day it counts for what comes in can still be spent; null: for ever. A "
+        "change holds for what comes in from then on.",
+    )
+
 
 class UnitOut(UnitIn):
     id: str
@@ -40,6 +49,8 @@ class UnitOut(UnitIn):
     issued: int = Field(description="All that was ever given by rules and by hand, less what was taken back.")
     burnt: int = Field(description="All that was spent.")
     owed: int = Field(description="What members owe, all together.")
+    held: int = Field(description="What members hold ready for something, all together.")
+    expired: int = Field(description="All that expired.")
 
 
 def _out(unit: Unit, system: dict[tuple[str, str], int]) -> UnitOut:
@@ -51,9 +62,12 @@ def _out(unit: Unit, system: dict[tuple[str, str], int]) -> UnitOut:
         minimum=unit.minimum,
         clawback=unit.clawback,  # type: ignore[arg-type]  # one of these, by the column's only writer
         approval_above=unit.approval_above,
+        expires_after_days=unit.expires_after_days,
         issued=-system.get((unit.id, "mint"), 0) - system.get((unit.id, "adjust"), 0),
         burnt=system.get((unit.id, "burn"), 0),
         owed=-system.get((unit.id, "debt"), 0),
+        held=system.get((unit.id, "escrow"), 0),
+        expired=system.get((unit.id, "expired"), 0),
     )
 
 

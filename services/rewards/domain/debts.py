@@ -43,6 +43,8 @@ def consequences(
     """
     moved: dict[Key, Moved] = {}
     for p in postings:
+        if p.instead is not None:
+            continue
         key = p.community_id, p.member_id, p.unit
         was = moved.get(key, Moved(0, 0, p))
         taken = -p.amount if p.kind == REVERSAL and p.amount < 0 else 0

@@ -16,13 +16,14 @@ from kit.ids import uuid5
 MOST = 2**62 - 1
 """The largest amount and balance: half of int64, so that no sum of two of them can overflow a column."""
 
-MINT, BURN, ADJUST, DEBT = "mint", "burn", "adjust", "debt"
-SYSTEM_ACCOUNTS = (MINT, BURN, ADJUST)
-"""There from the beginning for every unit; others (`escrow:…`, `lottery:…`, `packet:…`, `expired`) when first used,
-`debt` when the unit's clawback first says so."""
+MINT, BURN, ADJUST, ESCROW, DEBT, EXPIRED = "mint", "burn", "adjust", "escrow", "debt", "expired"
+SYSTEM_ACCOUNTS = (MINT, BURN, ADJUST, ESCROW)
+"""There from the beginning for every unit; `debt` when the unit's clawback first says so, `expired` when its points
+first expire."""
 
 GRANT, ADJUSTMENT, SPEND, REVERSAL = "grant", "adjustment", "spend", "reversal"
 OWED, REPAYMENT = "owed", "repayment"
+HOLD, RELEASE, CAPTURE, EXPIRY = "hold", "release", "capture", "expiry"
 ALLOW_NEGATIVE, REFUSE, RECORD_DEBT = "allow_negative", "refuse", "to_zero_and_record_debt"
 
 
@@ -30,7 +31,8 @@ ALLOW_NEGATIVE, REFUSE, RECORD_DEBT = "allow_negative", "refuse", "to_zero_and_r
 class Unit:
     """`minimum` is what a balance may not fall below by spending; `clawback` what a reversal does that would: go on
     (`allow_negative`), be refused (`refuse`), or take what there is down to 0 and record the rest as owed
-    (`to_zero_and_record_debt`). An adjustment of more than `approval_above` waits for a second person."""
+    (`to_zero_and_record_debt`). An adjustment of more than `approval_above` waits for a second person. What comes in
+    can be spent until `expires_after_days` after the community's day that it counts for; None: for ever."""
 
     id: str
     name: str
@@ -38,6 +40,7 @@ class Unit:
     minimum: int = 0
     clawback: str = ALLOW_NEGATIVE
     approval_above: int | None = None
+    expires_after_days: int | None = None
     version: int = 1
 
 
@@ -52,7 +55,8 @@ DEFAULT_UNITS = (
 class Posting(NamedTuple):
     """One transaction to be: `amount` (never 0) to the member's account, minus as much from the `counter` account.
 
-    `day` is the community's day it counts for. `scored` says whether boards count the member's line.
+    `day` is the community's day it counts for. `scored` says whether boards count the member's line. With `instead` the
+    system account of that name stands where the member's would, and `member_id` is only whom it concerns.
     """
 
     id: UUID
@@ -74,6 +78,7 @@ class Posting(NamedTuple):
     reason: str = ""
     actor: str = ""
     approver: str | None = None
+    instead: str | None = None
 
 
 @lru_cache(maxsize=4096)
@@ -135,6 +140,10 @@ def amount_to_reverse(kind: str, amount: int, already: int, asked: int | None) -
         raise Unprocessable("a reversal is not reversed; post the entry again", code="not_reversible")
     if kind in (OWED, REPAYMENT):
         raise Unprocessable("a debt is not reversed; an adjustment pays it off", code="not_reversible")
+    if kind in (HOLD, RELEASE):
+        raise Unprocessable("a hold is not reversed; release it, or reverse its capture", code="not_reversible")
+    if kind == EXPIRY:
+        raise Unprocessable("what expired is not reversed; an adjustment gives it anew", code="not_reversible")
     left = abs(amount) - already
     if left == 0:
         raise Conflict("this entry was reversed in full already", code="already_reversed")

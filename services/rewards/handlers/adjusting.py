@@ -4,7 +4,6 @@ Everything here is a new entry; nothing posted is ever edited.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -19,6 +18,7 @@ from services.rewards.domain.adjusting import ACCEPTED, COUNTERS, DUPLICATE, REF
 from services.rewards.domain.debts import Standing, paid_off
 from services.rewards.domain.ledger import (
     ADJUSTMENT,
+    CAPTURE,
     RECORD_DEBT,
     REFUSE,
     REVERSAL,
@@ -33,15 +33,9 @@ from services.rewards.domain.ledger import (
     needs_approval,
 )
 from services.rewards.handlers.ledger import begin, ensure_defaults, finish
-from services.rewards.store import adjustments
+from services.rewards.store import adjustments, holds
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
-
-
-@dataclass(frozen=True, slots=True)
-class _Day:
-    zone: str
-    day_start: int
 
 
 async def post_one(tx: Tx, community_id: UUID, wish: Wish, actor: str) -> Outcome:
@@ -62,7 +56,7 @@ async def post_many(
     The same idempotency key with the same content, in the batch or before it, is a duplicate of the first; with
     other content it is refused. Within a batch a debit may spend what an earlier item brought.
     """
-    place = await _place(tx, community_id, wishes)
+    place = await place_of(tx, community_id, wishes)
     outcomes: list[Outcome | None] = [None] * len(wishes)
     first: dict[bytes, int] = {}
     followers: list[tuple[int, int]] = []
@@ -74,13 +68,13 @@ async def post_many(
         except GuildhallError as error:
             outcomes[number] = Outcome(REFUSED, error=error)
             continue
-        posting = _posting(tx, community_id, wish, actor, _Day(place.zone, place.day_start))
+        posting = posting_of(tx, community_id, wish, actor, place)
         leader = first.setdefault(posting.idem_key, number)
         if leader != number:
             if wishes[leader].payload_hash == posting.payload_hash:
                 followers.append((number, leader))
             else:
-                outcomes[number] = Outcome(REFUSED, error=_key_reused())
+                outcomes[number] = Outcome(REFUSED, error=key_reused())
         elif needs_approval(wish.amount, place.units[wish.unit]):
             waiting[number] = wish
         else:
@@ -95,7 +89,7 @@ async def post_many(
     return [outcome for outcome in outcomes if outcome is not None]
 
 
-async def _place(tx: Tx, community_id: UUID, wishes: Sequence[Wish]) -> store.Place:
+async def place_of(tx: Tx, community_id: UUID, wishes: Sequence[Wish]) -> store.Place:
     asked = {w.unit for w in wishes}, {w.member_id for w in wishes if not w.computed}
     place = await store.place_of(tx, community_id, *asked)
     if place is not None and not place.units:
@@ -106,7 +100,7 @@ async def _place(tx: Tx, community_id: UUID, wishes: Sequence[Wish]) -> store.Pl
     return place
 
 
-def _posting(tx: Tx, community_id: UUID, wish: Wish, actor: str, where: _Day) -> Posting:
+def posting_of(tx: Tx, community_id: UUID, wish: Wish, actor: str, where: store.Place) -> Posting:
     effective_at = wish.effective_at or tx.now
     new_id = uuid7(tx.now)
     return Posting(
@@ -198,10 +192,10 @@ async def _recall(tx: Tx, community_id: UUID, old: dict[int, Posting], outcomes:
     for number, posting in old.items():
         found, payload_hash = there[posting.idem_key]
         same = payload_hash == posting.payload_hash
-        outcomes[number] = Outcome(DUPLICATE, found) if same else Outcome(REFUSED, error=_key_reused())
+        outcomes[number] = Outcome(DUPLICATE, found) if same else Outcome(REFUSED, error=key_reused())
 
 
-def _key_reused() -> Unprocessable:
+def key_reused() -> Unprocessable:
     return Unprocessable("this idempotency_key was used for another entry", code="idempotency_key_reused")
 
 
@@ -254,7 +248,7 @@ async def _let_wait(
         key = row["idem_key"]
         found, payload_hash = there[key] if key in there else (kept[key].id, bytes(kept[key].payload_hash))
         if payload_hash != row["payload_hash"]:
-            outcomes[number] = Outcome(REFUSED, error=_key_reused())
+            outcomes[number] = Outcome(REFUSED, error=key_reused())
         else:
             outcomes[number] = Outcome(DUPLICATE if key in there else WAITING, found)
 
@@ -285,8 +279,8 @@ async def _post_approved(tx: Tx, row: Any, approver: str) -> Outcome:
         effective_at=row.effective_at or row.created_at,
         allow_negative=row.allow_negative,
     )
-    place = await _place(tx, row.community_id, [wish])
-    posting = _posting(tx, row.community_id, wish, row.actor, _Day(place.zone, place.day_start))._replace(
+    place = await place_of(tx, row.community_id, [wish])
+    posting = posting_of(tx, row.community_id, wish, row.actor, place)._replace(
         idem_key=bytes(row.idem_key),
         payload_hash=bytes(row.payload_hash),
         approver=approver,
@@ -308,20 +302,22 @@ async def reverse(
 
     It counts on the boards of the original's day. A second full reversal is a Conflict (`already_reversed`), more
     than is left Unprocessable. What the member no longer has is, by the unit's clawback, taken nevertheless, refused,
-    or owed; a spend that is given back never takes.
+    or owed; a spend that is given back never takes. What was captured goes back to whose it was.
     """
     if amount is not None:
         check_amount(amount)
     original = await _lock(tx, community_id, transaction_id)
     part = amount_to_reverse(original.kind, original.amount, original.reversed, amount)
     unit = (await store.units_of(tx, community_id))[original.unit]
+    captured = original.kind == CAPTURE
+    member_id: UUID = await holds.captured_by(tx, transaction_id) if captured else original.owner_id
     posting = Posting(
         id=uuid7(tx.now),
         community_id=community_id,
         idem_key=digest("reversal", transaction_id, original.reversed),
         payload_hash=digest(transaction_id, original.reversed, part),
         kind=REVERSAL,
-        member_id=original.owner_id,
+        member_id=member_id,
         counter=original.counter_name,
         unit=original.unit,
         amount=-part,
@@ -340,7 +336,7 @@ async def reverse(
     owing = {(community_id, unit.id)} if unit.clawback == RECORD_DEBT else set()
     done = await finish(tx, fresh, owing=owing)
     if unit.clawback == REFUSE and original.kind != SPEND:
-        check_balance(done.accounts[community_id, original.owner_id, unit.id].balance, -part, unit)
+        check_balance(done.accounts[community_id, member_id, unit.id].balance, -part, unit)
     outbox.add(tx, _adjusted(posting))
     return posting.id
 

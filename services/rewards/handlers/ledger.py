@@ -1,4 +1,4 @@
-"""The one way into the ledger: transactions, entries, balances, boards, levels, in that order and all or none.
+"""The one way into the ledger: transactions, entries, balances, lots, boards, levels, in that order and all or none.
 
 Whatever posts takes its locks in this order too (transactions, member accounts, system accounts, boards), so postings
 that overlap wait for each other and never in a circle. Statements per call are bounded, whatever the number of
@@ -35,10 +35,12 @@ from services.rewards.domain.ledger import (
     check_amount,
     digest,
 )
-from services.rewards.handlers import boards, levels
+from services.rewards.handlers import boards, levels, lots
 from services.rewards.handlers.counting import count_points
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
+from services.rewards.store.holds import wrong_escrows
+from services.rewards.store.lots import wrong_lots
 
 
 class Grant(NamedTuple):
@@ -184,7 +186,7 @@ async def finish(
     history: Mapping[UUID, bool] | None = None,
     owing: Collection[tuple[UUID, str]] = (),
 ) -> Recorded:
-    """Entries, balances, debts, boards and levels of transactions that `begin` recorded.
+    """Entries, balances, debts, lots, boards and levels of transactions that `begin` recorded.
 
     `owing` are the units (with their communities) in which what reversals cannot take is owed.
     """
@@ -194,6 +196,8 @@ async def finish(
     after = await store.move(tx, fresh)
     accounts = {b.key: Standing(b.balance, b.debt) for b in after if not b.system}
     besides = await _settle_debts(tx, fresh, accounts, owing)
+    if terms := {(b.community_id, b.unit): b.lots for b in after if b.system and b.lots is not None}:
+        await lots.follow(tx, [*fresh, *besides], accounts, terms)
     tx.after_commit.append(partial(count_points, [*fresh, *besides]))
     followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
@@ -257,8 +261,8 @@ async def ensure_unit(tx: Tx, community_ids: Iterable[UUID], unit: Unit) -> None
 
 async def verify(tx: Tx) -> list[str]:
     """What is wrong with the books, in words; [] when every transaction sums to zero, every balance is the sum of
-    its entries, every reversal is noted on its original and every debt is what its entries say. Reads the whole
-    ledger."""
+    its entries, every reversal is noted on its original, every debt is what its entries say, no account has lots
+    of more than its balance and `escrow` has what is held. Reads the whole ledger."""
     wrong = [
         f"transaction {r.transaction_id} sums to {r.sum} {r.unit}" for r in await reading.unbalanced_transactions(tx)
     ]
@@ -272,6 +276,11 @@ async def verify(tx: Tx) -> list[str]:
     ]
     wrong += [
         f"account {r.owner_id} owes {r.debt} {r.unit}, its entries say {r.sum}" for r in await reading.wrong_debts(tx)
+    ]
+    wrong += [f"lots of {r.owner_id} sum to {r.sum} {r.unit}, its balance is {r.balance}" for r in await wrong_lots(tx)]
+    wrong += [
+        f"account escrow of {r.community_id} has {r.balance} {r.unit}, open holds sum to {r.held}"
+        for r in await wrong_escrows(tx)
     ]
     wrong += [
         f"balances of {unit} are {off} from adding up to 0"

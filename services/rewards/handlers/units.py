@@ -4,7 +4,7 @@ from uuid import UUID
 
 from kit.database import Tx
 from kit.errors import Conflict
-from services.rewards.domain.ledger import RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
+from services.rewards.domain.ledger import DEBT, EXPIRED, RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
 from services.rewards.store import ledger as store
 
 
@@ -16,6 +16,10 @@ async def put(tx: Tx, community_id: UUID, unit: Unit) -> None:
         done = bool(await store.add_units(tx, [(community_id, unit)]))
         await store.open_system_accounts(tx, [(community_id, name, unit.id) for name in SYSTEM_ACCOUNTS])
     if done and unit.clawback == RECORD_DEBT:
-        await store.open_debt_account(tx, community_id, unit.id)
+        await store.open_account(tx, community_id, unit.id, DEBT)
+    if done and unit.expires_after_days is not None:
+        await store.open_account(tx, community_id, unit.id, EXPIRED)
+    if done:
+        await store.set_lots(tx, community_id, unit.id, unit.expires_after_days)
     if not done:
         raise Conflict("somebody changed this unit at the same moment; read it again", code="version_changed")

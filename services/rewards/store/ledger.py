@@ -18,8 +18,9 @@ ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
 
 class Balance(NamedTuple):
-    """An account after a change. `followers` is how many boards and level schemes follow its unit, on system accounts
-    only; `debt` what is owed, on members' only."""
+    """An account after a change. `followers` is how many boards and level schemes follow its unit, `lots` after how
+    many days what comes in expires (0: no more, None: it never did), on system accounts only; `debt` what is owed, on
+    members' only."""
 
     community_id: UUID
     owner_id: UUID
@@ -28,6 +29,7 @@ class Balance(NamedTuple):
     balance: int
     debt: int
     followers: int
+    lots: int | None
 
     @property
     def key(self) -> tuple[UUID, UUID, str]:
@@ -65,7 +67,8 @@ async def remove_transactions(tx: Tx, community_id: UUID, ids: Sequence[UUID]) -
 
 
 async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
-    """The two lines of each posting: the member's (0) and the system account's (1)."""
+    """The two lines of each posting: the member's, or the account's that stands there instead (0), and the system
+    account's (1)."""
     rows = []
     for p in postings:
         shared = {
@@ -76,9 +79,10 @@ async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
             "day": p.day,
             "reversed": 0,
         }
+        owner = p.member_id if p.instead is None else system_account_id(p.community_id, p.instead)
         counter = system_account_id(p.community_id, p.counter)
         scored = 0 if not p.scored else 2 if p.kind == REVERSAL else 1
-        rows.append({**shared, "line": 0, "owner_id": p.member_id, "amount": p.amount, "scored": scored})
+        rows.append({**shared, "line": 0, "owner_id": owner, "amount": p.amount, "scored": scored})
         rows.append({**shared, "line": 1, "owner_id": counter, "amount": -p.amount, "scored": 0})
     await insert_many(tx, entries, rows)
 
@@ -88,8 +92,12 @@ async def move(tx: Tx, postings: Sequence[Posting]) -> list[Balance]:
     changes: dict[tuple[int, UUID, UUID, str], tuple[str, int, int]] = {}
     for p in postings:
         system = system_account_id(p.community_id, p.counter)
+        if p.instead is None:
+            own, own_name = (0, p.community_id, p.member_id, p.unit), ""
+        else:
+            own, own_name = (1, p.community_id, system_account_id(p.community_id, p.instead), p.unit), p.instead
         for key, name, amount, debt in (
-            ((0, p.community_id, p.member_id, p.unit), "", p.amount, p.amount if p.counter == DEBT else 0),
+            (own, own_name, p.amount, p.amount if p.counter == DEBT else 0),
             ((1, p.community_id, system, p.unit), p.counter, -p.amount, 0),
         ):
             _, before, owed = changes.get(key, ("", 0, 0))
@@ -113,12 +121,12 @@ async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, 
         {**dict(zip(ACCOUNT_KEY, key, strict=True)), "name": name, "balance": change, "debt": debt, "followers": 0}
         for key, (name, change, debt) in changes.items()
     ]
-    columns = ("community_id", "owner_id", "unit", "system", "balance", "debt", "followers")
+    columns = ("community_id", "owner_id", "unit", "system", "balance", "debt", "followers", "lots")
     try:
         after = await add_up(tx, accounts, rows, key=ACCOUNT_KEY, add=("balance", "debt"), returning=columns)
     except IntegrityError as error:
         raise _overflow() from error
-    return [Balance(c, o, u, bool(s), b, d, n) for c, o, u, s, b, d, n in after]
+    return [Balance(c, o, u, bool(s), b, d, n, days) for c, o, u, s, b, d, n, days in after]
 
 
 def _overflow() -> BadRequest:
@@ -142,14 +150,27 @@ async def open_system_accounts(tx: Tx, keys: Iterable[tuple[UUID, str, str]]) ->
     await insert_new(tx, accounts, rows, key=ACCOUNT_KEY)
 
 
-async def open_debt_account(tx: Tx, community_id: UUID, unit: str) -> None:
-    """Make sure that the unit has the system account `debt`, followed like its others, which are held meanwhile."""
+async def open_account(tx: Tx, community_id: UUID, unit: str, name: str) -> None:
+    """Make sure that the unit has this system account, followed like its others, which are held meanwhile."""
     await count_followers(tx, community_id, {unit: 0})
     same = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
-    followers = await tx.scalar(select(func.max(accounts.c.followers)).where(*same))
-    owner = system_account_id(community_id, DEBT)
-    row = {"system": 1, "community_id": community_id, "owner_id": owner, "unit": unit, "name": DEBT}
-    await insert_new(tx, accounts, [{**row, "balance": 0, "followers": followers or 0}], key=ACCOUNT_KEY)
+    followers, days = func.max(accounts.c.followers), func.max(accounts.c.lots)
+    others = await tx.first(select(followers.label("followers"), days.label("lots")).where(*same))
+    assert others is not None
+    owner = system_account_id(community_id, name)
+    row = {"system": 1, "community_id": community_id, "owner_id": owner, "unit": unit, "name": name, "balance": 0}
+    new = {**row, "followers": others.followers or 0, "lots": others.lots}
+    await insert_new(tx, accounts, [new], key=ACCOUNT_KEY)
+
+
+async def set_lots(tx: Tx, community_id: UUID, unit: str, days: int | None) -> None:
+    """What comes in in the unit expires after so many days from now on; None: it does not. Its system accounts are
+    held: nobody posts to it until the transaction ends."""
+    where = [accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1]
+    if days is None:
+        where.append(accounts.c.lots.is_not(None))
+    await count_followers(tx, community_id, {unit: 0})
+    await tx.execute(update(accounts).where(*where).values(lots=days or 0))
 
 
 async def count_followers(tx: Tx, community_id: UUID, steps: Mapping[str, int]) -> None:
@@ -231,6 +252,7 @@ def to_unit(row: Any) -> Unit:
         minimum=row.minimum,
         clawback=row.clawback,
         approval_above=row.approval_above,
+        expires_after_days=row.expires_after_days,
         version=row.version,
     )
 
@@ -260,6 +282,7 @@ async def add_units(tx: Tx, wanted: Iterable[tuple[UUID, Unit]]) -> set[tuple[UU
             "minimum": unit.minimum,
             "clawback": unit.clawback,
             "approval_above": unit.approval_above,
+            "expires_after_days": unit.expires_after_days,
             "created_at": tx.now,
         }
         for community_id, unit in wanted
@@ -277,6 +300,7 @@ async def change_unit(tx: Tx, community_id: UUID, unit: Unit) -> bool:
         "minimum": unit.minimum,
         "clawback": unit.clawback,
         "approval_above": unit.approval_above,
+        "expires_after_days": unit.expires_after_days,
     }
     return (await tx.execute(update(units).where(*same).values(**values))).rowcount == 1
 

@@ -32,6 +32,7 @@ units = Table(
     Column("minimum", BigInteger, nullable=False),
     Column("clawback", String(30), nullable=False),
     Column("approval_above", BigInteger),
+    Column("expires_after_days", Integer),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
@@ -53,6 +54,9 @@ accounts = Table(
     # On system accounts: how many boards and level schemes follow the unit. Whoever posts learns it from the row it
     # changes anyway, under the row's lock, so that a unit without any costs no further statement.
     Column("followers", Integer, nullable=False),
+    # On system accounts likewise: after how many days what comes in expires; 0: it does so no more, null: it never did,
+    # and nobody looks for lots.
+    Column("lots", Integer),
     CheckConstraint(f"balance BETWEEN -{MOST} AND {MOST}", name="balance_in_range"),
 )
 

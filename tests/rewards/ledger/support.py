@@ -1,7 +1,7 @@
 """A community of the rewards service and grants in it, for the tests of ledger, boards and levels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any
@@ -15,8 +15,10 @@ from kit.database import Database, Tx
 from kit.log import Stored
 from services.rewards.domain.adjusting import Wish
 from services.rewards.domain.ledger import digest
+from services.rewards.handlers import units
 from services.rewards.handlers.ledger import Grant, ensure_defaults, post_grants, verify
 from services.rewards.store import entries
+from services.rewards.store import ledger as store
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -97,6 +99,13 @@ def member_changed(community_id: UUID, member_id: UUID, name: str) -> Any:
 def wish(member: UUID, amount: int, *, kind: str = "adjustment", key: str | None = None, **more: Any) -> Wish:
     values: dict[str, Any] = {"unit": "points", "reason": "because", "idempotency_key": key, **more}
     return Wish(kind=kind, member_id=member, amount=amount, **values)
+
+
+async def change_unit(place: Place, unit: str = "points", **changes: Any) -> None:
+    """Change these fields of a unit of the place."""
+    async with place.db.begin() as tx:
+        present = (await store.units_of(tx, place.id))[unit]
+        await units.put(tx, place.id, replace(present, **changes, version=present.version + 1))
 
 
 async def check_books(db: Database) -> None:
