@@ -85,6 +85,35 @@ class BoardLed:
     cause_id: UUID | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """A line of a finalised period: `rank` by the board's tie policy."""
+
+    rank: int
+    member_id: UUID
+    score: int
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:board:{e.board_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardFinalized:
+    """A period of a board is over, its late grace too, and changes no more; announced once per (board, period).
+
+    `members` are on it; `hash` (lower-case hex) is of all their lines, `first` the best three lines of those who are
+    shown, best first, in the order of the board.
+    """
+
+    community_id: UUID
+    board_id: str
+    board_name: str
+    unit: str
+    period_kind: str
+    period_key: str
+    members: int
+    hash: str
+    first: tuple[Placing, ...]
+
+
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:

@@ -2,7 +2,14 @@
 
 from pathlib import Path
 
-from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, LevelReached, PointsAdjusted
+from kit.contracts.rewards import (
+    ActivityScored,
+    BoardFinalized,
+    BoardLed,
+    CommandAnswered,
+    LevelReached,
+    PointsAdjusted,
+)
 from kit.service import Service
 from services.rewards.api import ROUTERS
 from services.rewards.audits import AUDITS
@@ -15,7 +22,7 @@ SERVICE = Service(
     name="rewards",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(ActivityScored, LevelReached, BoardLed, PointsAdjusted, CommandAnswered),
+    publishes=(ActivityScored, LevelReached, BoardLed, BoardFinalized, PointsAdjusted, CommandAnswered),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     prefixes=(

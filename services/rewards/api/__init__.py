@@ -2,6 +2,8 @@
 
 from services.rewards.api import (
     accounts,
+    board_absences,
+    board_periods,
     boards,
     chain,
     checkins,
@@ -20,6 +22,8 @@ ROUTERS = (
     entries.router,
     accounts.router,
     boards.router,
+    board_periods.router,
+    board_absences.router,
     levels.router,
     units.router,
     checkins.router,

@@ -1,6 +1,6 @@
 """Leaderboards."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,19 +14,22 @@ from kit.database import Tx
 from kit.http import PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
-from services.rewards.domain.boards import Board
+from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
 from services.rewards.handlers import boards as handlers
 from services.rewards.handlers import ranking
 from services.rewards.store import boards as store
 
 router = APIRouter(tags=["rewards: boards"])
 
-PeriodKind = Literal["all", "month", "week", "day"]
+PeriodKind = Literal["all", "season", "quarter", "month", "week", "day"]
 TiePolicy = Literal["competition", "dense", "ordinal"]
 Kind = Annotated[PeriodKind, Query(description="Which of the board's periods.")]
 Key = Annotated[
     str | None,
-    Query(max_length=10, description="2026-11-23, 2026-W48, 2026-11 or all; without it the present one."),
+    Query(
+        max_length=10,
+        description="2026-11-23, 2026-W48, 2026-11, 2026-Q4, a season's, or all; without it the present one.",
+    ),
 ]
 
 
@@ -40,17 +43,31 @@ class BoardIn(BaseModel):
     name: Annotated[Text, Field(min_length=1, max_length=100)]
     unit: UnitId
     tie_policy: TiePolicy = Field("competition", description="1-2-2-4, 1-2-2-3 or 1-2-3-4.")
-    periods: list[PeriodKind] = Field(default=["all", "month", "week", "day"], min_length=1, max_length=4)
+    periods: list[PeriodKind] = Field(default=["all", "month", "week", "day"], min_length=1, max_length=6)
+    late_grace_hours: int = Field(
+        default=LATE_GRACE_HOURS, ge=0, le=720, description="How long after its end a period takes late entries."
+    )
+
+
+class SeasonOut(BaseModel):
+    """Both days inclusive, by the community's zone and day start."""
+
+    key: str
+    first_day: date
+    last_day: date
 
 
 class BoardOut(BaseModel):
-    """`periods` are kept all at once."""
+    """`periods` are kept all at once; those that end on `since` or later are finalised."""
 
     id: str
     name: str
     unit: str
     tie_policy: TiePolicy
     periods: list[PeriodKind]
+    seasons: list[SeasonOut]
+    late_grace_hours: int
+    since: date
     created_at: datetime
 
 
@@ -63,6 +80,9 @@ class PeriodOut(BaseModel):
     key: str
     start: datetime | None = Field(description="Inclusive; null for `all`.")
     end: datetime | None = Field(description="Exclusive; null for `all`.")
+    finalized_at: datetime | None = Field(description="Since when it changes no more.")
+    hash: str | None = Field(description="SHA-256 over its lines as they were finalised.")
+    late_entries: int = Field(description="How many entries came too late for it, and changed nothing.")
 
 
 class LineOut(BaseModel):
@@ -86,8 +106,8 @@ class BoardPage(BaseModel):
     prev: str | None
 
 
-def _board(board: Board) -> BoardOut:
-    return BoardOut(**{name: getattr(board, name) for name in BoardOut.model_fields})
+def shown(board: Board) -> BoardOut:
+    return BoardOut.model_validate(board, from_attributes=True)
 
 
 def _reply(lines: ranking.Lines) -> Response:
@@ -96,7 +116,8 @@ def _reply(lines: ranking.Lines) -> Response:
     board = {name: getattr(at.board, name) for name in BoardOut.model_fields}
     page = {
         "board": board,
-        "period": at.period,
+        "period": {"kind": at.period.kind, "key": at.period.key, "start": at.period.start, "end": at.period.end}
+        | at.final._asdict(),
         "next_reset_at": at.next_reset_at,
         "total": lines.total,
         "items": items,
@@ -115,7 +136,7 @@ def _cursor(direction: str, line: ranking.Line) -> str:
 async def list_boards(db: Db, caller: ReaderOrMember) -> BoardsOut:
     async with db.read() as tx:
         boards = await store.boards_of(tx, caller.community_id)
-    return BoardsOut(items=[_board(board) for board in boards])
+    return BoardsOut(items=[shown(board) for board in boards])
 
 
 @router.post(
@@ -138,8 +159,9 @@ async def create_board(request: Request, body: BoardIn, db: Db, caller: Writer) 
             body.tie_policy,
             tuple(dict.fromkeys(body.periods)),
             tx.now,
+            late_grace_hours=body.late_grace_hours,
         )
-        return Reply(201, _board(await handlers.create(tx, board)))
+        return Reply(201, shown(await handlers.create(tx, board)))
 
     return await once(request, db, caller, effect)
 

@@ -1,6 +1,6 @@
 """What the routes of this service share."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -77,6 +77,8 @@ def _parsed(value: Any, kind: type) -> Any:
         return value
     if kind is datetime:
         return in_range(datetime.fromisoformat(value))
+    if kind is date:
+        return date.fromisoformat(value)
     if kind is str:
         return _readable(value)
     return kind(value)
