@@ -16,14 +16,25 @@ from kit.idempotency import Reply, once
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
 from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
 from services.rewards.handlers import boards as handlers
-from services.rewards.handlers import ranking
+from services.rewards.handlers import narrowing, ranking
+from services.rewards.handlers.narrowing import DAYS_MOST, DAYS_USUAL
 from services.rewards.store import boards as store
+from services.rewards.store.narrowing import GROUP, PLATFORM, Label
 
 router = APIRouter(tags=["rewards: boards"])
 
 PeriodKind = Literal["all", "season", "quarter", "month", "week", "day"]
+ShownKind = Literal["all", "season", "quarter", "month", "week", "day", "rolling"]
 TiePolicy = Literal["competition", "dense", "ordinal"]
-Kind = Annotated[PeriodKind, Query(description="Which of the board's periods.")]
+Kind = Annotated[
+    ShownKind,
+    Query(description="Which of the board's periods; `rolling`: the last `days`, of a board that keeps `day`."),
+]
+Days = Annotated[int, Query(ge=2, le=DAYS_MOST, description="How many days `rolling` adds up.")]
+Group = Annotated[
+    Text | None, Query(max_length=300, description="Only members who were active in this group (`qq:100`).")
+]
+Platform = Annotated[Text | None, Query(max_length=60, description="Only members who were active on this platform.")]
 Key = Annotated[
     str | None,
     Query(
@@ -76,7 +87,7 @@ class BoardsOut(BaseModel):
 
 
 class PeriodOut(BaseModel):
-    kind: PeriodKind
+    kind: ShownKind
     key: str
     start: datetime | None = Field(description="Inclusive; null for `all`.")
     end: datetime | None = Field(description="Exclusive; null for `all`.")
@@ -126,6 +137,10 @@ def _reply(lines: ranking.Lines) -> Response:
         "prev": _cursor("p", items[0]) if items and lines.above else None,
     }
     return Response(msgspec.json.encode(page), media_type="application/json")
+
+
+def _labels(group: str | None, platform: str | None) -> list[Label]:
+    return [(kind, value) for kind, value in ((GROUP, group), (PLATFORM, platform)) if value is not None]
 
 
 def _cursor(direction: str, line: ranking.Line) -> str:
@@ -188,20 +203,23 @@ async def get_board(
     paging: PageOf,
     period: Kind = "all",
     key: Key = None,
+    days: Days = DAYS_USUAL,
+    group: Group = None,
+    platform: Platform = None,
     member: Annotated[UUID | None, Query(description="Whose line to show as `me`; default the token's member.")] = None,
 ) -> Response:
     at = position(paging.cursor, int, datetime, UUID)
     place: Any = tuple(at[1]) if at else None
     backwards = at is not None and at[0] == "p"
-    lines = await ranking.page(
-        db,
-        ranking.Asked(caller.community_id, board_id, period, key),
-        paging.limit,
-        after=None if backwards else place,
-        before=place if backwards else None,
-        member=member if member is not None else caller.member_id,
-    )
-    return _reply(lines)
+    asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
+    wanted: dict[str, Any] = {
+        "after": None if backwards else place,
+        "before": place if backwards else None,
+        "member": member if member is not None else caller.member_id,
+    }
+    if labels or period == narrowing.ROLLING:
+        return _reply(await narrowing.page(db, asked, labels, paging.limit, days=days, **wanted))
+    return _reply(await ranking.page(db, asked, paging.limit, **wanted))
 
 
 @router.get(
@@ -219,7 +237,12 @@ async def get_around(
     below: Annotated[int, Query(ge=0, le=100, description="How many worse ones.")] = 5,
     period: Kind = "all",
     key: Key = None,
+    days: Days = DAYS_USUAL,
+    group: Group = None,
+    platform: Platform = None,
 ) -> Response:
-    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score."""
-    asked = ranking.Asked(caller.community_id, board_id, period, key)
+    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score, or not of the group."""
+    asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
+    if labels or period == narrowing.ROLLING:
+        return _reply(await narrowing.around(db, asked, labels, member_id, above, below, days=days))
     return _reply(await ranking.around(db, asked, member_id, above, below))

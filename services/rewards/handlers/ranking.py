@@ -170,13 +170,19 @@ def _window(asked: Asked, now: datetime, found: store.Reading) -> Window:
     if len(_zones) >= ZONES_MOST:
         _zones.clear()
     _zones[asked.community_id] = zone, day_start
+    return Window(board, *meant(asked, board, now, zone, day_start), found.final)
+
+
+def meant(asked: Asked, board: Board, now: datetime, zone: str, day_start: int) -> tuple[Period, datetime | None]:
+    """The period asked for, and when the one of its kind that runs now ends. BadRequest for a key that names none,
+    NotFound for a season there is none of."""
     if asked.kind == SEASON:
-        return Window(board, *_season(asked, board, now, zone, day_start), found.final)
+        return _season(asked, board, now, zone, day_start)
     try:
         period = _period(asked, now, zone, day_start)
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"{asked.key!r} is no {asked.kind}", code="period_key_invalid") from error
-    return Window(board, period, period_of(asked.kind, now, zone, day_start).end, found.final)
+    return period, period_of(asked.kind, now, zone, day_start).end
 
 
 def _me(found: store.Reading) -> Line | None:
