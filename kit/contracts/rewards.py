@@ -117,8 +117,8 @@ class BoardFinalized:
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:
-    """An operator or an API client posted or reversed an entry on a member's account, or an inverse event took back
-    what a rule gave (never what rules give).
+    """An operator or an API client posted or reversed an entry on a member's account, a board paid a prize, or an
+    inverse event took back what a rule gave (never what rules give).
 
     `cause_id` is the activity that the reversed entry came from; None for everything else. `undone_by` is the inverse
     event; `notify` whether the member should be told of it.

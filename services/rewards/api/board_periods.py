@@ -7,11 +7,12 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kit.http import PageOf, encode_cursor, problems
-from services.rewards.api.boards import BoardOut, PeriodKind, shown
+from services.rewards.api.boards import BoardOut, PeriodKind, PrizeOut, shown
 from services.rewards.api.checkins import Day
 from services.rewards.api.common import BoardPath, Db, ReaderOrMember, Writer, position
-from services.rewards.domain.boards import Season
+from services.rewards.domain.boards import Prize, Season
 from services.rewards.handlers import boards as handlers
+from services.rewards.handlers import prizes
 from services.rewards.store import closing
 
 router = APIRouter(tags=["rewards: boards"])
@@ -47,6 +48,17 @@ class SeasonIn(BaseModel):
 
     first_day: Day
     last_day: Day = Field(description="Inclusive.")
+
+
+class PrizesIn(BaseModel):
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {"prizes": [{"period": "week", "rank_from": 1, "rank_to": 3, "unit": "points", "amount": 50}]}
+        },
+    )
+
+    prizes: list[PrizeOut] = Field(max_length=50)
 
 
 def _state(row: Any) -> str:
@@ -110,3 +122,16 @@ async def put_season(
         board, new = await handlers.add_season(tx, caller.community_id, board_id, season)
     response.status_code = 201 if new else 200
     return shown(board)
+
+
+@router.put(
+    "/v1/boards/{board_id}/prizes",
+    responses=problems(400, 404, 422),
+    summary="What a board pays when a period is final",
+)
+async def put_prizes(board_id: BoardPath, body: PrizesIn, db: Db, caller: Writer) -> BoardOut:
+    """All of them at once; they hold for periods that become final from now on. Paid to each winner once, whatever
+    happens; those who tie get each what their rank gets. Prizes count on no board."""
+    wanted = [Prize(**one.model_dump()) for one in body.prizes]
+    async with db.begin() as tx:
+        return shown(await prizes.put(tx, caller.community_id, board_id, wanted))

@@ -15,9 +15,11 @@ from kit.http import PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
 from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
+from services.rewards.domain.ledger import MOST
 from services.rewards.handlers import boards as handlers
 from services.rewards.handlers import narrowing, ranking
 from services.rewards.handlers.narrowing import DAYS_MOST, DAYS_USUAL
+from services.rewards.handlers.prizes import WINNERS_MOST
 from services.rewards.store import boards as store
 from services.rewards.store.narrowing import GROUP, PLATFORM, Label
 
@@ -68,6 +70,18 @@ class SeasonOut(BaseModel):
     last_day: date
 
 
+class PrizeOut(BaseModel):
+    """`amount` of `unit` for each whose rank is among these, both inclusive, when a period of this kind is final."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    period: PeriodKind
+    rank_from: int = Field(ge=1, le=WINNERS_MOST)
+    rank_to: int = Field(ge=1, le=WINNERS_MOST)
+    unit: UnitId
+    amount: int = Field(ge=1, le=MOST)
+
+
 class BoardOut(BaseModel):
     """`periods` are kept all at once; those that end on `since` or later are finalised."""
 
@@ -77,6 +91,7 @@ class BoardOut(BaseModel):
     tie_policy: TiePolicy
     periods: list[PeriodKind]
     seasons: list[SeasonOut]
+    prizes: list[PrizeOut]
     late_grace_hours: int
     since: date
     created_at: datetime

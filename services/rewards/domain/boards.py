@@ -37,6 +37,17 @@ class Season:
 
 
 @dataclass(frozen=True, slots=True)
+class Prize:
+    """`amount` of `unit` for each whose rank is among these, both inclusive, when a period of this kind is final."""
+
+    period: str
+    rank_from: int
+    rank_to: int
+    unit: str
+    amount: int
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """`generation` tells this board from a deleted one of the same id.
 
@@ -54,6 +65,7 @@ class Board:
     since: date = date.min
     late_grace_hours: int = LATE_GRACE_HOURS
     seasons: tuple[Season, ...] = ()
+    prizes: tuple[Prize, ...] = ()
 
     def season_on(self, day: date) -> Season | None:
         return next((one for one in self.seasons if one.first_day <= day <= one.last_day), None)

@@ -4,7 +4,7 @@ A period is closed when it has ended, the board's late grace is over, and everyt
 been handled: a service that was down across the end catches up first. Closing is one small transaction that no posting
 overlaps; from then on the period's scores change no more, so hashing takes its time, and a process that is killed in it
 leaves nothing but work to be done again. The row of the period says whether it is final: of two that finish it one
-does, and announces it in the same transaction.
+does, announces it and pays its prizes, in the same transaction.
 """
 
 import asyncio
@@ -24,6 +24,7 @@ from kit.log import Log, LogUnavailable, Partition
 from kit.metrics import BOARDS_FINALIZED
 from services.rewards.domain.boards import Slot, ranks
 from services.rewards.domain.finality import Lines
+from services.rewards.handlers import prizes
 from services.rewards.store import closing as store
 from services.rewards.store import ledger as ledger_store
 
@@ -90,8 +91,18 @@ async def _look_at(db: Database, one: store.Due, caught_up: datetime | None) -> 
         async with db.begin() as tx:
             await close(tx, slot)
     found = await _hash(db, slot)
-    async with db.begin() as tx:
-        return await finalize(tx, slot, found)
+    try:
+        async with db.begin() as tx:
+            await prizes.pay(tx, slot)
+            if not await finalize(tx, slot, found):
+                raise _FinalAlreadyError
+    except _FinalAlreadyError:
+        return False
+    return True
+
+
+class _FinalAlreadyError(Exception):
+    """Somebody else was faster: what was paid here is rolled back."""
 
 
 async def close(tx: Tx, slot: Slot) -> None:

@@ -1,6 +1,7 @@
 """SQL that keeps boards: their periods, scores and the histogram. `store.ranking` reads them."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,7 +17,7 @@ from sqlalchemy import (
 )
 
 from kit.database import Tx, add_up, delete_among, insert_new, select_among, upsert
-from services.rewards.domain.boards import Board, Season, Slot, bucket_of
+from services.rewards.domain.boards import Board, Prize, Season, Slot, bucket_of
 from services.rewards.store.shown import ORDER, SHOWN, on_board
 from services.rewards.tables.boards import (
     board_buckets,
@@ -44,6 +45,7 @@ def to_board(row: Any) -> Board:
     return Board(
         row.community_id, row.id, row.generation, row.name, row.unit, row.tie_policy, tuple(row.periods),
         row.created_at, row.since, row.late_grace_hours, tuple(map(_to_season, row.seasons)),
+        tuple([Prize(**told) for told in row.prizes]),
     )  # fmt: skip
 
 
@@ -85,6 +87,7 @@ async def add_boards(tx: Tx, new: Iterable[Board]) -> set[tuple[UUID, str]]:
             "tie_policy": b.tie_policy,
             "periods": list(b.periods),
             "seasons": [_season(one) for one in b.seasons],
+            "prizes": [asdict(one) for one in b.prizes],
             "late_grace_hours": b.late_grace_hours,
             "since": b.since,
             "created_at": b.created_at,
@@ -97,6 +100,11 @@ async def add_boards(tx: Tx, new: Iterable[Board]) -> set[tuple[UUID, str]]:
 async def set_seasons(tx: Tx, board: Board) -> None:
     seasons = [_season(one) for one in board.seasons]
     await tx.execute(update(boards).where(boards.c.generation == board.generation).values(seasons=seasons))
+
+
+async def set_prizes(tx: Tx, board: Board) -> None:
+    prizes = [asdict(one) for one in board.prizes]
+    await tx.execute(update(boards).where(boards.c.generation == board.generation).values(prizes=prizes))
 
 
 async def remove_board(tx: Tx, found: Board) -> None:

@@ -33,6 +33,7 @@ boards = Table(
     Column("tie_policy", String(20), nullable=False),
     Column("periods", JsonText, nullable=False),
     Column("seasons", JsonText, nullable=False),
+    Column("prizes", JsonText, nullable=False),
     Column("late_grace_hours", Integer, nullable=False),
     Column("since", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),

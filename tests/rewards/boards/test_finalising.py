@@ -17,6 +17,7 @@ from kit.log import Partition
 from services.rewards.audits import boards as audit_boards
 from services.rewards.handlers import boards, finalising
 from services.rewards.handlers.adjusting import reverse
+from services.rewards.service import SERVICE
 from services.rewards.store import closing
 from services.rewards.tables.boards import board_periods, board_scores
 from tests.rewards.boards.support import entry_ids, make_board, page, rows_of, shown
@@ -40,7 +41,7 @@ async def replica(place: Place) -> AsyncIterator[Database]:
     url = "" if db.path else db.engine.url.render_as_string(hide_password=False)
     directory = db.path.parent if db.path else None
     other = open_database(
-        "rewards", db.clock, metadata=db.metadata, publishes=(BoardFinalized,), url=url, directory=directory
+        "rewards", db.clock, metadata=db.metadata, publishes=SERVICE.publishes, url=url, directory=directory
     )
     yield other
     await other.close()

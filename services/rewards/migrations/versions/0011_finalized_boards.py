@@ -17,6 +17,7 @@ down_revision = "0008"
 def upgrade() -> None:
     today = sa.text(f"'{local_day(system_clock(), 'UTC', 0).isoformat()}'")
     op.add_column("boards", sa.Column("seasons", JsonText(), nullable=False, server_default=sa.text("'[]'")))
+    op.add_column("boards", sa.Column("prizes", JsonText(), nullable=False, server_default=sa.text("'[]'")))
     op.add_column("boards", sa.Column("late_grace_hours", sa.Integer(), nullable=False, server_default=sa.text("48")))
     op.add_column("boards", sa.Column("since", sa.Date(), nullable=False, server_default=today))
     for column in (
