@@ -20,6 +20,7 @@ from kit.contracts import ACTIVITY_TOPIC
 from kit.contracts.rewards import BoardFinalized, Placing
 from kit.database import Database, Tx
 from kit.days import day_bounds
+from kit.errors import GuildhallError
 from kit.log import Log, LogUnavailable, Partition
 from kit.metrics import BOARDS_FINALIZED
 from services.rewards.domain.boards import Slot, ranks
@@ -61,7 +62,7 @@ class CaughtUp:
 
 
 async def finalize_some(db: Database, caught_up: datetime | None, stopping: asyncio.Event) -> int:
-    """Finalise every period that is over; how many were, by this call."""
+    """Finalise every period that is over; how many were, by this call. One that cannot be is tried again next time."""
     done, after = 0, FIRST_ID
     while not stopping.is_set():
         async with db.read() as tx:
@@ -69,7 +70,17 @@ async def finalize_some(db: Database, caught_up: datetime | None, stopping: asyn
         for one in found:
             if stopping.is_set():
                 break
-            done += await _look_at(db, one, caught_up)
+            try:
+                done += await _look_at(db, one, caught_up)
+            except GuildhallError as error:
+                # A prize that an account cannot hold: this period waits, the others do not.
+                logger.error(
+                    "board.not_finalized",
+                    board=one.slot.board.id,
+                    period=one.slot.key,
+                    code=error.code,
+                    error=str(error),
+                )
         if len(found) < STEP:
             break
         after = found[-1].slot.id
@@ -143,7 +154,7 @@ async def finalize(tx: Tx, slot: Slot, found: Lines) -> bool:
     )
     outbox.add(tx, event)
     tx.after_commit.append(BOARDS_FINALIZED.inc)
-    tx.after_commit.append(partial(logger.info, "board.finalized", board=board.id, kind=slot.kind, key=slot.key))
+    tx.after_commit.append(partial(logger.info, "board.finalized", board=board.id, kind=slot.kind, period=slot.key))
     return True
 
 

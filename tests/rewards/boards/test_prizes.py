@@ -12,6 +12,7 @@ from kit.contracts.rewards import BoardFinalized, PointsAdjusted
 from kit.database import Database
 from kit.errors import Unprocessable
 from services.rewards.domain.boards import Prize
+from services.rewards.domain.ledger import MOST
 from services.rewards.handlers import prizes
 from tests.rewards.boards.support import make_board, shown
 from tests.rewards.boards.test_finalising import AT_LAST, Killed, finalize, place, replica, set_clock, told
@@ -110,6 +111,18 @@ async def test_two_replicas_pay_each_winner_once_while_others_post(place: Place,
     assert sum(await balances(place)) == 6 * 20 + sum(won.values())
     assert won[event.first[0].member_id] == 100
     await check_books(place.db)
+
+
+async def test_a_prize_that_an_account_cannot_hold_keeps_its_period_waiting_and_no_other(place: Place) -> None:
+    await ready(place)
+    await make_board(place, "other", unit="contribution", periods=("week",))
+    await place.give(place.grant(place.members[0], MOST))
+    set_clock(place, AT_LAST)
+    assert await finalize(place) == 1
+    assert [board for board, _, _ in await told(place)] == ["other"]
+    await place.give(place.grant(place.members[0], -MOST))
+    assert await finalize(place) == 1
+    assert await place.balance(place.members[0]) == 100
 
 
 async def test_who_was_put_out_gets_nothing_and_nobody_gets_it_in_their_place(place: Place) -> None:
