@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cronsim import CronSim, CronSimError
 
-PERIOD_KINDS = ("day", "week", "month", "all")
+PERIOD_KINDS = ("day", "week", "month", "quarter", "all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +87,10 @@ def _period(kind: str, day: date, zone: str, day_start: int) -> Period:
         first = day.replace(day=1)
         after = (first + timedelta(days=32)).replace(day=1)
         key = f"{first:%Y-%m}"
+    elif kind == "quarter":
+        first = day.replace(month=day.month - (day.month - 1) % 3, day=1)
+        after = (first + timedelta(days=93)).replace(day=1)
+        key = f"{first:%Y}-Q{first.month // 3 + 1}"
     else:
         raise ValueError(f"unknown period kind {kind!r}; one of {', '.join(PERIOD_KINDS)}")
     return Period(kind, key, _first_instant(first, zone, day_start), _first_instant(after, zone, day_start))
@@ -96,7 +100,7 @@ ALL_TIME = Period("all", "all", None, None)
 
 
 def period_of(kind: str, instant: datetime, zone: str, day_start: int) -> Period:
-    """The calendar period of `kind` (day, ISO week, month, all) around `instant`; ValueError for another kind."""
+    """The calendar period of `kind` (one of PERIOD_KINDS) around `instant`; ValueError for another kind."""
     if kind == "all":
         return ALL_TIME
     return _period(kind, local_day(instant, zone, day_start), zone, day_start)
@@ -108,7 +112,7 @@ def period_with(kind: str, day: date, zone: str, day_start: int) -> Period:
 
 
 def period_named(kind: str, key: str, zone: str, day_start: int) -> Period:
-    """The period written `key` (2026-11-23, 2026-W48, 2026-11, all); ValueError says how it should read."""
+    """The period written `key` (2026-11-23, 2026-W48, 2026-11, 2026-Q4, all); ValueError says how it should read."""
     try:
         if kind == "all" and key == "all":
             return ALL_TIME
@@ -120,9 +124,17 @@ def period_named(kind: str, key: str, zone: str, day_start: int) -> Period:
         if kind == "month":
             year, _, month = key.partition("-")
             return _period(kind, date(int(year), int(month), 1), zone, day_start)
+        if kind == "quarter":
+            year, _, quarter = key.partition("-Q")
+            return _period(kind, date(int(year), int(quarter) * 3 - 2, 1), zone, day_start)
     except ValueError as error:
-        raise ValueError(f"{key!r} is no {kind}; write 2026-11-23, 2026-W48, 2026-11 or all") from error
+        raise ValueError(f"{key!r} is no {kind}; write 2026-11-23, 2026-W48, 2026-11, 2026-Q4 or all") from error
     raise ValueError(f"{key!r} is no period of kind {kind!r}")
+
+
+def period_between(kind: str, key: str, first: date, last: date, zone: str, day_start: int) -> Period:
+    """A window of the community's days from `first` to `last`, both inclusive."""
+    return Period(kind, key, _first_instant(first, zone, day_start), day_bounds(last, zone, day_start)[1])
 
 
 def next_occurrence(cron: str, after: datetime, zone: str) -> datetime:

@@ -77,6 +77,11 @@ ECONOMY = Dashboard(
             "ops",
         ),
         Panel(
+            "Boards finalised",
+            "Periods that ended for good. None after a day's end and its late grace: rewards has not caught up.",
+            (Query("sum(increase(guildhall_boards_finalized_total[1h]))", "an hour"),),
+        ),
+        Panel(
             "Members",
             "Of all communities, by state. `applied` that only rises: nobody decides on applications.",
             (Query("max by (state) (guildhall_members)", "{{state}}"),),

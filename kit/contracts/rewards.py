@@ -99,11 +99,40 @@ class DaysExcused:
     days: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placing:
+    """A line of a finalised period: `rank` by the board's tie policy."""
+
+    rank: int
+    member_id: UUID
+    score: int
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:board:{e.board_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoardFinalized:
+    """A period of a board is over, its late grace too, and changes no more; announced once per (board, period).
+
+    `members` are on it; `hash` (lower-case hex) is of all their lines, `first` the best three lines of those who are
+    shown, best first, in the order of the board.
+    """
+
+    community_id: UUID
+    board_id: str
+    board_name: str
+    unit: str
+    period_kind: str
+    period_key: str
+    members: int
+    hash: str
+    first: tuple[Placing, ...]
+
+
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:
-    """An operator or an API client posted or reversed an entry on a member's account, or an inverse event took back
-    what a rule gave (never what rules give).
+    """An operator or an API client posted or reversed an entry on a member's account, a board paid a prize, or an
+    inverse event took back what a rule gave (never what rules give).
 
     `cause_id` is the activity that the reversed entry came from; None for everything else. `undone_by` is the inverse
     event; `notify` whether the member should be told of it.

@@ -132,6 +132,10 @@ class Log(Protocol):
         """Records behind the group's committed offset, per partition. 0 for a partition that is drained."""
         ...
 
+    async def progress(self, group: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+        """Per partition the next offset that the group reads, and the next one that is appended."""
+        ...
+
     async def check(self) -> None:
         """Raise `LogUnavailable` unless the log can be written and read now (used by /readyz)."""
         ...

@@ -253,6 +253,9 @@ class SpooledLog:
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
         return await self._there().lag(group, topics)
 
+    async def progress(self, group: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
+        return await self._there().progress(group, topics)
+
     async def check(self) -> None:
         """Passes while the log is away as long as the file takes more: what is sent here is taken."""
         if self._unfit is not None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from kit.database import Tx
 from kit.service import Audit
+from services.rewards.handlers.finalising import verify as verify_finalized
 from services.rewards.handlers.ledger import verify
 from services.rewards.handlers.refolding import verify_streaks
 from services.rewards.handlers.sealing import verify_chains
@@ -11,7 +12,8 @@ from services.rewards.store import checking
 
 
 async def boards(tx: Tx) -> list[str]:
-    """Where a board does not say what the entries say, in words; [] when every one does."""
+    """Where a board does not say what the entries say, or a finalised period no longer what it said then, in words; []
+    when every one does."""
     wrong = [
         f"{_name(r)}: {r.scored} members, {r.tallied} in its tallies, {r.bucketed} in its buckets"
         for r in await checking.wrong_totals(tx)
@@ -19,7 +21,7 @@ async def boards(tx: Tx) -> list[str]:
     wrong += [
         f"{_name(r)}: scores sum to {r.scores}, its entries to {r.entries}" for r in await checking.wrong_sums(tx)
     ]
-    return wrong
+    return wrong + await verify_finalized(tx)
 
 
 def _name(row: Any) -> str:

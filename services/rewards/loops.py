@@ -1,5 +1,6 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
-night, expire points and release what was held for too long, clear boards that are gone, forget."""
+night, expire points and release what was held for too long, finalise boards' periods, clear boards that are gone,
+forget."""
 
 import asyncio
 import time
@@ -11,12 +12,13 @@ from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.expiring import expire_some
+from services.rewards.handlers.finalising import CaughtUp, finalize_some
 from services.rewards.handlers.holds import release_some
 from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
-from services.rewards.store import boards as boards_store
 from services.rewards.store import entries as entries_store
+from services.rewards.store import filling
 
 SUM_ROUNDS = 12
 SUM_SHARE = 20
@@ -24,6 +26,7 @@ PURGE_SECONDS = 30.0
 FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
 SEAL_SECONDS = 2.0
+FINALIZE_SECONDS = 15.0
 SEAL_SHARE = 9
 EXPIRE_SECONDS = 20.0
 
@@ -44,7 +47,7 @@ async def clear_boards(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Remove the rows of deleted boards, a few thousand a transaction."""
     while not stopping.is_set():
         async with one.db.begin() as tx:
-            removed = await boards_store.purge(tx)
+            removed = await filling.purge(tx)
         if removed == 0:
             await pause(stopping, PURGE_SECONDS)
 
@@ -96,11 +99,20 @@ async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
             await audit(one.db, WHOLE, stopping)
 
 
+async def finalize_boards(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Finalise what is over; several processes may, each period is finalised once."""
+    caught_up = CaughtUp(one.log)
+    while not stopping.is_set():
+        await finalize_some(one.db, await caught_up.through(one.clock()), stopping)
+        await pause(stopping, FINALIZE_SECONDS)
+
+
 LOOPS = (
     Loop("ledger-sum", watch_sum),
     Loop("sealing", seal),
     Loop("expiring", expire),
     Loop("nightly-audit", audit_at_night),
+    Loop("finalised-boards", finalize_boards),
     Loop("cleared-boards", clear_boards),
     Loop("forgetting", forget),
 )

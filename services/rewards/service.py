@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, DaysExcused, LevelReached, PointsAdjusted
+from kit.contracts.rewards import (
+    ActivityScored,
+    BoardFinalized,
+    BoardLed,
+    CommandAnswered,
+    DaysExcused,
+    LevelReached,
+    PointsAdjusted,
+)
 from kit.service import Service
 from services.rewards.api import ROUTERS
 from services.rewards.audits import AUDITS
@@ -15,7 +23,9 @@ SERVICE = Service(
     name="rewards",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(ActivityScored, LevelReached, BoardLed, DaysExcused, PointsAdjusted, CommandAnswered),
+    publishes=(
+        ActivityScored, LevelReached, BoardLed, BoardFinalized, DaysExcused, PointsAdjusted, CommandAnswered,
+    ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     prefixes=(

@@ -222,7 +222,11 @@ CASES = {
             422,
             "validation_failed",
             "the request does not fit; see errors",
-            ("/query/period", "literal_error", "Input should be 'all', 'month', 'week' or 'day'"),
+            (
+                "/query/period",
+                "literal_error",
+                "Input should be 'all', 'season', 'quarter', 'month', 'week', 'day' or 'rolling'",
+            ),
         ),
     ),
     "fewer than none above": (

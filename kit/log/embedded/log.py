@@ -238,13 +238,16 @@ class EmbeddedLog:
         self._groups[group].committed.update(offsets)
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
+        return {place: max(0, end - at) for place, (at, end) in (await self.progress(group, topics)).items()}
+
+    async def progress(self, group: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
         committed = self._groups[group].committed if group in self._groups else {}
         out = {}
         for topic in topics:
             id, _, partitions = self._topics[topic]
             for number in range(partitions):
                 place = Partition(topic, number)
-                out[place] = max(0, self._ends[id, number] - committed.get(place, 0))
+                out[place] = committed.get(place, 0), self._ends[id, number]
         return out
 
     async def check(self) -> None:

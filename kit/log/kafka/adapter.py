@@ -290,6 +290,9 @@ class KafkaLog:
         )
 
     async def lag(self, group: str, topics: Sequence[str]) -> dict[Partition, int]:
+        return {place: max(0, end - at) for place, (at, end) in (await self.progress(group, topics)).items()}
+
+    async def progress(self, group: str, topics: Sequence[str]) -> dict[Partition, tuple[int, int]]:
         places = [TopicPartition(self.name(t), n) for t in topics for n in range(self._counts[t])]
         reader = self._reader
         if reader is None:
@@ -300,8 +303,10 @@ class KafkaLog:
         out = {}
         for place in places:
             at = committed[place].offset if place in committed else -1
-            behind = ends[place] - max(at, starts[place])
-            out[Partition(place.topic.removeprefix(self._prefix), place.partition)] = max(0, behind)
+            out[Partition(place.topic.removeprefix(self._prefix), place.partition)] = (
+                max(at, starts[place]),
+                ends[place],
+            )
         return out
 
     async def ends(self, topic: str) -> list[int]:

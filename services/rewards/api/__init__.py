@@ -2,6 +2,8 @@
 
 from services.rewards.api import (
     accounts,
+    board_absences,
+    board_periods,
     boards,
     chain,
     checkins,
@@ -23,6 +25,8 @@ ROUTERS = (
     entries.router,
     accounts.router,
     boards.router,
+    board_periods.router,
+    board_absences.router,
     levels.router,
     units.router,
     checkins.router,

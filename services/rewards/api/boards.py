@@ -1,6 +1,6 @@
 """Leaderboards."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,19 +14,35 @@ from kit.database import Tx
 from kit.http import PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
-from services.rewards.domain.boards import Board
+from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
+from services.rewards.domain.ledger import MOST
 from services.rewards.handlers import boards as handlers
-from services.rewards.handlers import ranking
+from services.rewards.handlers import narrowing, ranking
+from services.rewards.handlers.narrowing import DAYS_MOST, DAYS_USUAL
+from services.rewards.handlers.prizes import WINNERS_MOST
 from services.rewards.store import boards as store
+from services.rewards.store.narrowing import GROUP, PLATFORM, Label
 
 router = APIRouter(tags=["rewards: boards"])
 
-PeriodKind = Literal["all", "month", "week", "day"]
+PeriodKind = Literal["all", "season", "quarter", "month", "week", "day"]
+ShownKind = Literal["all", "season", "quarter", "month", "week", "day", "rolling"]
 TiePolicy = Literal["competition", "dense", "ordinal"]
-Kind = Annotated[PeriodKind, Query(description="Which of the board's periods.")]
+Kind = Annotated[
+    ShownKind,
+    Query(description="Which of the board's periods; `rolling`: the last `days`, of a board that keeps `day`."),
+]
+Days = Annotated[int, Query(ge=2, le=DAYS_MOST, description="How many days `rolling` adds up.")]
+Group = Annotated[
+    Text | None, Query(max_length=300, description="Only members who were active in this group (`qq:100`).")
+]
+Platform = Annotated[Text | None, Query(max_length=60, description="Only members who were active on this platform.")]
 Key = Annotated[
     str | None,
-    Query(max_length=10, description="2026-11-23, 2026-W48, 2026-11 or all; without it the present one."),
+    Query(
+        max_length=10,
+        description="2026-11-23, 2026-W48, 2026-11, 2026-Q4, a season's, or all; without it the present one.",
+    ),
 ]
 
 
@@ -40,17 +56,44 @@ class BoardIn(BaseModel):
     name: Annotated[Text, Field(min_length=1, max_length=100)]
     unit: UnitId
     tie_policy: TiePolicy = Field("competition", description="1-2-2-4, 1-2-2-3 or 1-2-3-4.")
-    periods: list[PeriodKind] = Field(default=["all", "month", "week", "day"], min_length=1, max_length=4)
+    periods: list[PeriodKind] = Field(default=["all", "month", "week", "day"], min_length=1, max_length=6)
+    late_grace_hours: int = Field(
+        default=LATE_GRACE_HOURS, ge=0, le=720, description="How long after its end a period takes late entries."
+    )
+
+
+class SeasonOut(BaseModel):
+    """Both days inclusive, by the community's zone and day start."""
+
+    key: str
+    first_day: date
+    last_day: date
+
+
+class PrizeOut(BaseModel):
+    """`amount` of `unit` for each whose rank is among these, both inclusive, when a period of this kind is final."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    period: PeriodKind
+    rank_from: int = Field(ge=1, le=WINNERS_MOST)
+    rank_to: int = Field(ge=1, le=WINNERS_MOST)
+    unit: UnitId
+    amount: int = Field(ge=1, le=MOST)
 
 
 class BoardOut(BaseModel):
-    """`periods` are kept all at once."""
+    """`periods` are kept all at once; those that end on `since` or later are finalised."""
 
     id: str
     name: str
     unit: str
     tie_policy: TiePolicy
     periods: list[PeriodKind]
+    seasons: list[SeasonOut]
+    prizes: list[PrizeOut]
+    late_grace_hours: int
+    since: date
     created_at: datetime
 
 
@@ -59,10 +102,13 @@ class BoardsOut(BaseModel):
 
 
 class PeriodOut(BaseModel):
-    kind: PeriodKind
+    kind: ShownKind
     key: str
     start: datetime | None = Field(description="Inclusive; null for `all`.")
     end: datetime | None = Field(description="Exclusive; null for `all`.")
+    finalized_at: datetime | None = Field(description="Since when it changes no more.")
+    hash: str | None = Field(description="SHA-256 over its lines as they were finalised.")
+    late_entries: int = Field(description="How many entries came too late for it, and changed nothing.")
 
 
 class LineOut(BaseModel):
@@ -86,8 +132,8 @@ class BoardPage(BaseModel):
     prev: str | None
 
 
-def _board(board: Board) -> BoardOut:
-    return BoardOut(**{name: getattr(board, name) for name in BoardOut.model_fields})
+def shown(board: Board) -> BoardOut:
+    return BoardOut.model_validate(board, from_attributes=True)
 
 
 def _reply(lines: ranking.Lines) -> Response:
@@ -96,7 +142,8 @@ def _reply(lines: ranking.Lines) -> Response:
     board = {name: getattr(at.board, name) for name in BoardOut.model_fields}
     page = {
         "board": board,
-        "period": at.period,
+        "period": {"kind": at.period.kind, "key": at.period.key, "start": at.period.start, "end": at.period.end}
+        | at.final._asdict(),
         "next_reset_at": at.next_reset_at,
         "total": lines.total,
         "items": items,
@@ -107,6 +154,10 @@ def _reply(lines: ranking.Lines) -> Response:
     return Response(msgspec.json.encode(page), media_type="application/json")
 
 
+def _labels(group: str | None, platform: str | None) -> list[Label]:
+    return [(kind, value) for kind, value in ((GROUP, group), (PLATFORM, platform)) if value is not None]
+
+
 def _cursor(direction: str, line: ranking.Line) -> str:
     return encode_cursor([direction, line.score, line.reached_at.isoformat(), str(line.member_id)])
 
@@ -115,7 +166,7 @@ def _cursor(direction: str, line: ranking.Line) -> str:
 async def list_boards(db: Db, caller: ReaderOrMember) -> BoardsOut:
     async with db.read() as tx:
         boards = await store.boards_of(tx, caller.community_id)
-    return BoardsOut(items=[_board(board) for board in boards])
+    return BoardsOut(items=[shown(board) for board in boards])
 
 
 @router.post(
@@ -138,8 +189,9 @@ async def create_board(request: Request, body: BoardIn, db: Db, caller: Writer) 
             body.tie_policy,
             tuple(dict.fromkeys(body.periods)),
             tx.now,
+            late_grace_hours=body.late_grace_hours,
         )
-        return Reply(201, _board(await handlers.create(tx, board)))
+        return Reply(201, shown(await handlers.create(tx, board)))
 
     return await once(request, db, caller, effect)
 
@@ -166,20 +218,23 @@ async def get_board(
     paging: PageOf,
     period: Kind = "all",
     key: Key = None,
+    days: Days = DAYS_USUAL,
+    group: Group = None,
+    platform: Platform = None,
     member: Annotated[UUID | None, Query(description="Whose line to show as `me`; default the token's member.")] = None,
 ) -> Response:
     at = position(paging.cursor, int, datetime, UUID)
     place: Any = tuple(at[1]) if at else None
     backwards = at is not None and at[0] == "p"
-    lines = await ranking.page(
-        db,
-        ranking.Asked(caller.community_id, board_id, period, key),
-        paging.limit,
-        after=None if backwards else place,
-        before=place if backwards else None,
-        member=member if member is not None else caller.member_id,
-    )
-    return _reply(lines)
+    asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
+    wanted: dict[str, Any] = {
+        "after": None if backwards else place,
+        "before": place if backwards else None,
+        "member": member if member is not None else caller.member_id,
+    }
+    if labels or period == narrowing.ROLLING:
+        return _reply(await narrowing.page(db, asked, labels, paging.limit, days=days, **wanted))
+    return _reply(await ranking.page(db, asked, paging.limit, **wanted))
 
 
 @router.get(
@@ -197,7 +252,12 @@ async def get_around(
     below: Annotated[int, Query(ge=0, le=100, description="How many worse ones.")] = 5,
     period: Kind = "all",
     key: Key = None,
+    days: Days = DAYS_USUAL,
+    group: Group = None,
+    platform: Platform = None,
 ) -> Response:
-    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score."""
-    asked = ranking.Asked(caller.community_id, board_id, period, key)
+    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score, or not of the group."""
+    asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
+    if labels or period == narrowing.ROLLING:
+        return _reply(await narrowing.around(db, asked, labels, member_id, above, below, days=days))
     return _reply(await ranking.around(db, asked, member_id, above, below))

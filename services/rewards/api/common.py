@@ -1,7 +1,7 @@
 """What the routes of this service share."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -101,6 +101,8 @@ def _parsed(value: Any, kind: type) -> Any:
         return value
     if kind is datetime:
         return in_range(datetime.fromisoformat(value))
+    if kind is date:
+        return date.fromisoformat(value)
     if kind is str:
         return _readable(value)
     return kind(value)

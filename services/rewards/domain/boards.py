@@ -6,7 +6,7 @@ histogram says how many are above a score, see `bucket_of`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import NamedTuple
 from uuid import UUID
@@ -16,11 +16,43 @@ from kit.ids import uuid5
 COMPETITION, DENSE, ORDINAL = "competition", "dense", "ordinal"
 TIE_POLICIES = (COMPETITION, DENSE, ORDINAL)
 SUB_BUCKETS = 128
+ALL, SEASON = "all", "season"
+LATE_GRACE_HOURS = 48
+"""As long as rules take late events, unless they say otherwise."""
+
+LAST_DAY = date(9998, 12, 31)
+"""What is counted for later days is so by mistake, and never over."""
+
+EARLIEST_END = timedelta(hours=-14)
+"""No day ends earlier than so long before it does in UTC."""
+
+
+@dataclass(frozen=True, slots=True)
+class Season:
+    """Days that an operator made a period, both inclusive; `key` names it."""
+
+    key: str
+    first_day: date
+    last_day: date
+
+
+@dataclass(frozen=True, slots=True)
+class Prize:
+    """`amount` of `unit` for each whose rank is among these, both inclusive, when a period of this kind is final."""
+
+    period: str
+    rank_from: int
+    rank_to: int
+    unit: str
+    amount: int
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """`generation` tells this board from a deleted one of the same id."""
+    """`generation` tells this board from a deleted one of the same id.
+
+    Periods that end on `since` or later are finalised, `late_grace_hours` after their end. `seasons` do not overlap.
+    """
 
     community_id: UUID
     id: str
@@ -30,6 +62,13 @@ class Board:
     tie_policy: str
     periods: tuple[str, ...]
     created_at: datetime
+    since: date = date.min
+    late_grace_hours: int = LATE_GRACE_HOURS
+    seasons: tuple[Season, ...] = ()
+    prizes: tuple[Prize, ...] = ()
+
+    def season_on(self, day: date) -> Season | None:
+        return next((one for one in self.seasons if one.first_day <= day <= one.last_day), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +81,18 @@ class Slot:
     key: str
     first_day: date
     last_day: date
+
+    def due(self) -> datetime | None:
+        """When it may be over, its late grace too, at the earliest; None for one that is never finalised."""
+        if self.kind == ALL or not self.board.since <= self.last_day < LAST_DAY:
+            return None
+        midnight = datetime.combine(self.last_day, time(), tzinfo=UTC) + timedelta(days=1)
+        return midnight + EARLIEST_END + timedelta(hours=self.board.late_grace_hours)
+
+    def may_be_closed(self, now: datetime) -> bool:
+        """False where it is certain that it is not finalised yet."""
+        due = self.due()
+        return due is not None and due <= now
 
 
 class Contribution(NamedTuple):
@@ -67,37 +118,50 @@ def slot_id(generation: UUID, kind: str, key: str) -> UUID:
 
 def days_of(kind: str, day: date) -> tuple[date, date]:
     """First and last day of the calendar period of `kind` around `day`, both inclusive."""
-    if kind == "all":
+    if kind == ALL:
         return date.min, date.max
     if kind == "day":
         return day, day
     if kind == "week":
         monday = date.fromordinal(day.toordinal() - day.weekday())
         return monday, date.fromordinal(monday.toordinal() + 6)
-    first = day.replace(day=1)
-    after = date(day.year + day.month // 12, day.month % 12 + 1, 1)
+    last_month = day.month if kind == "month" else day.month + 2 - (day.month - 1) % 3
+    first = day.replace(month=last_month if kind == "month" else last_month - 2, day=1)
+    after = date(day.year + last_month // 12, last_month % 12 + 1, 1)
     return first, date.fromordinal(after.toordinal() - 1)
 
 
 def key_of(kind: str, day: date) -> str:
-    """How the period around `day` is written: 2026-11-23, 2026-W48, 2026-11, all."""
-    if kind == "all":
-        return "all"
+    """How the calendar period around `day` is written: 2026-11-23, 2026-W48, 2026-11, 2026-Q4, all."""
+    if kind == ALL:
+        return ALL
     if kind == "day":
         return day.isoformat()
     if kind == "week":
         year, week, _ = day.isocalendar()
         return f"{year}-W{week:02d}"
+    if kind == "quarter":
+        return f"{day.year:04d}-Q{(day.month + 2) // 3}"
     return f"{day.year:04d}-{day.month:02d}"
 
 
 def slots_of(board: Board, day: date) -> list[Slot]:
     """The periods of a board that an entry of this day counts for."""
-    out = []
-    for kind in board.periods:
+    return [slot for kind in board.periods if (slot := slot_of(board, kind, day)) is not None]
+
+
+def slot_of(board: Board, kind: str, day: date) -> Slot | None:
+    """The period of this kind around the day; None where it lies in no season."""
+    if kind != SEASON:
         key = key_of(kind, day)
-        out.append(Slot(slot_id(board.generation, kind, key), board, kind, key, *days_of(kind, day)))
-    return out
+        return Slot(slot_id(board.generation, kind, key), board, kind, key, *days_of(kind, day))
+    season = board.season_on(day)
+    return season_slot(board, season) if season is not None else None
+
+
+def season_slot(board: Board, season: Season) -> Slot:
+    id = slot_id(board.generation, SEASON, season.key)
+    return Slot(id, board, SEASON, season.key, season.first_day, season.last_day)
 
 
 def bucket_of(score: int) -> int:

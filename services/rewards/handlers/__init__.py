@@ -5,7 +5,7 @@ from kit.contracts.events import Activity, GapChanged
 from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Tx
 from kit.service import Handler
-from services.rewards.handlers import answering, calendars, checkins, earning, outages, rules
+from services.rewards.handlers import absences, answering, calendars, checkins, earning, outages, rules
 
 
 async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
@@ -13,6 +13,12 @@ async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
     await rules.welcome(tx, batch)
     await checkins.add_defaults(tx, sorted({e.event.community_id for e in batch}))
     await calendars.follow_communities(tx, batch)
+
+
+async def know_members(tx: Tx, batch: list[Envelope[MemberChanged]]) -> None:
+    """Whose days go by which zone, and who is on no board."""
+    await calendars.follow_members(tx, batch)
+    await absences.follow_members(tx, batch)
 
 
 async def score_and_answer(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -23,7 +29,7 @@ async def score_and_answer(tx: Tx, batch: list[Envelope[Activity]]) -> None:
 
 SUBSCRIPTIONS: dict[type, Handler] = {
     CommunityChanged: welcome,
-    MemberChanged: calendars.follow_members,
+    MemberChanged: know_members,
     Activity: score_and_answer,
     GapChanged: outages.follow_gaps,
 }

@@ -1,8 +1,9 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
-A fixed number of statements per batch, whatever its size. Locks: what check-ins can be undone by, streaks in the order
-of their keys, counters in the order of their ids (what grants can be undone by among them), the lines of grants to be
-taken back, then what the ledger takes; so batches of two replicas wait for each other and never in a circle.
+A fixed number of statements per batch, whatever its size. Locks: labels, what check-ins can be undone by, streaks in
+the order of their keys, counters in the order of their ids (what grants can be undone by among them), the lines of
+grants to be taken back, then what the ledger takes; so batches of two replicas wait for each other and never in a
+circle.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -30,7 +31,7 @@ from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import checking_in, checkins, refilling, settling, undoing
+from services.rewards.handlers import checking_in, checkins, labelling, refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
@@ -69,6 +70,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
     scene = await _scene(tx, found)
+    await labelling.note(tx, found, scene.ids)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks)

@@ -12,10 +12,10 @@ from uuid import UUID
 import msgspec
 
 from kit.database import Database
-from kit.days import Period, period_named, period_of
+from kit.days import Period, local_day, period_between, period_named, period_of
 from kit.errors import BadRequest, NotFound
-from services.rewards.domain.boards import Board, ranks
-from services.rewards.handlers.boards import unknown_board
+from services.rewards.domain.boards import SEASON, Board, ranks
+from services.rewards.handlers.boards import check_kept, unknown_board
 from services.rewards.store import ranking as store
 
 ZONES_MOST = 10_000
@@ -37,11 +37,13 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One period of a board; `next_reset_at` is when the period of this kind that runs now ends (None: never)."""
+    """One period of a board; `next_reset_at` is when the period of this kind that runs now ends (None: never, or no
+    season runs)."""
 
     board: Board
     period: Period
     next_reset_at: datetime | None
+    final: store.Final
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -129,9 +131,11 @@ async def _read(
 
 
 def _guessed(asked: Asked, now: datetime) -> str:
-    zone, day_start = _zones.get(asked.community_id, ("UTC", 0))
+    if asked.kind == SEASON:
+        # The board knows what runs now.
+        return asked.key or NO_KEY
     try:
-        return _period(asked, now, zone, day_start).key
+        return _period(asked, now, *_zones.get(asked.community_id, ("UTC", 0))).key
     except (ValueError, OverflowError):
         # Whether there is such a board is said first.
         return NO_KEY
@@ -143,19 +147,42 @@ def _period(asked: Asked, now: datetime, zone: str, day_start: int) -> Period:
     return period_of(asked.kind, now, zone, day_start)
 
 
+def _season(asked: Asked, board: Board, now: datetime, zone: str, day_start: int) -> tuple[Period, datetime | None]:
+    """The season asked for, and when the one that runs now ends."""
+    running = board.season_on(local_day(now, zone, day_start))
+    if asked.key is None and running is None:
+        raise NotFound("no season runs now; name one by its key", code="no_season")
+    wanted = running if asked.key is None else next((one for one in board.seasons if one.key == asked.key), None)
+    if wanted is None:
+        raise NotFound(f"this board has no season {asked.key!r}", code="no_season")
+    periods = [
+        period_between(SEASON, one.key, one.first_day, one.last_day, zone, day_start) if one is not None else None
+        for one in (wanted, running)
+    ]
+    assert periods[0] is not None
+    return periods[0], periods[1].end if periods[1] is not None else None
+
+
 def _window(asked: Asked, now: datetime, found: store.Reading) -> Window:
     board = found.board
-    if asked.kind not in board.periods:
-        raise NotFound(f"this board keeps {', '.join(board.periods)}", code="period_not_kept")
+    check_kept(board, asked.kind)
     zone, day_start = (found.zone, found.day_start) if found.zone is not None else ("UTC", 0)
     if len(_zones) >= ZONES_MOST:
         _zones.clear()
     _zones[asked.community_id] = zone, day_start
+    return Window(board, *meant(asked, board, now, zone, day_start), found.final)
+
+
+def meant(asked: Asked, board: Board, now: datetime, zone: str, day_start: int) -> tuple[Period, datetime | None]:
+    """The period asked for, and when the one of its kind that runs now ends. BadRequest for a key that names none,
+    NotFound for a season there is none of."""
+    if asked.kind == SEASON:
+        return _season(asked, board, now, zone, day_start)
     try:
         period = _period(asked, now, zone, day_start)
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"{asked.key!r} is no {asked.kind}", code="period_key_invalid") from error
-    return Window(board, period, period_of(asked.kind, now, zone, day_start).end)
+    return period, period_of(asked.kind, now, zone, day_start).end
 
 
 def _me(found: store.Reading) -> Line | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 from sqlalchemy import Row, and_, case, func, or_, select
 
 from kit.database import Tx
+from services.rewards.store.shown import ORDER, SHOWN, on_board
 from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
 from services.rewards.tables.ledger import accounts, entries
 
@@ -17,8 +18,7 @@ def _periods() -> Any:
 async def top(tx: Tx, slot: UUID, count: int) -> list[Row[Any]]:
     """(member_id, score, reached_at) of the first in a period, best first."""
     columns = board_scores.c.member_id, (-board_scores.c.negated).label("score"), board_scores.c.reached_at
-    order = board_scores.c.negated, board_scores.c.reached_at, board_scores.c.member_id
-    return await tx.all(select(*columns).where(board_scores.c.slot == slot).order_by(*order).limit(count))
+    return await tx.all(select(*columns).where(on_board(slot)).order_by(*ORDER).limit(count))
 
 
 async def wrong_totals(tx: Tx, most: int = 100) -> list[Row[Any]]:
@@ -27,7 +27,7 @@ async def wrong_totals(tx: Tx, most: int = 100) -> list[Row[Any]]:
     by_slot = [
         select(table.c.slot, count.label("members")).group_by(table.c.slot).subquery()
         for table, count in (
-            (board_scores, func.count()),
+            (board_scores, func.sum(case((board_scores.c.hidden == SHOWN, 1), else_=0))),
             (board_tallies, func.sum(board_tallies.c.members)),
             (board_buckets, func.sum(board_buckets.c.members)),
         )
@@ -42,7 +42,8 @@ async def wrong_totals(tx: Tx, most: int = 100) -> list[Row[Any]]:
 
 
 async def wrong_sums(tx: Tx, most: int = 100) -> list[Row[Any]]:
-    """(community_id, board, kind, key, scores, entries) where the scores of a period do not sum to its entries."""
+    """(community_id, board, kind, key, scores, entries) where the scores of a period that is not closed
+    do not sum to its entries."""
     shown = select(board_scores.c.slot, func.sum(-board_scores.c.negated).label("sum")).group_by(board_scores.c.slot)
     scores = shown.subquery()
     # By day first: a period joins some days, not all of a community's entries.
@@ -61,10 +62,11 @@ async def wrong_sums(tx: Tx, most: int = 100) -> list[Row[Any]]:
     )
     joined = _periods().outerjoin(scores, scores.c.slot == board_periods.c.slot)
     joined = joined.outerjoin(posted, posted.c.slot == board_periods.c.slot)
+    still_open = board_periods.c.closed_at.is_(None)
     in_scores, in_entries = func.coalesce(scores.c.sum, 0), func.coalesce(posted.c.sum, 0)
     columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
     stmt = select(*columns, in_scores.label("scores"), in_entries.label("entries"))
-    return await tx.all(stmt.select_from(joined).where(in_scores != in_entries).limit(most))
+    return await tx.all(stmt.select_from(joined).where(in_scores != in_entries, still_open).limit(most))
 
 
 async def sums_by_unit(tx: Tx) -> list[Row[Any]]:

@@ -17,6 +17,8 @@ from sqlalchemy import BigInteger, String, Uuid, and_, bindparam, case, func, se
 
 from kit.database import Database, Question, UtcDateTime, gathered
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
+from services.rewards.store.boards import to_board
+from services.rewards.store.shown import ORDER, on_board
 from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
 from services.rewards.tables.metadata import metadata
 
@@ -34,6 +36,15 @@ class Placed(NamedTuple):
     name: str
 
 
+class Final(NamedTuple):
+    """Since when a period changes no more (None: it still does), the hash of its lines, and how many entries came
+    afterwards, for nothing."""
+
+    finalized_at: datetime | None = None
+    hash: str | None = None
+    late_entries: int = 0
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """What one statement saw of a board. `zone` is None for a community not heard of yet.
@@ -43,6 +54,7 @@ class Reading:
     """
 
     board: Board
+    final: Final
     zone: str | None
     day_start: int
     total: int
@@ -54,7 +66,7 @@ class Reading:
 
 
 _known_communities, _known_members = metadata.tables["known_communities"], metadata.tables["known_members"]
-_order = board_scores.c.negated, board_scores.c.reached_at, board_scores.c.member_id
+_order = ORDER
 _given = (
     bindparam("negated", type_=BigInteger()),
     bindparam("reached_at", type_=UtcDateTime()),
@@ -66,6 +78,9 @@ _head = (
     select(
         boards,
         board_periods.c.slot,
+        board_periods.c.finalized_at,
+        board_periods.c.hash,
+        board_periods.c.late_entries,
         _known_communities.c.zone,
         _known_communities.c.day_start,
     )
@@ -84,14 +99,12 @@ _head = (
 )
 _slot = select(_head.c.slot).scalar_subquery()
 _policy = select(_head.c.tie_policy).scalar_subquery()
-_placed = select(*_order).where(board_scores.c.slot == _slot)
+_placed = select(*_order).where(on_board(_slot))
 
 
 def _row_of(member: Any) -> Any:
     # The bucket is in no index but the key's: it is looked up for those who are ranked and not for every line.
-    return select(*_order, board_scores.c.bucket).where(
-        board_scores.c.slot == _slot, board_scores.c.member_id == member
-    )
+    return select(*_order, board_scores.c.bucket).where(on_board(_slot), board_scores.c.member_id == member)
 
 
 _me = _row_of(bindparam("member", type_=Uuid())).cte("me")
@@ -133,7 +146,7 @@ def _rank(line: Any, in_higher_buckets: Any) -> Any:
     better = func.sum(case((dense, 1), else_=board_tallies.c.members))
     in_bucket = select(func.coalesce(better, 0)).where(*_its_bucket(line), board_tallies.c.score > -line.c.negated)
     earlier = select(func.count()).where(
-        board_scores.c.slot == _slot,
+        on_board(_slot),
         board_scores.c.negated == line.c.negated,
         tuple_(board_scores.c.reached_at, board_scores.c.member_id)
         < tuple_(_value(line.c.reached_at), _value(line.c.member_id)),
@@ -230,10 +243,10 @@ async def _read(db: Database, question: Question, at: At, member: UUID | None, *
     if not rows:
         return None
     (r,) = rows
-    board = Board(r.community_id, r.id, r.generation, r.name, r.unit, r.tie_policy, tuple(r.periods), r.created_at)
     lines = sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
     rank, tied = (r.rank, r.tied) if question is not TOP and lines else (1, None)
     me, my_rank = None, 0
     if question is not AROUND and r.my_member_id is not None:
         me, my_rank = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name), r.my_rank
-    return Reading(board, r.zone, r.day_start or 0, r.total, lines, rank, tied, me, my_rank)
+    final = Final(r.finalized_at, r.hash.hex() if r.hash is not None else None, r.late_entries or 0)
+    return Reading(to_board(r), final, r.zone, r.day_start or 0, r.total, lines, rank, tied, me, my_rank)

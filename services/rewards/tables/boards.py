@@ -4,7 +4,20 @@ A `slot` is one period of one generation of a board (an id computed from both). 
 again has a new generation, therefore other slots, and shows nothing of the old one.
 """
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import (
+    BigInteger,
+    Column,
+    Date,
+    Index,
+    Integer,
+    LargeBinary,
+    SmallInteger,
+    String,
+    Table,
+    Text,
+    Uuid,
+    text,
+)
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -19,10 +32,16 @@ boards = Table(
     Column("unit", String(30), nullable=False),
     Column("tie_policy", String(20), nullable=False),
     Column("periods", JsonText, nullable=False),
+    Column("seasons", JsonText, nullable=False),
+    Column("prizes", JsonText, nullable=False),
+    Column("late_grace_hours", Integer, nullable=False),
+    Column("since", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
-# `first_day` and `last_day` (both inclusive, null for `all`) say which entries' days a period counts.
+# `first_day` and `last_day` (both inclusive) say which entries' days a period counts. `due_at` is when to look whether
+# it can be finalised (null: never, or it is already). From `closed_at` on its scores change no more; with
+# `finalized_at` the hash of its lines is known, and how many they are. `late_entries` came after closing.
 board_periods = Table(
     "board_periods",
     metadata,
@@ -32,11 +51,24 @@ board_periods = Table(
     Column("key", String(10), nullable=False),
     Column("first_day", Date, nullable=False),
     Column("last_day", Date, nullable=False),
+    Column("due_at", UtcDateTime),
+    Column("closed_at", UtcDateTime),
+    Column("finalized_at", UtcDateTime),
+    Column("hash", LargeBinary(32)),
+    Column("members", BigInteger),
+    Column("late_entries", BigInteger, nullable=False, server_default="0"),
     Index("ix_board_periods_generation", "generation", "kind", "key"),
+    Index(
+        "ix_board_periods_due",
+        "due_at",
+        sqlite_where=text("due_at IS NOT NULL"),
+        postgresql_where=text("due_at IS NOT NULL"),
+    ),
 )
 
 # `negated` is minus the score: so the order of the board (highest first, then earliest, then id) is ascending in all
-# three columns, and one row comparison on one index finds a page in either direction.
+# three columns, and one row comparison on one index finds a page in either direction. `hidden` is 0 for who is shown;
+# nobody else is in the histogram (`store.shown`).
 board_scores = Table(
     "board_scores",
     metadata,
@@ -45,7 +77,8 @@ board_scores = Table(
     Column("negated", BigInteger, nullable=False),
     Column("reached_at", UtcDateTime, nullable=False),
     Column("bucket", Integer, nullable=False),
-    Index("ix_board_scores_order", "slot", "negated", "reached_at", "member_id"),
+    Column("hidden", SmallInteger, nullable=False),
+    Index("ix_board_scores_order", "slot", "hidden", "negated", "reached_at", "member_id"),
     sqlite_with_rowid=False,
 )
 
@@ -75,4 +108,30 @@ board_leaders = Table(
     Column("slot", Uuid, primary_key=True),
     Column("member_id", Uuid, primary_key=True),
     Column("led_at", UtcDateTime, nullable=False),
+)
+
+# Who is on no board, or (with a `board_id`) not on one; `by` says who wants it so: the member, an operator, or what the
+# member is (a bot).
+board_absences = Table(
+    "board_absences",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("member_id", Uuid, primary_key=True),
+    Column("board_id", String(60), primary_key=True),
+    Column("by", String(10), primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(150), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_board_absences_board", "community_id", "board_id", "member_id"),
+)
+
+# What boards can be narrowed to: the groups members were active in, the platforms they are on.
+member_labels = Table(
+    "member_labels",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("kind", String(10), primary_key=True),
+    Column("value", String(300), primary_key=True),
+    Column("member_id", Uuid, primary_key=True),
+    sqlite_with_rowid=False,
 )

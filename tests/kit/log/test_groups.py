@@ -179,3 +179,15 @@ async def test_a_slow_member_holds_up_no_appender_and_misses_nothing(log: Log) -
     assert sum((await log.lag("slow", [things])).values()) == 0
     await slow.close()
     await fast.close()
+
+
+async def test_progress_says_how_far_a_group_is_and_how_far_it_could_be(log: Log) -> None:
+    things = await topic(log)
+    await log.append(things, records(30))
+    subscription = await log.subscribe("g", [things])
+    await read(subscription, 30, commit=True)
+    await log.append(things, records(12))
+    progress = await log.progress("g", [things])
+    assert {place: end - at for place, (at, end) in progress.items()} == await log.lag("g", [things])
+    assert sum(end - at for at, end in progress.values()) == 12
+    await subscription.close()

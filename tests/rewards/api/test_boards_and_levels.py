@@ -35,6 +35,7 @@ async def test_the_board_xp_is_there_from_the_beginning_with_its_period_total_an
     assert names(rewards, body) == [(1, "bob", 9), (2, "ann", 5), (2, "cat", 5)]
     assert body["period"] == {
         "kind": "week", "key": "2026-W48", "start": "2026-11-23T00:00:00Z", "end": "2026-11-30T00:00:00Z",
+        "finalized_at": None, "hash": None, "late_entries": 0,
     }  # fmt: skip
     assert (body["total"], body["next_reset_at"]) == (3, "2026-11-30T00:00:00Z")
     assert (body["me"]["rank"], body["me"]["score"]) == (2, 5)

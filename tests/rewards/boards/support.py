@@ -6,6 +6,7 @@ from uuid import UUID
 
 from kit.clock import uuid7
 from kit.database import Database
+from kit.days import PERIOD_KINDS
 from services.rewards.domain.boards import Board
 from services.rewards.handlers import boards, ranking
 from services.rewards.store import entries as store
@@ -19,7 +20,7 @@ async def make_board(
     place: Place, id: str = "b", *, unit: str = "points", policy: str = "competition", periods: tuple[str, ...] = ()
 ) -> None:
     async with place.db.begin() as tx:
-        kinds = periods or ("all", "month", "week", "day")
+        kinds = periods or PERIOD_KINDS
         board = Board(place.id, id, uuid7(tx.now), "Board", unit, policy, kinds, tx.now)
         await boards.create(tx, board)
 

@@ -10,7 +10,7 @@ from kit.contracts.rewards import BoardLed
 from kit.errors import BadRequest, Conflict, GuildhallError, NotFound, Unprocessable
 from services.rewards.handlers import boards
 from services.rewards.handlers.adjusting import post_many, reverse
-from services.rewards.store import boards as store
+from services.rewards.store import filling
 from tests.rewards.boards.support import around, entry_ids, make_board, page, rank_of, rows_of, shown
 from tests.rewards.ledger.support import NOON, Place, announced, community_changed, make_place, wish
 from tests.support.databases import MakeDatabase
@@ -240,7 +240,7 @@ async def test_a_board_made_again_under_its_id_shows_nothing_but_what_the_entrie
     await make_board(place)
     assert await shown(place) == []
     async with place.db.begin() as tx:
-        while await store.purge(tx):
+        while await filling.purge(tx):
             pass
     await give(place, (1, 5, NOON))
     assert await shown(place) == [(1, 1, 5)]

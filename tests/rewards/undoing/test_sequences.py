@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from kit.consumer import NotYet
 from kit.contracts.events import Activity
 from kit.database import Database
-from kit.days import PERIOD_KINDS
+from services.rewards.handlers.boards import USUAL_PERIODS
 from tests.rewards.boards.support import page, ranked
 from tests.rewards.boards.test_exactness import expected
 from tests.rewards.guild import Guild, make_guild
@@ -97,7 +97,7 @@ async def check(guild: Guild, wanted: Counter[str]) -> None:
     for name in PEOPLE:
         assert await guild.has(name) == wanted[name] == await explained(guild, name), name
     await check_books(guild.db)
-    for kind in PERIOD_KINDS:
+    for kind in USUAL_PERIODS:
         for key, scores in (await expected(guild, kind)).items():
             lines = await page(guild, "xp", kind, key)
             found = [(line.rank, line.member_id, line.score, line.reached_at) for line in lines.items]

@@ -1,0 +1,169 @@
+"""SQL that ranks part of a board, or days added up: whoever counts is sorted anew at every reading.
+
+The histogram cannot help there, so a read costs as much as there are members in what it counts (docs/rewards.md has
+figures). It is one statement, and so sees one instant.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import BigInteger, and_, func, literal, null, or_, select, tuple_, union_all
+
+from kit.database import Tx, insert_new
+from services.rewards.domain.boards import DENSE, ORDINAL, Board
+from services.rewards.store.ranking import Final, Position
+from services.rewards.store.shown import is_shown
+from services.rewards.tables.boards import board_periods, board_scores, member_labels
+
+GROUP, PLATFORM = "group", "platform"
+Label = tuple[str, str]
+"""(kind, value): a group that members were active in, a platform they are on."""
+_LINE, _ME, _TOTAL = 0, 1, 2
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """Days of a board that keeps them, both inclusive, added up."""
+
+    first: date
+    last: date
+
+
+class Ranked(NamedTuple):
+    """A line with its rank and its place in the order; `name` is empty for a member not heard of yet."""
+
+    rank: int
+    place: int
+    score: int
+    reached_at: datetime
+    member_id: UUID
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What one statement saw of part of a board; the lines in its order."""
+
+    total: int
+    lines: list[Ranked]
+    me: Ranked | None
+
+
+@dataclass(frozen=True, slots=True)
+class Some:
+    """Lines asked for: the first, those just below or above a position, or those around `member`."""
+
+    limit: int = 0
+    after: Position | None = None
+    before: Position | None = None
+    above: int | None = None
+    below: int = 0
+
+
+async def add_labels(tx: Tx, labels: Sequence[tuple[UUID, Label, UUID]]) -> None:
+    """(community, label, member)."""
+    rows = [
+        {"community_id": community_id, "kind": kind, "value": value, "member_id": member_id}
+        for community_id, (kind, value), member_id in labels
+    ]
+    await insert_new(tx, member_labels, rows, key=("community_id", "kind", "value", "member_id"))
+
+
+async def final(tx: Tx, slot: UUID) -> Final:
+    t = board_periods.c
+    row = await tx.first(select(t.finalized_at, t.hash, t.late_entries).where(t.slot == slot))
+    if row is None:
+        return Final()
+    return Final(row.finalized_at, row.hash.hex() if row.hash is not None else None, row.late_entries)
+
+
+async def read(
+    tx: Tx, board: Board, what: UUID | Days, labels: Sequence[Label], *, some: Some, member: UUID | None
+) -> Part:
+    """Lines of a period (its slot) or of days, of those members alone who have all of the labels."""
+    ranked = _ranked(board, _scores(board, what, labels))
+    mine = select(ranked).where(ranked.c.member_id == member)
+    lines = _some(ranked, some, mine.subquery()).subquery()
+    nothing = [null().cast(column.type).label(column.name) for column in list(ranked.c)[1:]]
+    counted = select(func.count().label("rank"), *nothing).select_from(ranked)
+    told = union_all(
+        select(literal(_LINE).label("what"), lines),
+        select(literal(_ME).label("what"), mine.subquery()),
+        select(literal(_TOTAL).label("what"), counted.subquery()),
+    ).cte("told")
+    known = tx.database.table("known_members")
+    same = and_(known.c.community_id == board.community_id, known.c.member_id == told.c.member_id)
+    rows = await tx.all(
+        select(told, func.coalesce(known.c.display_name, "").label("name"))
+        .select_from(told.outerjoin(known, same))
+        .order_by(told.c.what, told.c.place)
+    )
+    found: dict[int, list[Any]] = {_LINE: [], _ME: [], _TOTAL: []}
+    for row in rows:
+        found[row.what].append(row)
+    mine_first = next(map(_line, found[_ME]), None)
+    return Part(found[_TOTAL][0].rank, [_line(row) for row in found[_LINE]], mine_first)
+
+
+def _line(row: Any) -> Ranked:
+    return Ranked(row.rank, row.place, -row.negated, row.reached_at, row.member_id, row.name)
+
+
+def _scores(board: Board, what: UUID | Days, labels: Sequence[Label]) -> Any:
+    t = board_scores.c
+    source, where = _labelled(board, labels)
+    if isinstance(what, Days):
+        day = board_periods.c
+        where += [day.generation == board.generation, day.kind == "day", day.first_day.between(what.first, what.last)]
+        reached_at = func.max(t.reached_at, type_=t.reached_at.type)
+        # A sum of bigints is a numeric on PostgreSQL.
+        negated = func.sum(t.negated).cast(t.negated.type)
+        columns = t.member_id, negated.label("negated"), reached_at.label("reached_at")
+        joined = source.join(board_periods, t.slot == day.slot)
+        return select(*columns).select_from(joined).where(*where).group_by(t.member_id).cte("scores")
+    stmt = select(t.member_id, t.negated, t.reached_at).select_from(source)
+    return stmt.where(*where, t.slot == what).cte("scores")
+
+
+def _labelled(board: Board, labels: Sequence[Label]) -> tuple[Any, list[Any]]:
+    """The scores of who has all of the labels: joined, so that a small group's few are looked up by their key."""
+    source: Any = board_scores
+    where: list[Any] = [is_shown()]
+    for number, (kind, value) in enumerate(labels):
+        of = member_labels.alias(f"label_{number}")
+        source = source.join(of, of.c.member_id == board_scores.c.member_id)
+        where += [of.c.community_id == board.community_id, of.c.kind == kind, of.c.value == value]
+    return source, where
+
+
+def _ranked(board: Board, scores: Any) -> Any:
+    number = func.row_number(type_=BigInteger())
+    rank = {DENSE: func.dense_rank(), ORDINAL: number}.get(board.tie_policy, func.rank())
+    order = scores.c.negated, scores.c.reached_at, scores.c.member_id
+    by_policy = rank.over(order_by=order if board.tie_policy == ORDINAL else scores.c.negated)
+    place = number.over(order_by=order)
+    return select(by_policy.label("rank"), place.label("place"), *order).cte("ranked")
+
+
+def _some(ranked: Any, some: Some, mine: Any) -> Any:
+    stmt = select(ranked)
+    if some.above is not None:
+        place = select(mine.c.place).scalar_subquery()
+        return stmt.where(ranked.c.place.between(place - some.above, place + some.below))
+    order = [ranked.c.negated, ranked.c.reached_at, ranked.c.member_id]
+    for position, below in ((some.after, True), (some.before, False)):
+        if position is not None:
+            score, reached_at, member_id = position
+            # Compared one by one: columns of a CTE have no index that a comparison of rows could use.
+            here, there = (
+                tuple_(*order[1:]),
+                tuple_(literal(reached_at, order[1].type), literal(member_id, order[2].type)),
+            )
+            tied = and_(order[0] == -score, here > there if below else here < there)
+            stmt = stmt.where(or_(order[0] > -score if below else order[0] < -score, tied))
+    if some.before is not None:
+        return stmt.order_by(ranked.c.place.desc()).limit(some.limit)
+    return stmt.order_by(ranked.c.place).limit(some.limit)
