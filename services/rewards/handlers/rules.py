@@ -121,7 +121,7 @@ async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> An
 
 
 # Versions never change, so what was parsed once stays right.
-_parsed: dict[tuple[UUID, int], RuleSet] = {}
+_parsed: dict[tuple[UUID, int], tuple[RuleSet, UUID | None]] = {}
 
 
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[int, RuleSet]]:
@@ -133,11 +133,20 @@ async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[in
 
 async def of_versions(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], RuleSet]:
     """(community, version) → its rules; no statement for those that this process has read before."""
+    return {key: rules for key, (rules, _) in (await _read(tx, keys)).items()}
+
+
+async def epochs(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], UUID | None]:
+    """(community, version) → whose counters it goes by; no statement after `of_versions`."""
+    return {key: epoch for key, (_, epoch) in (await _read(tx, keys)).items()}
+
+
+async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], tuple[RuleSet, UUID | None]]:
     wanted = set(keys)
     if len(_parsed) > 1000:
         _parsed.clear()
-    for key, body in (await store.bodies(tx, keys=[key for key in wanted if key not in _parsed])).items():
-        _parsed[key] = parse(body)
+    for key, (body, epoch) in (await store.bodies(tx, keys=[key for key in wanted if key not in _parsed])).items():
+        _parsed[key] = parse(body), epoch
     return {key: _parsed[key] for key in wanted}
 
 
