@@ -5,13 +5,11 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Row, func, select
+from sqlalchemy import Row, func, select
 
 from kit.database import Tx, add_up, insert_many
 from services.rewards.tables.kept import kept_activities as t
 from services.rewards.tables.kept import kept_heads as heads
-
-TABLE = t
 
 
 class Extent(NamedTuple):
@@ -52,7 +50,3 @@ async def history_since(tx: Tx, community_id: UUID, seq: int) -> int:
     """How many activities of the past (imported, or sent once more) came after this row."""
     where = t.c.community_id == community_id, t.c.seq > seq
     return int(await tx.scalar(select(func.coalesce(func.sum(t.c.history), 0)).where(*where)))
-
-
-def kept_before(before: datetime) -> ColumnElement[bool]:
-    return t.c.kept_at < before

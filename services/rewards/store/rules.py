@@ -55,3 +55,11 @@ async def newest(tx: Tx, *, community_id: UUID) -> int:
 async def put_in_force(tx: Tx, *, community_id: UUID, version: int) -> None:
     same = t.c.community_id == community_id, t.c.version == version
     await tx.execute(update(t).where(*same).values(in_force=True))
+
+
+async def epoch(tx: Tx, *, community_id: UUID, version: int) -> UUID | None:
+    """Whose counters a version goes by; None: the community's own."""
+    found: UUID | None = await tx.scalar(
+        select(t.c.epoch).where(t.c.community_id == community_id, t.c.version == version)
+    )
+    return found
