@@ -70,13 +70,13 @@ def change(wanted: int, lines: Sequence[Line]) -> Change:
     have = given(lines)
     if wanted == have:
         return NOTHING
-    if have != 0 and (have > 0) == (wanted > 0) and abs(wanted) > abs(have):
+    if have == 0 or (have > 0) == (wanted > 0) and abs(wanted) > abs(have):
         return Change((), wanted - have)
-    keep = abs(wanted) if (have > 0) == (wanted > 0) else 0
-    excess, back = abs(have) - keep, []
+    keep = wanted if wanted != 0 and (have > 0) == (wanted > 0) else 0
+    excess, back = abs(have) - abs(keep), []
     for line in reversed(lines):
         part = min(excess, line.left) if (line.amount > 0) == (have > 0) else 0
         if part > 0:
             back.append((line, part))
             excess -= part
-    return Change(tuple(back), wanted if keep == 0 else 0)
+    return Change(tuple(back), wanted - keep)
