@@ -9,12 +9,14 @@ from services.rewards.api import (
     entries,
     levels,
     rules,
+    simulations,
     streaks,
     units,
 )
 
 ROUTERS = (
     rules.router,
+    simulations.router,
     decisions.router,
     chain.router,  # before an entry of that name
     entries.router,

@@ -49,9 +49,9 @@ class Plans:
                 note="",
             )
 
-    async def work(self, plan_id: UUID, steps: int = 10_000) -> None:
+    async def work(self, plan_id: UUID | str, steps: int = 10_000) -> None:
         for _ in range(steps):
-            if not await running.step(self.one, plan_id, self.me):
+            if not await running.step(self.one, UUID(str(plan_id)), self.me):
                 return
 
     async def find(self, plan_id: UUID) -> Any:

@@ -175,7 +175,7 @@ def _decisions(
             "verdict": RECOMPUTED,
             "wanted": d.wanted,
             "amount": sum(p.amount for p in postings) + (before.amount if before is not None else 0),
-            "reason": f"version {plan.version}",
+            "reason": str(plan.version),
             "transaction_id": postings[0].id if len(postings) == 1 else None,
         })  # fmt: skip
     decided = {(r.event_id, r.rule_id) for r in found.existing.decisions}
