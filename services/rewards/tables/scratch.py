@@ -58,13 +58,18 @@ dirty_moments = Table(
     Column("event_id", Uuid, primary_key=True),
 )
 
+# Not `OR IGNORE`: within a trigger the conflict policy of the statement that fired it counts instead.
+_NOTE_COUNTER = (
+    "BEGIN INSERT INTO dirty_counters SELECT NEW.id"
+    " WHERE NOT EXISTS (SELECT 1 FROM dirty_counters WHERE id = NEW.id); END"
+)
 EXTRAS = (
     "CREATE INDEX scratch_source ON transactions (source_event_id)",
     "CREATE INDEX scratch_created ON transactions (created_at)",
     "CREATE INDEX scratch_grants ON undoable_grants (transaction_id)",
-    "CREATE TRIGGER scratch_c1 AFTER INSERT ON counters BEGIN INSERT OR IGNORE INTO dirty_counters VALUES (NEW.id); END",
-    "CREATE TRIGGER scratch_c2 AFTER UPDATE ON counters BEGIN INSERT OR IGNORE INTO dirty_counters VALUES (NEW.id); END",
-    "CREATE TRIGGER scratch_m1 AFTER INSERT ON moments BEGIN"
-    " INSERT OR IGNORE INTO dirty_moments VALUES (NEW.slot, NEW.at, NEW.event_id); END",
+    f"CREATE TRIGGER scratch_c1 AFTER INSERT ON counters {_NOTE_COUNTER}",
+    f"CREATE TRIGGER scratch_c2 AFTER UPDATE ON counters {_NOTE_COUNTER}",
+    "CREATE TRIGGER scratch_m1 AFTER INSERT ON moments"
+    " BEGIN INSERT INTO dirty_moments VALUES (NEW.slot, NEW.at, NEW.event_id); END",
 )
 """Statements for SQLite."""
