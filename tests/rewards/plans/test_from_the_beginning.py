@@ -15,6 +15,7 @@ from kit.contracts.events import Activity
 from kit.database import Database
 from kit.days import PERIOD_KINDS
 from services.rewards.domain.boards import key_of
+from services.rewards.handlers.plans import running
 from tests.rewards.boards.support import page
 from tests.rewards.guild import MORNING, Guild, make_guild
 from tests.rewards.ledger.support import check_books
@@ -59,7 +60,7 @@ def cut(data: st.DataObject, history: list[Any]) -> list[list[Any]]:
     return [some for a, b in zip([0, *cuts], [*cuts, len(history)], strict=True) if (some := history[a:b])]
 
 
-@settings(max_examples=40, phases=(Phase.reuse, Phase.explicit, Phase.generate))
+@settings(max_examples=25, phases=(Phase.reuse, Phase.explicit, Phase.generate))
 @given(
     data=st.data(),
     before=rule_sets(),
@@ -95,5 +96,51 @@ async def test_recomputed_is_scored_from_the_beginning(
     days = {MORNING.date() + timedelta(days=n) for n in range(-1, 8)}
     assert await boards_of(guild, days) == await boards_of(other, days)
     plan, over = await plans.recompute(*after["rules"], unit_caps=after["unit_caps"])
+    assert over.posted == {"entries": 0, "units": {}}
+    shutil.rmtree(tmp_path / "plans")
+
+
+@settings(max_examples=30, phases=(Phase.reuse, Phase.explicit, Phase.generate))
+@given(
+    data=st.data(),
+    before=rule_sets(),
+    after=rule_sets(),
+    history=st.lists(steps, min_size=1, max_size=12),
+    meanwhile=st.lists(steps, min_size=1, max_size=12),
+)
+async def test_what_comes_while_it_runs_counts_once_and_by_the_new_rules(
+    db: Database,
+    twin: Database,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    data: st.DataObject,
+    before: dict[str, Any],
+    after: dict[str, Any],
+    history: list[Step],
+    meanwhile: list[Step],
+) -> None:
+    """Now and then a process finds no files of the one before."""
+    monkeypatch.setattr(running, "STEP", 3)
+    guild = await make_guild(db)
+    other = await make_guild(twin)
+    await guild.publish(*before["rules"], unit_caps=before["unit_caps"])
+    await other.publish(*after["rules"], unit_caps=after["unit_caps"])
+    for batch in cut(data, [act(guild, step) for step in history]):
+        await score_both(guild, other, batch)
+    one = plans_of(guild, tmp_path)
+    plan = await one.simulate(*after["rules"], unit_caps=after["unit_caps"])
+    await one.publish(plan)
+    batches = cut(data, [act(guild, step) for step in meanwhile])
+    while (await one.find(plan.id)).state != "done":
+        if batches and data.draw(st.booleans()):
+            await score_both(guild, other, batches.pop(0))
+        if data.draw(st.integers(0, 9)) == 0:
+            shutil.rmtree(tmp_path / "plans")
+        await one.work(plan.id, steps=1)
+    for batch in batches:
+        await score_both(guild, other, batch)
+    assert await has(guild, guild) == await has(other, guild)
+    await check_books(db)
+    again, over = await one.recompute(*after["rules"], unit_caps=after["unit_caps"])
     assert over.posted == {"entries": 0, "units": {}}
     shutil.rmtree(tmp_path / "plans")
