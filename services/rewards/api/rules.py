@@ -162,7 +162,8 @@ async def _published(
     rules_of: Callable[[Tx], Awaitable[RuleSet]],
 ) -> Response:
     async def effect(tx: Tx) -> Reply:
-        rules, who = await rules_of(tx), {"community_id": caller.community_id, "actor": caller.actor}
+        rules = await rules_of(tx)
+        who: dict[str, Any] = {"community_id": caller.community_id, "actor": caller.actor}
         current = (await store.active(tx, community_ids=[caller.community_id])).get(caller.community_id, 0)
         check_if_match(request, current)
         if body.mode != FORWARD:
@@ -245,7 +246,10 @@ Version = Annotated[int, Query(ge=1, lt=2**31)]
 
 @router.get("/v1/rules/diff", summary="What changed from one version to another", responses=problems(400, 404, 422))
 async def diff_versions(
-    db: Db, caller: Reader, before: Annotated[Version, Query(alias="from")], after: Annotated[Version, Query(alias="to")]
+    db: Db,
+    caller: Reader,
+    before: Annotated[Version, Query(alias="from")],
+    after: Annotated[Version, Query(alias="to")],
 ) -> DiffOut:
     async with db.read() as tx:
         old = await handlers.existing(tx, caller.community_id, before)

@@ -160,7 +160,7 @@ async def simulate(request: Request, db: Db, caller: Writer, body: SimulationIn)
     `POST /v1/rules` with its `plan_hash` posts exactly that."""
     if (body.rules is None) == (body.version is None):
         wrong = FieldError("/rules", "missing", "give `rules`, or the `version` that has them")
-        raise Unprocessable("give `rules` or a `version`", code="invalid", errors=[wrong])
+        raise Unprocessable("give `rules` or a `version`", code="rules_missing", errors=[wrong])
     if body.since is not None and body.days is not None:
         wrong = FieldError("/days", "times_contradict", "give `since` or `days`")
         raise Unprocessable("give `since` or `days`", code="times_contradict", errors=[wrong])
@@ -179,7 +179,9 @@ async def simulate(request: Request, db: Db, caller: Writer, body: SimulationIn)
     return await once(request, db, caller, effect)
 
 
-@router.get("/v1/rules/simulations", summary="Simulations and recomputes, the latest first", responses=problems(400, 422))
+@router.get(
+    "/v1/rules/simulations", summary="Simulations and recomputes, the latest first", responses=problems(400, 422)
+)
 async def list_simulations(db: Db, caller: Reader, paging: PageOf) -> Page[SimulationOut]:
     async with db.read() as tx:
         rows = await store.page(tx, caller.community_id, before=behind(paging), limit=paging.limit + 1)

@@ -166,6 +166,24 @@ def _limits_of(want: Want) -> list[Limit]:
     return out
 
 
+def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, unit: str) -> list[tuple[UUID, str]]:
+    """Counters of limits for ever that what this rule gave this member counts for, as far as rule and member alone say
+    it, each with what it counts (amount or grants)."""
+    caps = [cap for rule in rules.rules if rule.id == rule_id for cap in rule.caps]
+    named = [
+        (f"rule:{rule_id}:{c.scope}:{c.per}:{c.of}", _WHOSE[c.scope], c.per, c.of) for c in caps if c.scope in _WHOSE
+    ]
+    named += [(f"unit:{MEMBER}:{c.per}:amount", True, c.per, "amount") for c in rules.unit_caps if c.unit == unit]
+    return [
+        (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\never"), of)
+        for what, whose, per, of in dict.fromkeys(named)
+        if per == "lifetime"
+    ]
+
+
+_WHOSE = {MEMBER: True, COMMUNITY: False}
+
+
 def cooldown_slot(want: Want) -> UUID:
     """Where the moments of a rule's grants to a member stand, whatever the unit: one occasion cools all of them."""
     return uuid5(want.epoch or want.community_id, f"cooldown\n{want.rule.id}\n{want.member_id}")

@@ -70,7 +70,7 @@ def change(wanted: int, lines: Sequence[Line]) -> Change:
     have = given(lines)
     if wanted == have:
         return NOTHING
-    if have == 0 or (have > 0) == (wanted > 0) and abs(wanted) > abs(have):
+    if have == 0 or ((have > 0) == (wanted > 0) and abs(wanted) > abs(have)):
         return Change((), wanted - have)
     keep = wanted if wanted != 0 and (have > 0) == (wanted > 0) else 0
     excess, back = abs(have) - abs(keep), []

@@ -6,10 +6,10 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select, update
+from sqlalchemy import Row, and_, func, or_, select, update
 
 from kit.database import Tx, insert_many, insert_new, select_among, update_among, upsert
-from services.rewards.domain.ledger import REVERSAL
+from services.rewards.domain.ledger import GRANT, REVERSAL
 from services.rewards.domain.recomputing import ACTOR_PREFIX, COMPARING, FOLDING, OPEN, POSTING, READY, Key, Line
 from services.rewards.tables.ledger import accounts, entries, transactions
 from services.rewards.tables.plans import plans as t
@@ -143,6 +143,19 @@ async def balances(tx: Tx, community_id: UUID, after: tuple[UUID, str] | None, m
         where.append(or_(accounts.c.owner_id > owner, later))
     columns = accounts.c.unit, accounts.c.owner_id, accounts.c.balance
     return await tx.all(select(*columns).where(*where).order_by(accounts.c.owner_id, accounts.c.unit).limit(most))
+
+
+async def given_before(tx: Tx, community_id: UUID, before: datetime | None) -> list[Row[Any]]:
+    """(rule_id, owner_id, unit, amount, grants): what rules gave to members and was posted before then (None: ever)."""
+    g = transactions.c
+    same = and_(entries.c.transaction_id == g.id, entries.c.line == 0)
+    columns = g.rule_id, entries.c.owner_id, entries.c.unit
+    sums = func.sum(entries.c.amount).label("amount"), func.count().label("grants")
+    where = [g.community_id == community_id, g.kind == GRANT, entries.c.amount > 0]
+    if before is not None:
+        where.append(g.created_at < before)
+    stmt = select(*columns, *sums).select_from(transactions.join(entries, same)).where(*where).group_by(*columns)
+    return await tx.all(stmt)
 
 
 # What is posted

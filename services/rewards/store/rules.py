@@ -36,7 +36,9 @@ async def one(tx: Tx, *, community_id: UUID, version: int | None = None) -> Any 
 
 async def page(tx: Tx, *, community_id: UUID, limit: int, before: int | None) -> list[Any]:
     """Newest first, without their bodies."""
-    stmt = select(t.c.version, t.c.in_force, t.c.actor, t.c.note, t.c.created_at).where(t.c.community_id == community_id)
+    stmt = select(t.c.version, t.c.in_force, t.c.actor, t.c.note, t.c.created_at).where(
+        t.c.community_id == community_id
+    )
     if before is not None:
         stmt = stmt.where(t.c.version < before)
     return await tx.all(stmt.order_by(t.c.version.desc()).limit(limit))

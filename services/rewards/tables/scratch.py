@@ -1,4 +1,4 @@
-"""What a plan's scratch file holds besides the service's own tables (`handlers.plans.scratch`); no table of the service.
+"""What a plan's scratch file holds besides the service's own tables (`handlers.plans.scratch`).
 
 Cursors are rows of `kept_activities`. `touched` are events whose outcome changed after it was
 posted, `seen` those that figures were made of. `dirty_counters`

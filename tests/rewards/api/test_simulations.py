@@ -138,8 +138,8 @@ async def test_one_that_is_cancelled_leaves_what_it_posted_and_the_old_rules(rew
 
 async def test_what_a_simulation_cannot_be_made_of_is_refused(rewards: Rewards) -> None:
     for body, code in (
-        ({}, "invalid"),
-        ({"version": 1, **rules(rule())}, "invalid"),
+        ({}, "rules_missing"),
+        ({"version": 1, **rules(rule())}, "rules_missing"),
         ({"version": 1, "days": 3, "since": "2026-01-01T00:00:00Z"}, "times_contradict"),
         ({"version": 1, "since": "2027-01-01T00:00:00Z"}, "times_contradict"),
         (rules({**rule(), "when": "event.typ == 'x'"}), "rules_invalid"),

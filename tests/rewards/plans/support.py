@@ -27,7 +27,9 @@ class Plans:
     one: ServiceRuntime
     me: UUID = field(default_factory=uuid4)
 
-    async def simulate(self, *some: dict[str, Any], mode: str = "recompute", since: datetime = LONG_AGO, **more: Any) -> Any:
+    async def simulate(
+        self, *some: dict[str, Any], mode: str = "recompute", since: datetime = LONG_AGO, **more: Any
+    ) -> Any:
         """The plan of these rules, ready."""
         rules = rule_sets.parse({"rules": list(some), "unit_caps": list(more.get("unit_caps", ()))})
         async with self.guild.db.begin() as tx:
@@ -79,5 +81,3 @@ async def scored(guild: Guild, batches: Sequence[Sequence[Activity]]) -> None:
     for batch in batches:
         if batch:
             await guild.score(*batch)
-
-

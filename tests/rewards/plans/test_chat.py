@@ -121,7 +121,7 @@ async def test_the_plan_s_numbers_are_the_result_of_a_year(db: Database, tmp_pat
 
 
 async def killed_again_and_again(db: Database, plan: Any, places: Sequence[Path], dice: random.Random) -> int:
-    """Processes take the plan on and are killed, each somewhere else in it; how many were, until one came to its end."""
+    """Processes take the plan on and are killed, each somewhere else in it, until one comes to its end; how many."""
     target = str(db.path.parent) if db.path is not None else db.engine.url.render_as_string(hide_password=False)
     for kills in range(100):
         place = places[kills // 4 % len(places)]

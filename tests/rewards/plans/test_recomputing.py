@@ -4,7 +4,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-
 from sqlalchemy import select
 
 from kit.contracts.events import Activity
@@ -15,6 +14,7 @@ from services.rewards.handlers import adjusting
 from services.rewards.handlers.plans import running
 from services.rewards.store import entries
 from services.rewards.store import ledger as ledger_store
+from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import decisions
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.ledger.support import announced, check_books, wish
@@ -101,7 +101,7 @@ async def test_a_backfill_pays_what_got_nothing_and_takes_nothing(guild: Guild, 
     # The first talk stays with its 5, of the others one has a place; `gone` stays; `new` is paid for three.
     assert over.posted == plan.result["postings"] == {"entries": 4, "units": {"xp": {"added": 5, "taken": 0}}}
     assert await guild.has("ann") == 19
-    again, over = await plans.recompute(*wanted, mode="backfill")
+    _, over = await plans.recompute(*wanted, mode="backfill")
     assert over.posted == {"entries": 0, "units": {}}
     await check_books(guild.db)
 
@@ -207,3 +207,20 @@ async def test_another_community_is_scored_as_before(guild: Guild, plans: Plans)
     await plans.recompute(rule(amount=1))
     await other.score(other.act(at=minute(2)))
     assert (await guild.has("ann"), await other.has("ann")) == (2, 12)
+
+
+async def test_what_was_given_for_what_is_not_kept_counts_for_limits_of_a_lifetime(
+    guild: Guild, plans: Plans, clock: ManualClock
+) -> None:
+    first = rule("first", amount=9, caps=[{"per": "lifetime", "limit": 1, "of": "grants"}])
+    await guild.publish(first)
+    await guild.score(guild.act())
+    async with guild.db.begin() as tx:
+        await tx.execute(kept_activities.delete())
+    clock.advance(timedelta(minutes=1))
+    await guild.score(guild.act(at=minute(1)), guild.act(by="bob", at=minute(1)))
+    plan, over = await plans.recompute(first)
+    assert plan.total == 2
+    assert over.posted == {"entries": 0, "units": {}}
+    await guild.score(guild.act(at=minute(2)))
+    assert (await guild.has("ann"), await guild.has("bob")) == (9, 9)

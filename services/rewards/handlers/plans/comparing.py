@@ -61,9 +61,7 @@ async def compare(
     out = []
     for key in sorted(wanted.keys() | there.lines.keys()):
         lines, outcome = there.lines.get(key, []), wanted.get(key)
-        at, day = (
-            (outcome.effective_at, outcome.day) if outcome is not None else there.places[lines[0].transaction_id]
-        )
+        at, day = (outcome.effective_at, outcome.day) if outcome is not None else there.places[lines[0].transaction_id]
         stays = at < plan.since or (plan.mode == BACKFILL and (key.event_id, key.rule_id) in paid)
         have, mark = given(lines), f"{len(lines)} {sum(line.reversed for line in lines)}"
         if stays:

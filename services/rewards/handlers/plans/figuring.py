@@ -56,13 +56,15 @@ def hash_of(plan: Any, result: dict[str, Any]) -> str:
 
 
 async def _take_balances(one: ServiceRuntime, scratch: Database, plan: Any) -> None:
-    after, rows = None, [None]
-    while rows:
+    after = None
+    while True:
         async with one.db.read() as tx:
-            rows = list(await store.balances(tx, plan.community_id, after, STEP))
+            rows = await store.balances(tx, plan.community_id, after, STEP)
+        if not rows:
+            return
         async with scratch.begin() as tx:
             await scratch_store.add_balances(tx, rows)
-        after = (rows[-1].owner_id, rows[-1].unit) if rows else None
+        after = rows[-1].owner_id, rows[-1].unit
 
 
 async def _days(tx: Tx, unit: str) -> list[Any]:
@@ -121,5 +123,3 @@ async def _boards(live: Tx, plan: Any, days: set[tuple[date, str]]) -> list[dict
             periods = {(kind, key_of(kind, day)) for day, of in days if of == unit for kind in board.periods}
             out.append({"board_id": board.id, "unit": unit, "periods": len(periods)})
     return out
-
-

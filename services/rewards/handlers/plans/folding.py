@@ -57,7 +57,7 @@ async def chapters_after(
         if count >= most:
             break
         chosen.append(row)
-        count += row.count
+        count += row._mapping["count"]
     return community, keeping.chapters(chosen, CHAPTER)
 
 
@@ -131,9 +131,7 @@ def _given(there: Existing) -> Mapping[Key, tuple[int, bool]]:
     return out
 
 
-async def _scene(
-    tx: Tx, chapter: Chapter, found: Sequence[Activity], community: KnownCommunity, plan: Any
-) -> Scene:
+async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community: KnownCommunity, plan: Any) -> Scene:
     """The world as it was, with the plan's rules."""
     c = plan.community_id
     version = version_of(plan.id)

@@ -20,9 +20,7 @@ from services.rewards.store import rules as rules_store
 FRESH = timedelta(hours=24)
 
 
-async def make(
-    tx: Tx, *, community_id: UUID, rules: RuleSet, mode: str, since: datetime, actor: str
-) -> Any:
+async def make(tx: Tx, *, community_id: UUID, rules: RuleSet, mode: str, since: datetime, actor: str) -> Any:
     """A plan, to be worked out in the background; Conflict while another of the community is open."""
     await rule_sets.checked(tx, community_id=community_id, rules=rules)
     if since > tx.now:

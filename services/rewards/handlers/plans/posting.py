@@ -125,9 +125,7 @@ def _link(plan: Any, d: Difference, p: Posting) -> dict[str, Any]:
     }
 
 
-async def _keep_ways(
-    live: Tx, scratch: Tx, found: Compared, done: Sequence[tuple[Difference, Posting]]
-) -> None:
+async def _keep_ways(live: Tx, scratch: Tx, found: Compared, done: Sequence[tuple[Difference, Posting]]) -> None:
     """How what was given more can be undone; and which places what stands gives back then."""
     ids = {d.outcome.transaction_id for d in found.differences if d.outcome is not None and d.wanted}
     ways = await scratch_store.undoable(scratch, ids)
@@ -155,9 +153,7 @@ async def _keep_ways(
     await store.put_undoable(live, rows)
 
 
-def _decisions(
-    tx: Tx, plan: Any, found: Compared, done: Sequence[tuple[Difference, Posting]]
-) -> list[dict[str, Any]]:
+def _decisions(tx: Tx, plan: Any, found: Compared, done: Sequence[tuple[Difference, Posting]]) -> list[dict[str, Any]]:
     """A row for each key that was changed, beside what had been decided; and what the plan's rules decided to give
     nothing for, where nothing had been decided."""
     there = {(r.event_id, r.rule_id, r.receiver, r.unit): r for r in found.existing.decisions}
@@ -202,5 +198,3 @@ def _row(tx: Tx, plan: Any, key: Any, event_type: str, effective_at: Any) -> dic
         "effective_at": effective_at,
         "decided_at": tx.now,
     }
-
-

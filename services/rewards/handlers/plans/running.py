@@ -197,5 +197,3 @@ async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
     rows = [dict(r._mapping) for r in await scratch_store.inverses_of(inner, types)] if types else []
     await undoing_store.add_inverses(tx, rows)
-
-

@@ -6,6 +6,7 @@ on with the file that it left.
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,11 +19,15 @@ from sqlalchemy import text
 from kit.clock import Clock
 from kit.database import Database, Tx, insert_many, open_database
 from kit.service import ServiceRuntime
+from services.rewards.domain import engine
 from services.rewards.domain.ledger import ALLOW_NEGATIVE, SYSTEM_ACCOUNTS
+from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import ledger as ledger_store
+from services.rewards.store import plans as plans_store
 from services.rewards.store import scratch as store
 from services.rewards.tables import metadata
-from services.rewards.tables.rules import rule_sets
+from services.rewards.tables.rules import counters
+from services.rewards.tables.rules import rule_sets as rule_sets_table
 from services.rewards.tables.scratch import EXTRAS
 from services.rewards.tables.scratch import metadata as extras
 
@@ -97,6 +102,7 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
             await connection.execute(text(statement))
     async with one.db.read() as tx:
         units = await ledger_store.units_of(tx, plan.community_id)
+        before = await plans_store.given_before(tx, plan.community_id, plan.kept_from)
     async with db.begin() as tx:
         row = {
             "community_id": plan.community_id,
@@ -108,11 +114,21 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
             "epoch": plan.id,
             "in_force": True,
         }
-        await insert_many(tx, rule_sets, [row])
+        await insert_many(tx, rule_sets_table, [row])
         keys = [(plan.community_id, name, unit) for unit in units for name in SYSTEM_ACCOUNTS]
         await ledger_store.open_system_accounts(tx, keys)
         # What is spent and owed is not known here: an inverse event takes back whatever the rules gave.
         plain = [(plan.community_id, replace(unit, clawback=ALLOW_NEGATIVE)) for unit in units.values()]
         await ledger_store.add_units(tx, plain)
+        await insert_many(tx, counters, _lifelong(plan, before))
         await store.begin(tx)
         forget_announcements(tx)
+
+
+def _lifelong(plan: Any, before: Iterable[Any]) -> list[dict[str, Any]]:
+    """What was given for activities that are not kept counts for the limits that last for ever."""
+    rules, values = rule_sets.parse(plan.draft), Counter[UUID]()
+    for row in before:
+        for id, of in engine.lifelong(rules, plan.id, row.rule_id, row.owner_id, row.unit):
+            values[id] += row.grants if of == "grants" else int(row.amount)
+    return [{"id": id, "value": value, "kept_until": None} for id, value in values.items()]
