@@ -75,6 +75,8 @@ POINTS_HELD = Gauge("guildhall_points_held", "What members have, all communities
 POINTS_GIVEN = Counter("guildhall_points_given_total", "What members were given, by why.", ["unit", "kind"])
 POINTS_TAKEN = Counter("guildhall_points_taken_total", "What members spent or had taken away.", ["unit", "kind"])
 DECISIONS = Counter("guildhall_decisions_total", "What rules decided on activity.", ["verdict"])
+RECOMPUTED_ENTRIES = Counter("guildhall_recomputed_entries_total", "Entries that recomputes of rules posted.")
+PLANS_OPEN = Gauge("guildhall_plans_open", "Simulations and recomputes that are not over.", ["state"])
 REPLIES_REFUSED = Counter(
     "guildhall_replies_refused_total",
     "Replies in a chat that its platform's reply window did not allow.",

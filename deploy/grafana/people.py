@@ -52,6 +52,17 @@ ECONOMY = Dashboard(
             "percentunit",
         ),
         Panel(
+            "Recomputes of rules",
+            "Entries they post, a second. Members are not told of them; their operator knows.",
+            (Query("sum(rate(guildhall_recomputed_entries_total[$__rate_interval]))", "entries"),),
+        ),
+        Panel(
+            "Simulations and recomputes",
+            "Those that are not over. One that stays for days goes on nowhere: the log says why.",
+            (Query("max by (state) (guildhall_plans_open)", "{{state}}"),),
+            now=True,
+        ),
+        Panel(
             "Books",
             "How far balances are from adding up to zero. Anything but 0 is a bug, or a hand in the database.",
             (Query("max by (unit) (guildhall_ledger_imbalance)", "{{unit}}"),),

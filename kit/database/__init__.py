@@ -9,6 +9,8 @@ from kit.database.bulk import (
     expect_many_rows,
     insert_many,
     insert_new,
+    lock_alone,
+    lock_shared,
     try_lock,
     upsert,
 )
@@ -35,7 +37,9 @@ __all__ = [
     "insert_many",
     "insert_new",
     "is_infrastructure",
+    "lock_alone",
     "lock_rows",
+    "lock_shared",
     "metadata_for",
     "open_database",
     "select_among",

@@ -225,6 +225,26 @@ async def try_lock(tx: Tx, key: str) -> bool:
     return bool(await tx.scalar(query, {"key": key}))
 
 
+async def lock_shared(tx: Tx, keys: Sequence[str]) -> None:
+    """Hold the keys together with others until the transaction ends; waits for those who hold one alone. SQLite has one
+    writer: nothing to do."""
+    if tx.dialect == "postgresql" and keys:
+        one = "pg_advisory_xact_lock_shared(hashtextextended(k, 0))"
+        query = text(f"SELECT {one} FROM unnest(:keys) AS k").bindparams(
+            bindparam("keys", type_=postgresql.ARRAY(postgresql.TEXT))
+        )
+        await tx.execute(query, {"keys": sorted(keys)})
+
+
+async def lock_alone(tx: Tx, key: str) -> None:
+    """Hold the key until the transaction ends; waits for those who hold it together."""
+    if tx.dialect == "postgresql":
+        query = text("SELECT pg_advisory_xact_lock(hashtextextended(:key, 0))").bindparams(
+            bindparam("key", type_=postgresql.TEXT())
+        )
+        await tx.execute(query, {"key": key})
+
+
 async def expect_many_rows(tx: Tx) -> None:
     """What follows in this transaction joins a great many rows: never row by row.
 

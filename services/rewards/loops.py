@@ -1,24 +1,28 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
 night, expire points and release what was held for too long, finalise boards' periods, clear boards that are gone,
-forget."""
+forget, work out plans and carry them out."""
 
 import asyncio
 import time
 from datetime import timedelta
 
-from kit.metrics import LEDGER_FAULTS, LEDGER_SEALED
+from kit.clock import uuid7
+from kit.metrics import LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
+from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.finalising import CaughtUp, finalize_some
 from services.rewards.handlers.holds import release_some
 from services.rewards.handlers.night import audit, begin, until_night
+from services.rewards.handlers.plans import running as plans
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
 from services.rewards.store import entries as entries_store
 from services.rewards.store import filling
+from services.rewards.store import plans as plans_store
 
 SUM_ROUNDS = 12
 SUM_SHARE = 20
@@ -29,6 +33,8 @@ SEAL_SECONDS = 2.0
 FINALIZE_SECONDS = 15.0
 SEAL_SHARE = 9
 EXPIRE_SECONDS = 20.0
+PLAN_SECONDS = 1.0
+PLAN_SHARE = 3
 
 
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -60,6 +66,7 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
             one.db,
             counters=timedelta(days=one.settings.counter_days),
             decisions=timedelta(days=one.settings.decision_days),
+            activities=timedelta(days=one.settings.activity_days or one.settings.decision_days),
             stopping=stopping,
         )
         await pause(stopping, FORGET_SECONDS)
@@ -107,7 +114,29 @@ async def finalize_boards(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, FINALIZE_SECONDS)
 
 
+async def follow_plans(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Take simulations and recomputes on, in a quarter of the time. Of several processes each has those that no other
+    is at; one that is killed is followed within a minute."""
+    me = uuid7(one.clock())
+    for state in OPEN:
+        PLANS_OPEN.labels(state)
+    while not stopping.is_set():
+        await plans.tidy(one)
+        async with one.db.read() as tx:
+            rows = await plans_store.open_ones(tx)
+        for state in OPEN:
+            PLANS_OPEN.labels(state).set(sum(row.state == state for row in rows))
+        worked = False
+        for row in rows:
+            began = time.monotonic()
+            worked = await plans.step(one, row.id, me) or worked
+            await pause(stopping, PLAN_SHARE * (time.monotonic() - began))
+        if not worked:
+            await pause(stopping, PLAN_SECONDS)
+
+
 LOOPS = (
+    Loop("plans", follow_plans),
     Loop("ledger-sum", watch_sum),
     Loop("sealing", seal),
     Loop("expiring", expire),

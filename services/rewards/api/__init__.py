@@ -12,6 +12,7 @@ from services.rewards.api import (
     holds,
     levels,
     rules,
+    simulations,
     standings,
     streaks,
     units,
@@ -19,6 +20,7 @@ from services.rewards.api import (
 
 ROUTERS = (
     rules.router,
+    simulations.router,
     decisions.router,
     chain.router,  # before an entry of that name
     holds.router,  # likewise

@@ -20,8 +20,9 @@ router = APIRouter(tags=["rewards: rules"])
 
 
 class DecisionOut(BaseModel):
-    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, undone, refused, error;
-    `amount` is what was given, below 0 what was taken back. `transaction_id` is null where that were several."""
+    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, undone, refused, error,
+    recomputed (what recomputes gave more or less, all together); `amount` is what was given, below 0 what was taken
+    back. `transaction_id` is null where that were several."""
 
     event_id: UUID
     rule_id: str
@@ -84,7 +85,7 @@ async def explain(
     """In the language of `Accept-Language` (en, zh), times in the community's zone. Manual entries are not rules'
     doing and stand in the account's entries. A page may end inside an event; the next goes on with it."""
     check_own(caller, id)
-    at = position(paging.cursor, datetime, UUID, str, str)
+    at = position(paging.cursor, datetime, UUID, str, str, str)
     before: Any = tuple(at[1]) if at else None
     async with db.read() as tx:
         community = await copies.known_community(tx, caller.community_id)
@@ -108,7 +109,8 @@ async def explain(
     following = None
     if len(rows) > paging.limit:
         last = shown[-1]
-        following = encode_cursor(["n", last.effective_at.isoformat(), str(last.event_id), last.rule_id, last.unit])
+        place = last.effective_at.isoformat(), str(last.event_id), last.rule_id, last.unit, last.receiver
+        following = encode_cursor(["n", *place])
     return Page[Explained](items=items, next=following, prev=None)
 
 

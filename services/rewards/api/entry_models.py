@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from kit.database import Tx
 from kit.http import Page, Paging, encode_cursor
 from services.rewards.api.common import position
+from services.rewards.domain.recomputing import ACTOR_PREFIX
 from services.rewards.store import entries as store
 
 
@@ -25,7 +26,8 @@ class EntryOut(BaseModel):
     effective_at: datetime
     created_at: datetime
     reason: str
-    actor: str = Field(description="Who posted it by hand; empty for the rules.")
+    actor: str = Field(description="Who posted it by hand; empty for the rules, `recompute:…` for a recompute.")
+    recompute_id: UUID | None = Field(description="The recompute that posted it.")
     approver: str | None
     rule_id: str | None
     rule_version: int | None
@@ -42,6 +44,7 @@ def entry_out(row: Any) -> EntryOut:
         id=row.transaction_id,
         account=row.own_name or str(row.owner_id),
         counter_account=row.counter_name or str(row.counter_id),
+        recompute_id=UUID(row.actor.removeprefix(ACTOR_PREFIX)) if row.actor.startswith(ACTOR_PREFIX) else None,
         **{name: getattr(row, name) for name in same},
     )
 

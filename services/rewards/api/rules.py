@@ -1,19 +1,26 @@
 """`/v1/rules`: what gives points. Published versions never change; a new one holds for events from then on."""
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from kit.auth import Principal
 from kit.database import Tx
 from kit.errors import GuildhallError
 from kit.http import Page, PageOf, check_if_match, encode_cursor, etag, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, Reader, Text, Writer, position
+from services.rewards.api.simulations import SimulationOut, simulation_out
+from services.rewards.domain.differences import differences
+from services.rewards.domain.recomputing import FORWARD
+from services.rewards.domain.rules import RuleSet
 from services.rewards.handlers import rules as handlers
+from services.rewards.handlers.plans import planning
 from services.rewards.starter_rules import STARTER
 from services.rewards.store import rules as store
 
@@ -45,6 +52,43 @@ class RulesIn(BaseModel):
     note: Annotated[Text, Field(max_length=500)] = ""
 
 
+class PublishIn(RulesIn):
+    """With a `mode` other than forward_only the rules are run over the past: `plan_hash` is that of a simulation of
+    these rules in this mode which is ready."""
+
+    mode: Literal["forward_only", "backfill", "recompute"] = "forward_only"
+    plan_hash: Annotated[str, Field(max_length=64)] | None = None
+
+
+class RollbackIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"note": "as it was"}})
+
+    note: Annotated[Text, Field(max_length=500)] = ""
+    mode: Literal["forward_only", "backfill", "recompute"] = "forward_only"
+    plan_hash: Annotated[str, Field(max_length=64)] | None = None
+
+
+class FieldChangeOut(BaseModel):
+    """`field` is a pointer into the rule: `give/0/amount`."""
+
+    field: str
+    before: Any
+    after: Any
+
+
+class RuleChangeOut(BaseModel):
+    """`rule_id` null: the limits over all rules together."""
+
+    rule_id: str | None
+    change: Literal["added", "removed", "changed"]
+    fields: list[FieldChangeOut]
+    text: str
+
+
+class DiffOut(BaseModel):
+    items: list[RuleChangeOut]
+
+
 class RulesOut(BaseModel):
     version: int
     rules: list[dict[str, Any]]
@@ -55,7 +99,10 @@ class RulesOut(BaseModel):
 
 
 class VersionOut(BaseModel):
+    """`in_force` false: its recompute is not over, or was cancelled. Of the others the newest holds."""
+
     version: int
+    in_force: bool
     actor: str
     note: str
     created_at: datetime
@@ -87,20 +134,47 @@ async def get_rules(db: Db, caller: Reader, response: Response) -> RulesOut:
     return _out(row)
 
 
-@router.post("/v1/rules", summary="Publish a version", status_code=201, responses=problems(400, 409, 412, 422))
-async def publish(request: Request, db: Db, caller: Writer, body: RulesIn) -> RulesOut:
+@router.post(
+    "/v1/rules",
+    summary="Publish a version",
+    status_code=201,
+    response_model=RulesOut,
+    responses={
+        **problems(400, 409, 412, 422),
+        202: {"model": SimulationOut, "description": "A recompute or backfill that began"},
+    },
+)
+async def publish(request: Request, db: Db, caller: Writer, body: PublishIn) -> Response:
     """Checked whole before it is taken. With `If-Match` a version published meanwhile answers 412."""
     rules = handlers.parse({"rules": body.rules, "unit_caps": body.unit_caps})
+    return await _published(request, db, caller, body, lambda _tx: _ready(rules))
 
+
+async def _ready(rules: RuleSet) -> RuleSet:
+    return rules
+
+
+async def _published(
+    request: Request,
+    db: Any,
+    caller: Principal,
+    body: PublishIn | RollbackIn,
+    rules_of: Callable[[Tx], Awaitable[RuleSet]],
+) -> Response:
     async def effect(tx: Tx) -> Reply:
+        rules = await rules_of(tx)
+        who: dict[str, Any] = {"community_id": caller.community_id, "actor": caller.actor}
         current = (await store.active(tx, community_ids=[caller.community_id])).get(caller.community_id, 0)
         check_if_match(request, current)
-        row = await handlers.publish(
-            tx, community_id=caller.community_id, rules=rules, actor=caller.actor, note=body.note, expected=current
-        )
+        if body.mode != FORWARD:
+            plan = await planning.publish(
+                tx, rules=rules, mode=body.mode, plan_hash=body.plan_hash, note=body.note, **who
+            )
+            return Reply(202, simulation_out(plan), {"Location": f"/v1/rules/simulations/{plan.id}"})
+        row = await handlers.publish(tx, rules=rules, note=body.note, expected=current, **who)
         return Reply(201, _out(row), {"ETag": etag(row.version)})
 
-    return await once(request, db, caller, effect)  # type: ignore[return-value]  # a Response stands for the model
+    return await once(request, db, caller, effect)
 
 
 @router.post("/v1/rules/check", summary="Check a rule set without publishing it", responses=problems(400, 422))
@@ -145,3 +219,65 @@ async def get_version(db: Db, caller: Reader, version: int) -> RulesOut:
         version = 0
     async with db.read() as tx:
         return _out(await handlers.existing(tx, caller.community_id, version))
+
+
+@router.post(
+    "/v1/rules/versions/{version}/rollback",
+    summary="Publish an old version's rules again",
+    status_code=201,
+    response_model=RulesOut,
+    responses={
+        **problems(400, 404, 409, 412, 422),
+        202: {"model": SimulationOut, "description": "A recompute or backfill that began"},
+    },
+)
+async def roll_back(request: Request, db: Db, caller: Writer, version: int, body: RollbackIn) -> Response:
+    """As a new version; with a `mode` and the `plan_hash` of a simulation of that version over the past as well."""
+
+    async def rules_of(tx: Tx) -> RuleSet:
+        known = version if 0 < version < 2**31 else 0
+        return handlers.parse((await handlers.existing(tx, caller.community_id, known)).body)
+
+    return await _published(request, db, caller, body, rules_of)
+
+
+Version = Annotated[int, Query(ge=1, lt=2**31)]
+
+
+@router.get("/v1/rules/diff", summary="What changed from one version to another", responses=problems(400, 404, 422))
+async def diff_versions(
+    db: Db,
+    caller: Reader,
+    before: Annotated[Version, Query(alias="from")],
+    after: Annotated[Version, Query(alias="to")],
+) -> DiffOut:
+    async with db.read() as tx:
+        old = await handlers.existing(tx, caller.community_id, before)
+        new = await handlers.existing(tx, caller.community_id, after)
+    return _diff(handlers.parse(old.body), handlers.parse(new.body))
+
+
+@router.post("/v1/rules/diff", summary="What a draft changes", responses=problems(400, 404, 422))
+async def diff_draft(
+    db: Db, caller: Reader, body: RulesIn, before: Annotated[Version | None, Query(alias="from")] = None
+) -> DiffOut:
+    """Against the rules in force, or the version `from`. The draft is not checked; see `POST /v1/rules/check`."""
+    draft = handlers.parse({"rules": body.rules, "unit_caps": body.unit_caps})
+    async with db.read() as tx:
+        old = await handlers.existing(tx, caller.community_id, before)
+    return _diff(handlers.parse(old.body), draft)
+
+
+def _diff(before: RuleSet, after: RuleSet) -> DiffOut:
+    found = differences(msgspec.to_builtins(before), msgspec.to_builtins(after))
+    return DiffOut(
+        items=[
+            RuleChangeOut(
+                rule_id=one.rule_id,
+                change=one.change,  # type: ignore[arg-type]  # one of the three
+                fields=[FieldChangeOut(**field._asdict()) for field in one.fields],
+                text=one.text,
+            )
+            for one in found
+        ]
+    )

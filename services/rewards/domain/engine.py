@@ -40,6 +40,8 @@ class Want:
     """Window kind → key of the calendar window the event falls into."""
     refusal: str | None = None
     reason: str = ""
+    epoch: UUID | None = None
+    """Under whose name counters stand: those of a recompute begin anew, beside the ones in use meanwhile."""
     limits: "tuple[Limit, ...]" = field(init=False, compare=False, repr=False)
     """Every cap that applies, the rule's own first; worked out once, because reading and deciding both need it."""
 
@@ -114,13 +116,13 @@ _LENGTHS = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timede
 
 
 def _name(want: Want, what: str, who: str, window: str) -> UUID:
-    return _id(want.community_id, f"{what}\n{want.unit}\n{who}\n{window}")
+    return _id(want.epoch or want.community_id, f"{what}\n{want.unit}\n{who}\n{window}")
 
 
 @lru_cache(maxsize=8192)
-def _id(community_id: UUID, text: str) -> UUID:
+def _id(namespace: UUID, text: str) -> UUID:
     # Each is asked for twice in a batch, and again while its window lasts: hashing was a tenth of a decision's cost.
-    return uuid5(community_id, text)
+    return uuid5(namespace, text)
 
 
 def _who(want: Want, scope: str) -> str | None:
@@ -164,9 +166,27 @@ def _limits_of(want: Want) -> list[Limit]:
     return out
 
 
+def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, unit: str) -> list[tuple[UUID, str]]:
+    """Counters of limits for ever that what this rule gave this member counts for, as far as rule and member alone say
+    it, each with what it counts (amount or grants)."""
+    caps = [cap for rule in rules.rules if rule.id == rule_id for cap in rule.caps]
+    named = [
+        (f"rule:{rule_id}:{c.scope}:{c.per}:{c.of}", _WHOSE[c.scope], c.per, c.of) for c in caps if c.scope in _WHOSE
+    ]
+    named += [(f"unit:{MEMBER}:{c.per}:amount", True, c.per, "amount") for c in rules.unit_caps if c.unit == unit]
+    return [
+        (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\never"), of)
+        for what, whose, per, of in dict.fromkeys(named)
+        if per == "lifetime"
+    ]
+
+
+_WHOSE = {MEMBER: True, COMMUNITY: False}
+
+
 def cooldown_slot(want: Want) -> UUID:
     """Where the moments of a rule's grants to a member stand, whatever the unit: one occasion cools all of them."""
-    return uuid5(want.community_id, f"cooldown\n{want.rule.id}\n{want.member_id}")
+    return uuid5(want.epoch or want.community_id, f"cooldown\n{want.rule.id}\n{want.member_id}")
 
 
 def reads(
@@ -243,6 +263,17 @@ def free(state: State, places: Iterable[UUID]) -> None:
     """Give places back. A counter that was forgotten meanwhile has none to give."""
     for id in places:
         state.counters[id] = max(0, state.counters[id] - 1)
+
+
+def take(want: Want, amount: int, state: State, undone: bool = False) -> None:
+    """Move `state` on by what was given otherwise, whatever the limits say; `undone` since, in which case caps that
+    refill have their place back."""
+    if want.refusal is not None or amount < 0:
+        return
+    for limit in {limit.id: limit for limit in want.limits if not (undone and limit.refill)}.values():
+        _use(limit, want, amount, state)
+    if want.rule.cooldown_seconds:
+        state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)
 
 
 def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdict:

@@ -26,12 +26,12 @@ from kit.days import local_day, period_with
 from kit.turns import in_turns
 from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Moments, State, Verdict, Want
-from services.rewards.domain.ledger import MOST
+from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import checking_in, checkins, labelling, refilling, settling, undoing
+from services.rewards.handlers import checking_in, checkins, keeping, labelling, refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
@@ -44,7 +44,7 @@ _NO_STREAK = Streak()
 
 
 @dataclass(frozen=True, slots=True)
-class _Scene:
+class Scene:
     """What a batch needs to know of the world."""
 
     communities: Mapping[UUID, KnownCommunity]
@@ -63,26 +63,44 @@ class _Scene:
     series: Mapping[UUID, Sequence[Held]]
     streaks: Mapping[UUID, Streak]
     """By event id, where the event is a check-in."""
+    epochs: Mapping[UUID, UUID | None]
+    """Community → whose counters its rules go by; None: the community's own."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     """Note the check-ins, then run the rules in force over every activity, and take back what inverse events undo;
     raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
+    await keeping.enter(tx, {a.community_id for a in found})
     scene = await _scene(tx, found)
     await labelling.note(tx, found, scene.ids)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks)
+    await decide(tx, found, scene, besides=recorded.postings)
+    await keeping.keep(tx, found, scene)
+
+
+async def decide(
+    tx: Tx,
+    found: Sequence[Activity],
+    scene: Scene,
+    *,
+    besides: Sequence[Posting] = (),
+    paying: Sequence[Activity] | None = None,
+) -> None:
+    """What the rules of the scene make of these activities; of those outside `paying` (None: all may pay) only what
+    they undo. `besides` is posted with it."""
     wants: list[Want] = []
-    async for part in in_turns(found):
-        wants += [want for activity in part for want in _wants(activity, scene)]
+    async for part in in_turns(found if paying is None else paying):
+        wants += [want for activity in part for want in wants_of(activity, scene)]
+    inverses = undoing.inverses_of(found, scene.inverse)
     if not wants and not inverses:
-        await post_grants(tx, [], history={}, places=scene.communities, besides=recorded.postings)
+        await post_grants(tx, [], history={}, places=scene.communities, besides=besides)
         return
     refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
     undo = await undoing.of_batch(found, wants, inverses, refill)
-    before, state = await _state(tx, [*refill.wants, *wants], undo.things | refill.places)
+    before, state = await state_of(tx, [*refill.wants, *wants], undo.things | refill.places)
     undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
     takebacks = await undoing.look_up(tx, fresh)
     units = await undoing.units_of(tx, takebacks)
@@ -101,9 +119,9 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
         units=units,
         places=scene.communities,
         history={**undoing.history_of(takebacks, history), **refill.history(), **history},
-        besides=recorded.postings,
+        besides=besides,
     )
-    await _save(tx, state, before)
+    await save(tx, state, before)
     await undoing.keep_grants(tx, undo, every)
     settled = every[len(refill.waiting) :]
     await refilling.settle(tx, refill, every[: len(refill.waiting)])
@@ -129,7 +147,7 @@ async def _keep_decisions(
     await decisions.add(tx, rows=rows)
 
 
-async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
+async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     wanted = {a.community_id for a in found}
     communities = await copies.known_communities(tx, wanted)
     rules = await rule_sets.in_force(tx, wanted)
@@ -139,30 +157,31 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     by_type = {c: rules[c][1].by_type() for c in rules}
     inverse = {c: inverse_types(rules[c][1]) for c in rules}
     series = await checkins.in_force(tx, wanted)
-    listened = {c: by_type[c].keys() | inverse[c] | checking_in.types_of(series.get(c, ())) for c in wanted}
-    pairs = [
-        (a.community_id, person)
-        for a in found
-        if a.type in listened[a.community_id]
-        for person in (a.actor_id, a.author_id)
-        if person is not None
-    ]
+    # Of all activities, those that nobody listens to included: it is kept with them, for rules to come.
+    pairs = [(a.community_id, who) for a in found for who in (a.actor_id, a.author_id) if who is not None]
     ids = await copies.resolve_members(tx, pairs)
     members = await copies.known_members_of(tx, [(c, member) for (c, _), member in ids.items()])
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
-    secret = sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
-    return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {})
+    of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])
+    epochs = {c: epoch for (c, _), epoch in of_versions.items()}
+    secret = draw_secret(tx)
+    return Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {}, epochs)
 
 
-def _world(scene: _Scene, inverses: Sequence[Inverse]) -> checking_in.World:
+def draw_secret(tx: Tx) -> bytes:
+    """What random amounts are drawn with."""
+    return sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
+
+
+def _world(scene: Scene, inverses: Sequence[Inverse]) -> checking_in.World:
     def holds(a: Activity, condition: str) -> bool:
         return _Context(a, scene).made.condition(condition)
 
     return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds)
 
 
-def _wants(a: Activity, scene: _Scene) -> list[Want]:
+def wants_of(a: Activity, scene: Scene) -> list[Want]:
     rules = scene.by_type[a.community_id].get(a.type, ())
     if not rules:
         return []
@@ -196,7 +215,7 @@ def _windows_of(day: date, zone: str, day_start: int) -> Mapping[str, str]:
 class _Context:
     """What expressions see of an activity, made when the first of them asks: most rules have none."""
 
-    def __init__(self, a: Activity, scene: _Scene) -> None:
+    def __init__(self, a: Activity, scene: Scene) -> None:
         self._of = a, scene
         self._made: Context | None = None
 
@@ -207,7 +226,7 @@ class _Context:
         return self._made
 
 
-def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
+def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
     actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
     streak = scene.streaks.get(a.event_id, _NO_STREAK)
     return {
@@ -228,7 +247,7 @@ def _variables(a: Activity, scene: _Scene) -> dict[str, Any]:
     }
 
 
-def _person(a: Activity, computed: UUID | None, scene: _Scene) -> dict[str, str]:
+def _person(a: Activity, computed: UUID | None, scene: Scene) -> dict[str, str]:
     if computed is None:
         return {"id": "", "kind": "", "state": ""}
     member_id = scene.ids[a.community_id, computed]
@@ -245,7 +264,7 @@ def _want(
     rule: Rule,
     give: Give,
     context: _Context,
-    scene: _Scene,
+    scene: Scene,
     windows: Mapping[str, str],
     refusal: str | None,
     reason: str,
@@ -281,11 +300,12 @@ def _want(
         windows=windows,
         refusal=refusal,
         reason=reason,
+        epoch=scene.epochs[a.community_id],
     )
 
 
 def _refusal(
-    a: Activity, rule: Rule, give: Give, actor: UUID | None, receiver: UUID | None, scene: _Scene
+    a: Activity, rule: Rule, give: Give, actor: UUID | None, receiver: UUID | None, scene: Scene
 ) -> tuple[str | None, str]:
     """Why nobody gets anything, whatever the caps say (R18)."""
     if receiver is None:
@@ -324,7 +344,7 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Conte
     return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
 
 
-async def _state(
+async def state_of(
     tx: Tx, wants: Sequence[Want], besides: Collection[UUID]
 ) -> tuple[dict[UUID, counters.Counter], State]:
     """The counters as they were found and locked, and the state that deciding moves on. The rows `besides` are locked
@@ -342,7 +362,7 @@ async def _state(
     )
 
 
-async def _save(tx: Tx, state: State, before: Mapping[UUID, counters.Counter]) -> None:
+async def save(tx: Tx, state: State, before: Mapping[UUID, counters.Counter]) -> None:
     values = {id: counters.Counter(value, state.kept[id]) for id, value in state.counters.items()}
     # One that counts nothing is there to be locked, and may be forgotten at any time.
     changed = {id: c for id, c in values.items() if c != before[id] and (c.value or before[id].value)}

@@ -78,7 +78,8 @@ async def _of_places(tx: Tx, places: Collection[UUID]) -> Refill:
     if not places:
         return NOTHING
     rows = await store.waiting(tx, places)
-    sets = await rule_sets.of_versions(tx, {(row.community_id, row.rule_version) for row in rows})
+    versions = {(row.community_id, row.rule_version) for row in rows}
+    sets, epochs = await rule_sets.of_versions(tx, versions), await rule_sets.epochs(tx, versions)
     waiting = {}
     for row in rows:
         rule_set = sets[row.community_id, row.rule_version]
@@ -95,6 +96,7 @@ async def _of_places(tx: Tx, places: Collection[UUID]) -> Refill:
             unit=row.unit,
             amount=row.amount,
             windows=row.windows,
+            epoch=epochs[row.community_id, row.rule_version],
         )
         waiting[_key(want)] = want, row
     return Refill(frozenset(places), waiting)

@@ -17,6 +17,7 @@ from services.rewards.domain.rules import RuleSet, problems
 from services.rewards.handlers.ledger import ensure_defaults
 from services.rewards.starter_rules import STARTER
 from services.rewards.store import ledger as ledger_store
+from services.rewards.store import plans as plans_store
 from services.rewards.store import rules as store
 
 
@@ -33,6 +34,8 @@ async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
             "actor": "guildhall",
             "note": "starter rules",
             "created_at": tx.now,
+            "epoch": None,
+            "in_force": True,
         }
         for id in ids
     ]
@@ -100,17 +103,33 @@ async def publish(tx: Tx, *, community_id: UUID, rules: RuleSet, actor: str, not
     current = (await store.active(tx, community_ids=[community_id])).get(community_id, 0)
     if expected is not None and expected != current:
         raise Conflict(f"version {current} was published meanwhile; read it again", code="version_changed")
+    if await plans_store.posting_now(tx, community_id):
+        raise Conflict("a recompute is not over; wait for it or cancel it", code="simulation_open")
+    epoch = await store.epoch(tx, community_id=community_id, version=current)
+    version = await add_version(
+        tx, community_id=community_id, rules=rules, actor=actor, note=note, epoch=epoch, in_force=True
+    )
+    return await existing(tx, community_id, version)
+
+
+async def add_version(
+    tx: Tx, *, community_id: UUID, rules: RuleSet, actor: str, note: str, epoch: UUID | None, in_force: bool
+) -> int:
+    """The set (checked) as the next version; Conflict when somebody publishes at the same moment."""
+    version = await store.newest(tx, community_id=community_id) + 1
     row = {
         "community_id": community_id,
-        "version": current + 1,
+        "version": version,
         "body": msgspec.to_builtins(rules),
         "actor": actor,
         "note": note,
         "created_at": tx.now,
+        "epoch": epoch,
+        "in_force": in_force,
     }
     if not await store.add(tx, rows=[row]):
         raise Conflict("somebody published meanwhile; read it again", code="version_changed")
-    return await existing(tx, community_id, current + 1)
+    return version
 
 
 async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> Any:
@@ -121,7 +140,7 @@ async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> An
 
 
 # Versions never change, so what was parsed once stays right.
-_parsed: dict[tuple[UUID, int], RuleSet] = {}
+_parsed: dict[tuple[UUID, int], tuple[RuleSet, UUID | None]] = {}
 
 
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[int, RuleSet]]:
@@ -133,11 +152,20 @@ async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[in
 
 async def of_versions(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], RuleSet]:
     """(community, version) → its rules; no statement for those that this process has read before."""
+    return {key: rules for key, (rules, _) in (await _read(tx, keys)).items()}
+
+
+async def epochs(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], UUID | None]:
+    """(community, version) → whose counters it goes by; no statement after `of_versions`."""
+    return {key: epoch for key, (_, epoch) in (await _read(tx, keys)).items()}
+
+
+async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], tuple[RuleSet, UUID | None]]:
     wanted = set(keys)
     if len(_parsed) > 1000:
         _parsed.clear()
-    for key, body in (await store.bodies(tx, keys=[key for key in wanted if key not in _parsed])).items():
-        _parsed[key] = parse(body)
+    for key, (body, epoch) in (await store.bodies(tx, keys=[key for key in wanted if key not in _parsed])).items():
+        _parsed[key] = parse(body), epoch
     return {key: _parsed[key] for key in wanted}
 
 

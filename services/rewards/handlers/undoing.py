@@ -192,23 +192,23 @@ def _undoable(batch: Undoing, one: Settled) -> list[dict[str, Any]]:
 
 
 def decisions_of(takebacks: Sequence[Takeback], posted: Mapping[bytes, UUID]) -> dict[UUID, list[Decision]]:
-    """Inverse event → what was decided on it: a decision for each rule, member and unit, whatever the number of grants.
+    """Inverse event → what was decided on it: a decision for each rule, member and unit, whatever the number of grants
+    and of versions of the rule that gave them (it names the newest).
 
     `posted` says of each reversal's key which transaction it is; where the unit refuses there is none.
     """
-    sums: dict[tuple[UUID, str, int, UUID, str, str], list[Takeback]] = {}
+    sums: dict[tuple[UUID, str, UUID, str, str], list[Takeback]] = {}
     for one in takebacks:
         p, verdict = one.posting, UNDONE if one.posting.idem_key in posted else REFUSED
         assert p.rule_id is not None
-        assert p.rule_version is not None
-        key = one.inverse.event_id, p.rule_id, p.rule_version, p.member_id, p.unit, verdict
+        key = one.inverse.event_id, p.rule_id, p.member_id, p.unit, verdict
         sums.setdefault(key, []).append(one)
     out: dict[UUID, list[Decision]] = {}
-    for (event_id, rule_id, version, member_id, unit, verdict), some in sums.items():
+    for (event_id, rule_id, member_id, unit, verdict), some in sums.items():
         total = sum(one.posting.amount for one in some)
         decision = Decision(
             rule_id=rule_id,
-            rule_version=version,
+            rule_version=max(one.posting.rule_version or 0 for one in some),
             member_id=member_id,
             unit=unit,
             verdict=verdict,

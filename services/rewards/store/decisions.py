@@ -43,19 +43,21 @@ async def page_of_member(
     since: datetime | None,
     until: datetime | None,
     limit: int,
-    before: tuple[datetime, UUID, str, str] | None,
+    before: tuple[datetime, UUID, str, str, str] | None,
 ) -> list[Any]:
-    """Newest first, by (effective_at, event, rule, unit)."""
+    """Newest first, by (effective_at, event, rule, unit, receiver)."""
     stmt = select(t).where(t.c.community_id == community_id, t.c.member_id == member_id)
     if since is not None:
         stmt = stmt.where(t.c.effective_at >= since)
     if until is not None:
         stmt = stmt.where(t.c.effective_at < until)
     if before is not None:
-        at, event, rule, unit = before
+        at, event, rule, unit, receiver = before
         same = and_(t.c.effective_at == at, t.c.event_id == event)
-        later_rule = and_(same, or_(t.c.rule_id > rule, and_(t.c.rule_id == rule, t.c.unit > unit)))
+        same_unit = and_(t.c.rule_id == rule, t.c.unit == unit, t.c.receiver > receiver)
+        later_unit = or_(and_(t.c.rule_id == rule, t.c.unit > unit), same_unit)
+        later_rule = and_(same, or_(t.c.rule_id > rule, later_unit))
         older = or_(t.c.effective_at < at, and_(t.c.effective_at == at, t.c.event_id < event))
         stmt = stmt.where(or_(older, later_rule))
-    order = (t.c.effective_at.desc(), t.c.event_id.desc(), t.c.rule_id, t.c.unit)
+    order = (t.c.effective_at.desc(), t.c.event_id.desc(), t.c.rule_id, t.c.unit, t.c.receiver)
     return await tx.all(stmt.order_by(*order).limit(limit))

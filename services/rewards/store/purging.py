@@ -8,12 +8,13 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from kit.database import Tx, insert_new, select_among
+from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import counters, decisions, forgotten_days, moments
 
 CountedDay = tuple[UUID, date]
 """(community, day in UTC)."""
 
-COUNTERS, MOMENTS, DECISIONS = counters, moments, decisions
+COUNTERS, MOMENTS, DECISIONS, KEPT = counters, moments, decisions, kept_activities
 
 
 def unasked(table: Any, before: datetime) -> ColumnElement[bool]:
@@ -24,6 +25,10 @@ def unasked(table: Any, before: datetime) -> ColumnElement[bool]:
 
 def decided_before(before: datetime) -> ColumnElement[bool]:
     return decisions.c.decided_at < before
+
+
+def kept_before(before: datetime) -> ColumnElement[bool]:
+    return kept_activities.c.kept_at < before
 
 
 async def forget(tx: Tx, *, days: Iterable[CountedDay]) -> None:

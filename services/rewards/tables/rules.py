@@ -1,6 +1,6 @@
 """Rule sets, the counters that caps read, and what was decided."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, Uuid, true
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -14,6 +14,10 @@ rule_sets = Table(
     Column("actor", String(150), nullable=False),
     Column("note", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    # Whose counters it goes by: the recompute that last began them anew; null: the community's own, from the beginning.
+    Column("epoch", Uuid),
+    # False while a recompute under it is not over, and for ever when that was cancelled.
+    Column("in_force", Boolean, nullable=False, server_default=true()),
 )
 
 # `id` is computed from rule, unit, scope and window: one row a cap and window, which concurrent batches lock.
@@ -38,7 +42,8 @@ moments = Table(
 )
 
 # `receiver` is the member's id as text, or "-" for nobody: part of the key, and keys have no NULLs. On an inverse event
-# `undo` or `kept` with the id's digits, for what was, and what could not be, taken back of a rule's grants.
+# `undo` or `kept` with the id's digits, for what was, and what could not be, taken back of a rule's grants; `redo` with
+# them for what recomputes gave more or less, all together.
 decisions = Table(
     "decisions",
     metadata,

@@ -27,7 +27,9 @@ async def guild(make_database: MakeDatabase) -> Guild:
 
 
 async def forget(guild: Guild) -> int:
-    return await purge(guild.db, counters=COUNTER_DAYS, decisions=DECISION_DAYS, stopping=asyncio.Event())
+    return await purge(
+        guild.db, counters=COUNTER_DAYS, decisions=DECISION_DAYS, activities=DECISION_DAYS, stopping=asyncio.Event()
+    )
 
 
 async def rows(guild: Guild, table: Any) -> int:

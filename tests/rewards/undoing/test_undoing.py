@@ -324,3 +324,13 @@ async def test_a_batch_of_inverse_events_costs_a_fixed_number_of_statements(guil
     assert counts[0] == counts[1] <= 36
     assert await guild.has("p0") == 0
     await check_books(guild.db)
+
+
+async def test_what_two_versions_of_a_rule_gave_is_undone_by_one_event_with_one_decision(guild: Guild) -> None:
+    await guild.score(post(guild), react(guild, by="bob"))
+    await guild.publish(POST, {**LIKED, "name": "Liked"})
+    await guild.score(react(guild, by="cy"))
+    gone = delete(guild, at=minute(5))
+    await guild.score(gone)
+    assert await guild.has("ann") == 0
+    assert sorted(await guild.verdicts(gone)) == [("liked", "undone", -4), ("post", "undone", -3)]

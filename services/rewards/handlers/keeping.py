@@ -1,0 +1,183 @@
+"""Keeping activities as they were handled, for rules to come (decision 0021): what came, in the order in which it was
+decided, and what was known then of those it is about.
+
+So rules that are run over them meet what they would have met: the member that an identity was, whether somebody was
+away, the streak of that day, the community's zone. What was written is not among it.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import cramjam
+import msgspec
+
+from kit.contracts.events import Activity
+from kit.copies import KnownCommunity
+from kit.database import Tx, lock_shared
+from kit.turns import in_turns
+from services.rewards.domain.streaks import State as Streak
+from services.rewards.handlers.purging import day_of, is_history
+from services.rewards.store import kept as store
+
+if TYPE_CHECKING:
+    from services.rewards.handlers.earning import Scene
+
+
+class Person(msgspec.Struct, array_like=True, frozen=True):
+    """Who it was then. `kind` and `state` as in `kit.copies`."""
+
+    id: UUID
+    kind: str
+    state: str
+
+
+class Kept(msgspec.Struct, array_like=True, frozen=True):
+    """One activity. `closed`: decisions of its day were gone already. New fields go to the end, with a default."""
+
+    event_id: UUID
+    source: str
+    id: str
+    type: str
+    subject: str | None
+    occurred_at: Any
+    received_at: Any
+    effective_at: Any
+    actor: str | None
+    actor_id: UUID | None
+    author: str | None
+    author_id: UUID | None
+    group: str | None
+    import_name: str | None
+    replay_id: str | None
+    flags: tuple[str, ...]
+    data: dict[str, Any]
+    who: Person | None
+    whose: Person | None
+    streak: tuple[int, int, int] | None
+    closed: bool
+
+    def activity(self, community_id: UUID) -> Activity:
+        return Activity(community_id=community_id, **{name: getattr(self, name) for name in _SAME})
+
+
+_SAME = (
+    "event_id", "source", "id", "type", "subject", "occurred_at", "received_at", "effective_at", "actor", "actor_id",
+    "author", "author_id", "group", "import_name", "replay_id", "flags", "data",
+)  # fmt: skip
+
+
+class Body(msgspec.Struct, array_like=True, frozen=True):
+    """What a row holds: the zone and day start of then, and the activities."""
+
+    zone: str
+    day_start: int
+    items: list[Kept]
+
+
+_encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
+_decode = msgspec.msgpack.Decoder(Body).decode
+
+
+def gate(community_id: UUID) -> str:
+    """What those who score hold together, and alone who puts a recompute into force."""
+    return f"rewards rules {community_id}"
+
+
+async def enter(tx: Tx, communities: Collection[UUID]) -> None:
+    """The rules of these communities are not recomputed into force until the transaction ends. Before all else that
+    locks: whoever holds it alone waits for nobody."""
+    await lock_shared(tx, [gate(community_id) for community_id in communities])
+
+
+async def keep(tx: Tx, found: Sequence[Activity], scene: "Scene") -> None:
+    """Once everything is decided: who decided later for the same counters stands later here too."""
+    by: dict[UUID, list[Activity]] = {}
+    for a in found:
+        by.setdefault(a.community_id, []).append(a)
+    rows = {}
+    for community_id, some in by.items():
+        place, items = scene.communities[community_id], []
+        async for part in in_turns(some):
+            items += [_kept(a, scene) for a in part]
+        body = _encode(Body(place.zone, place.day_start, items))
+        rows[community_id] = {
+            "count": len(some),
+            "first_at": min(a.effective_at for a in some),
+            "last_at": max(a.effective_at for a in some),
+            "history": sum(map(is_history, some)),
+            "body": bytes(cramjam.lz4.compress_block(body)),
+        }
+    await store.add(tx, rows)
+
+
+def _kept(a: Activity, scene: "Scene") -> Kept:
+    streak = scene.streaks.get(a.event_id)
+    return Kept(
+        **{name: getattr(a, name) for name in _SAME},
+        who=_person(a, a.actor_id, scene),
+        whose=_person(a, a.author_id, scene),
+        streak=None if streak is None else (streak.current, streak.longest, streak.days),
+        closed=is_history(a) and day_of(a) in scene.closed,
+    )
+
+
+def _person(a: Activity, computed: UUID | None, scene: "Scene") -> Person | None:
+    if computed is None:
+        return None
+    member_id = scene.ids[a.community_id, computed]
+    known = scene.members.get((a.community_id, member_id))
+    return Person(member_id, known.kind, known.state) if known is not None else Person(member_id, "person", "observed")
+
+
+@dataclass(frozen=True, slots=True)
+class Chapter:
+    """Activities that were handled one after the other, in one state of the world; `seq` is the last of their rows."""
+
+    seq: int
+    zone: str
+    day_start: int
+    items: tuple[Kept, ...]
+
+    def place(self, community: KnownCommunity) -> KnownCommunity:
+        return replace(community, zone=self.zone, day_start=self.day_start)
+
+
+def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
+    """Rows as few chapters of up to `most` activities (one of a larger row is as large)."""
+    out: list[Chapter] = []
+    known: dict[UUID, Person] = {}
+    for row in rows:
+        body = _decode(bytes(cramjam.lz4.decompress_block(row.body)))
+        people = _people(body.items)
+        last = out[-1] if out else None
+        if (
+            last is not None
+            and len(last.items) + len(body.items) <= most
+            and (last.zone, last.day_start) == (body.zone, body.day_start)
+            and all(known.get(id, person) == person for id, person in people.items())
+        ):
+            known |= people
+            out[-1] = replace(last, seq=row.seq, items=(*last.items, *body.items))
+        else:
+            known = people
+            out.append(Chapter(row.seq, body.zone, body.day_start, tuple(body.items)))
+    return out
+
+
+def _people(items: Iterable[Kept]) -> dict[UUID, Person]:
+    """Computed id and member → who it was."""
+    out: dict[UUID, Person] = {}
+    for item in items:
+        for computed, person in ((item.actor_id, item.who), (item.author_id, item.whose)):
+            if computed is not None and person is not None:
+                out[computed] = out[person.id] = person
+    return out
+
+
+def streak_of(item: Kept) -> Streak | None:
+    if item.streak is None:
+        return None
+    current, longest, days = item.streak
+    return Streak(current=current, longest=longest, days=days)

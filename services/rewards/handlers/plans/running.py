@@ -1,0 +1,199 @@
+"""The background work of plans, in steps: any process may take the next one of a plan that nobody holds."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+from uuid import UUID
+
+import structlog
+
+from kit.database import Database, Tx, lock_alone
+from kit.metrics import RECOMPUTED_ENTRIES
+from kit.service import ServiceRuntime
+from services.rewards.domain.recomputing import COMPARING, DONE, FOLDING, READY
+from services.rewards.domain.undoing import inverse_types
+from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.keeping import gate
+from services.rewards.handlers.plans import posting
+from services.rewards.handlers.plans.comparing import compare_some
+from services.rewards.handlers.plans.figuring import figure, hash_of
+from services.rewards.handlers.plans.folding import chapters_after, fold_some
+from services.rewards.handlers.plans.planning import FRESH
+from services.rewards.handlers.plans.scratch import drop, forget_announcements, left_over, open_scratch
+from services.rewards.store import kept
+from services.rewards.store import plans as store
+from services.rewards.store import rules as rules_store
+from services.rewards.store import scratch as scratch_store
+from services.rewards.store import undoing as undoing_store
+from services.rewards.store.scratch import FOLDED, POSTED
+
+logger = structlog.get_logger(__name__)
+
+STEP = 1000
+"""Activities in a step."""
+CARRY = 5000
+"""Counters in a step."""
+LEASE = timedelta(seconds=60)
+
+
+class Lost(Exception):
+    """The plan was cancelled, or another process has it."""
+
+
+async def step(one: ServiceRuntime, plan_id: UUID, me: UUID) -> bool:
+    """One step of a plan; False when there is nothing (more) to do for this process."""
+    async with one.db.begin() as tx:
+        plan = await store.claim(tx, plan_id, by=me, until=tx.now + LEASE)
+    if plan is None:
+        return False
+    scratch = await open_scratch(one, plan)
+    try:
+        if plan.state == FOLDING:
+            await _fold(one, scratch, plan, me)
+        elif plan.state == COMPARING:
+            await _compare(one, scratch, plan, me)
+        else:
+            await _post(one, scratch, plan, me)
+    except Lost:
+        return False
+    finally:
+        await scratch.close()
+    return True
+
+
+async def tidy(one: ServiceRuntime) -> None:
+    """Remove the files of plans that are over."""
+    async with one.db.read() as tx:
+        wanted = {row.id for row in await store.with_files(tx, tx.now - FRESH)}
+    for plan_id in left_over(one, wanted):
+        drop(one, plan_id)
+
+
+async def _advance(tx: Tx, plan: Any, me: UUID, **values: Any) -> None:
+    if not await store.advance(tx, plan.id, by=me, state=plan.state, values=values):
+        raise Lost
+
+
+async def _fold(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
+    count = await fold_some(one, scratch, plan, plan.head, STEP)
+    async with one.db.begin() as tx:
+        if count:
+            await _advance(tx, plan, me, claimed_until=tx.now + LEASE, done=plan.done + count)
+        else:
+            await _advance(tx, plan, me, state=COMPARING, done=0)
+
+
+async def _compare(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
+    count = await compare_some(one, scratch, plan, STEP)
+    if count:
+        async with one.db.begin() as tx:
+            await _advance(tx, plan, me, claimed_until=tx.now + LEASE, done=plan.done + count)
+        return
+    result = await figure(one, scratch, plan)
+    async with one.db.begin() as tx:
+        over = {"claimed_by": None, "claimed_until": None, "done": plan.total}
+        await _advance(tx, plan, me, state=READY, result=result, plan_hash=hash_of(plan, result), **over)
+
+
+async def _post(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
+    """First up to what came until now, so that what was undone meanwhile is not paid; then some more of what is to be
+    posted; then the counters; then all that is left, with nobody scoring meanwhile, and the rules are in force."""
+    async with one.db.read() as tx:
+        head = await kept.head(tx, plan.community_id)
+    if await fold_some(one, scratch, plan, head, STEP):
+        async with one.db.begin() as tx:
+            await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
+        return
+    if await _post_some(one, scratch, plan, me):
+        return
+    if await _carry_some(one, scratch, plan, me):
+        return
+    await _come_into_force(one, scratch, plan, me)
+
+
+async def _due(one: ServiceRuntime, scratch: Database, plan: Any) -> tuple[int, list[UUID], list[UUID]]:
+    """What is to be posted next: up to which row, the events of these rows, those that changed afterwards."""
+    async with scratch.read() as tx:
+        places = await scratch_store.places(tx)
+        again = await scratch_store.some_touched(tx, STEP)
+    if places[POSTED] >= places[FOLDED]:
+        return places[POSTED], [], again
+    _, chapters = await chapters_after(one, plan.community_id, places[POSTED], places[FOLDED], STEP)
+    seq = chapters[-1].seq if chapters else places[FOLDED]
+    return seq, list({item.event_id for chapter in chapters for item in chapter.items}), again
+
+
+async def _post_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> bool:
+    seq, ids, again = await _due(one, scratch, plan)
+    async with scratch.begin() as inner:
+        if not again and seq <= (await scratch_store.places(inner))[POSTED]:
+            return False
+        async with one.db.begin() as tx:
+            await _post_these(tx, inner, plan, me, [*ids, *again], done=plan.done + len(ids))
+        # After the ledger: who is killed in between looks at the same once more, and finds nothing to post.
+        await scratch_store.untouch(inner, again)
+        await scratch_store.move_on(inner, POSTED, seq)
+        forget_announcements(inner)
+    return True
+
+
+async def _post_these(tx: Tx, inner: Tx, plan: Any, me: UUID, ids: Sequence[UUID], **values: Any) -> None:
+    # The plan's row first: it is held until the end, so that a cancel waits, and a second process is refused.
+    await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
+    fresh = await posting.post(tx, inner, plan, list(dict.fromkeys(ids)))
+    now = await store.one(tx, plan.community_id, plan.id)
+    assert now is not None
+    await store.change(tx, plan.id, {"posted": posting.add_up(now.posted, fresh), **values})
+    tx.after_commit.append(lambda: RECOMPUTED_ENTRIES.inc(len(fresh)))
+
+
+async def _carry_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> bool:
+    """Counters and moments under the recompute's own names, which nobody reads yet; False when few are left."""
+    async with scratch.begin() as inner:
+        async with one.db.begin() as tx:
+            await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
+            count = await _carry(tx, inner, one.settings.counter_days)
+        forget_announcements(inner)
+    return count >= CARRY
+
+
+async def _carry(tx: Tx, inner: Tx, days: int) -> int:
+    ids, counted = await scratch_store.some_dirty_counters(inner, CARRY)
+    given = await scratch_store.some_dirty_moments(inner, CARRY)
+    since = tx.now - timedelta(days=days)
+    wanted = [dict(r._mapping) for r in counted if r.kept_until is None or r.kept_until >= since]
+    moments = [dict(r._mapping) for r in given if r.kept_until is None or r.kept_until >= since]
+    await store.carry_over(tx, wanted, moments, [])
+    await scratch_store.clean(inner, ids, [(r.slot, r.at, r.event_id) for r in given])
+    return len(ids) + len(given)
+
+
+async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
+    async with one.db.begin() as tx:
+        await lock_alone(tx, gate(plan.community_id))
+        head = await kept.head(tx, plan.community_id)
+        # What came since the last look, if it is little: nobody scores meanwhile.
+        await fold_some(one, scratch, plan, head, STEP)
+        seq, ids, again = await _due(one, scratch, plan)
+        if seq < head or len(again) == STEP:
+            return
+        async with scratch.begin() as inner:
+            await _post_these(tx, inner, plan, me, [*ids, *again], done=plan.total)
+            while await _carry(tx, inner, one.settings.counter_days):
+                pass
+            await _carry_the_rest(tx, inner, plan)
+            over = {"claimed_by": None, "claimed_until": None, "state": DONE}
+            await store.change(tx, plan.id, over)
+            await rules_store.put_in_force(tx, community_id=plan.community_id, version=plan.version)
+            forget_announcements(inner)
+    logger.info("recompute.done", plan=str(plan.id), version=plan.version)
+
+
+async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
+    """What waits for a place, and inverse events that only the new rules know."""
+    waits = [{**r._mapping, "rule_version": plan.version} for r in await scratch_store.waiting(inner)]
+    await store.carry_over(tx, [], [], waits)
+    (known,) = (await rule_sets.in_force(tx, [plan.community_id])).values()
+    types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
+    rows = [dict(r._mapping) for r in await scratch_store.inverses_of(inner, types)] if types else []
+    await undoing_store.add_inverses(tx, rows)

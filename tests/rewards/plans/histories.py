@@ -1,0 +1,102 @@
+"""Histories and rule sets for the property tests of plans."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+
+from kit.contracts.events import Activity
+from tests.rewards.guild import MORNING, Guild
+
+PEOPLE = ("ann", "bob", "cy")
+AUTHORS = {"m0": "ann", "m1": "bob", "m2": "cy"}
+UNITS = ("xp", "points")
+
+
+@dataclass(frozen=True)
+class Step:
+    """What happens some minutes after the beginning; `late` minutes later it arrives."""
+
+    what: str
+    subject: str
+    by: str
+    kind: str
+    minutes: int
+    late: int
+
+
+steps = st.builds(
+    Step,
+    what=st.sampled_from(["post", "post", "react", "react", "unreact", "delete", "check in", "check in"]),
+    subject=st.sampled_from(sorted(AUTHORS)),
+    by=st.sampled_from(PEOPLE),
+    kind=st.sampled_from(["heart", "star"]),
+    minutes=st.integers(0, 4 * 1440).map(lambda n: n // 7 * 7),
+    late=st.sampled_from([0, 0, 0, 60, 3000]),
+)
+
+
+def act(guild: Guild, step: Step) -> Activity:
+    at, late = MORNING + timedelta(minutes=step.minutes), timedelta(minutes=step.late)
+    author = AUTHORS[step.subject]
+    if step.what == "post":
+        return guild.act("message.created", author, at, subject=step.subject, late=late)
+    if step.what == "react":
+        data = {"kind": step.kind}
+        return guild.act("reaction.added", step.by, at, subject=step.subject, of=author, late=late, data=data)
+    if step.what == "unreact":
+        return guild.act("reaction.removed", step.by, at, subject=step.subject, late=late, data={"kind": step.kind})
+    if step.what == "check in":
+        return guild.act("checkin.submitted", step.by, at, late=late)
+    return guild.act("message.deleted", "mod", at, subject=step.subject, late=late)
+
+
+def _give(to: str) -> st.SearchStrategy[dict[str, Any]]:
+    amount = st.one_of(
+        st.integers(-2, 9).filter(bool).map(lambda n: {"amount": n}),
+        st.sampled_from([{"random": {"min": 1, "max": 6}}, {"cel": "1 + 2 * streak.current"}]),
+    )
+    return st.builds(lambda unit, how: {"to": to, "unit": unit, **how}, st.sampled_from(UNITS), amount)
+
+
+_caps = st.builds(
+    lambda scope, per, limit, of, exceed: {
+        "scope": scope, "per": per, "limit": limit, "of": of, "on_exceed": exceed,
+        **({"seconds": 7200} if per == "rolling" else {}),
+    },
+    st.sampled_from(["member", "object", "actor_object", "pair", "community"]),
+    st.sampled_from(["day", "week", "lifetime", "rolling"]),
+    st.integers(1, 12),
+    st.sampled_from(["amount", "grants"]),
+    st.sampled_from(["truncate", "skip"]),
+)  # fmt: skip
+
+
+def _rule(id: str, on: str, to: str) -> st.SearchStrategy[dict[str, Any]]:
+    return st.builds(
+        lambda give, caps, cooldown, life, undone: {
+            "id": id, "on": [on], "give": [give], "caps": caps, "cooldown_seconds": cooldown,
+            "min_content_lifetime_seconds": life, **({} if undone is None else {"undone_by": undone}),
+        },
+        _give(to),
+        st.lists(_caps, max_size=2),
+        st.sampled_from([0, 0, 3600]),
+        st.sampled_from([0, 0, 7200]),
+        st.sampled_from([None, None, []]),
+    )  # fmt: skip
+
+
+@st.composite
+def rule_sets(draw: st.DrawFn) -> dict[str, Any]:
+    """Some of a few rules, each in some form."""
+    kinds = (
+        ("post", "message.created", "actor"),
+        ("liked", "reaction.added", "subject_author"),
+        ("likes", "reaction.added", "actor"),
+        ("daily", "checkin.submitted", "actor"),
+    )
+    chosen = draw(st.lists(st.sampled_from(kinds), unique=True, min_size=1))
+    caps = draw(st.lists(st.builds(lambda u, n: {"unit": u, "limit": n}, st.sampled_from(UNITS), st.integers(1, 20)),
+                         max_size=1))  # fmt: skip
+    return {"rules": [draw(_rule(*kind)) for kind in chosen], "unit_caps": caps}

@@ -1,0 +1,226 @@
+"""Other rules over what was: the plan's numbers are the result, and the result is what they would have given."""
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from sqlalchemy import select
+
+from kit.contracts.events import Activity
+from kit.contracts.rewards import BoardLed, LevelReached, PointsAdjusted
+from kit.database import Database
+from services.rewards.domain.ledger import RECORD_DEBT, Unit
+from services.rewards.handlers import adjusting
+from services.rewards.handlers.plans import running
+from services.rewards.store import entries
+from services.rewards.store import ledger as ledger_store
+from services.rewards.tables.kept import kept_activities
+from services.rewards.tables.rules import decisions
+from tests.rewards.guild import MORNING, Guild, make_guild, rule
+from tests.rewards.ledger.support import announced, check_books, wish
+from tests.rewards.plans.support import Plans, plans_of
+from tests.rewards.undoing.support import LIKED, POST, delete, minute, post, react
+from tests.support.clock import ManualClock
+from tests.support.databases import MakeDatabase
+
+
+@pytest.fixture
+async def db(make_database: MakeDatabase) -> Database:
+    return await make_database("rewards")
+
+
+@pytest.fixture
+async def guild(db: Database) -> Guild:
+    return await make_guild(db)
+
+
+@pytest.fixture
+def plans(guild: Guild, tmp_path: Path) -> Plans:
+    return plans_of(guild, tmp_path)
+
+
+async def by_hand(guild: Guild, activity: Activity, amount: int) -> None:
+    """Somebody takes back some of what an activity was paid."""
+    async with guild.db.begin() as tx:
+        paid = await tx.scalar(select(decisions.c.transaction_id).where(decisions.c.event_id == activity.event_id))
+        await adjusting.reverse(tx, guild.id, paid, amount=amount, reason="no", actor="operator:o")
+
+
+async def test_a_recompute_posts_the_difference_and_nothing_the_second_time(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=5), rule("gone", amount=1))
+    await guild.score(*(guild.act(by=name, at=minute(n)) for n, name in enumerate(("ann", "ann", "bob"))))
+    plan, over = await plans.recompute(rule(amount=2), rule("new", amount=7))
+    assert over.state == "done"
+    assert plan.result["postings"] == over.posted == {"entries": 9, "units": {"xp": {"added": 21, "taken": 12}}}
+    assert (await guild.has("ann"), await guild.has("bob")) == (18, 9)
+    await check_books(guild.db)
+    again, over = await plans.recompute(rule(amount=2), rule("new", amount=7))
+    assert again.result["postings"] == over.posted == {"entries": 0, "units": {}}
+
+
+async def test_what_comes_after_a_recompute_meets_the_limits_as_if_its_rules_had_always_been(
+    guild: Guild, plans: Plans
+) -> None:
+    await guild.publish(rule(amount=5))
+    await guild.score(*(guild.act(at=minute(n)) for n in range(3)))
+    await plans.recompute(rule(amount=5, caps=[{"limit": 12}]))
+    assert await guild.has("ann") == 12
+    await guild.score(guild.act(at=minute(10)))
+    assert await guild.has("ann") == 12
+    await guild.score(guild.act(at=MORNING + timedelta(days=1)))
+    assert await guild.has("ann") == 17
+
+
+async def test_what_was_undone_stays_undone(guild: Guild, plans: Plans) -> None:
+    await guild.publish(POST, LIKED)
+    await guild.score(post(guild), react(guild))
+    await guild.score(delete(guild, at=minute(5)))
+    assert await guild.has("ann") == 0
+    _, over = await plans.recompute({**POST, "give": [{"to": "actor", "unit": "xp", "amount": 9}]}, LIKED)
+    assert over.posted == {"entries": 0, "units": {}}
+    assert await guild.has("ann") == 0
+
+
+async def test_what_happened_before_since_stays_and_takes_its_places(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=5))
+    await guild.score(*(guild.act(at=minute(n)) for n in range(4)))
+    wanted = rule(amount=4, caps=[{"limit": 18}])
+    plan, over = await plans.recompute(wanted, since=minute(2))
+    assert over.posted == plan.result["postings"] == {"entries": 2, "units": {"xp": {"added": 0, "taken": 2}}}
+    assert await guild.has("ann") == 18, "two of 5 that stay, two of 4"
+    await guild.score(guild.act(at=minute(9)))
+    assert await guild.has("ann") == 18
+
+
+async def test_a_backfill_pays_what_got_nothing_and_takes_nothing(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=5, caps=[{"limit": 1, "of": "grants"}]), rule("gone", amount=3))
+    await guild.score(*(guild.act(at=minute(n)) for n in range(3)))
+    assert await guild.has("ann") == 14
+    wanted = rule(amount=2, caps=[{"limit": 2, "of": "grants"}]), rule("new", amount=1)
+    plan, over = await plans.recompute(*wanted, mode="backfill")
+    # The first talk stays with its 5, of the others one has a place; `gone` stays; `new` is paid for three.
+    assert over.posted == plan.result["postings"] == {"entries": 4, "units": {"xp": {"added": 5, "taken": 0}}}
+    assert await guild.has("ann") == 19
+    _, over = await plans.recompute(*wanted, mode="backfill")
+    assert over.posted == {"entries": 0, "units": {}}
+    await check_books(guild.db)
+
+
+async def test_what_a_person_took_back_stays_taken_back(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=5))
+    first, second = guild.act(at=minute(0)), guild.act(at=minute(1))
+    await guild.score(first, second)
+    await by_hand(guild, first, 5)
+    await by_hand(guild, second, 1)
+    _, over = await plans.recompute(rule(amount=5))
+    assert over.posted == {"entries": 0, "units": {}}
+    _, over = await plans.recompute(rule(amount=2))
+    assert await guild.has("ann") == 1, "of the second 2 less the 1; the first is gone"
+    await check_books(guild.db)
+
+
+async def test_a_unit_that_never_takes_back_is_spared_and_the_plan_says_so(guild: Guild, plans: Plans) -> None:
+    money = {**rule(), "give": [{"to": "actor", "unit": "fund", "amount": 5}]}
+    await guild.publish(money)
+    await guild.score(guild.act())
+    plan, over = await plans.recompute({**money, "give": [{"to": "actor", "unit": "fund", "amount": 2}]})
+    assert over.posted == plan.result["postings"] == {"entries": 0, "units": {}}
+    (unit,) = plan.result["units"]
+    assert (unit["was"], unit["now"], unit["spared"]) == (5, 5, 3)
+    assert await guild.has("ann", "fund") == 5
+
+
+async def test_what_is_spent_is_owed_where_the_unit_says_so(guild: Guild, plans: Plans) -> None:
+    async with guild.db.begin() as tx:
+        await ledger_store.change_unit(
+            tx, guild.id, Unit("points", "Points", spendable=True, clawback=RECORD_DEBT, version=2)
+        )
+        await ledger_store.open_debt_account(tx, guild.id, "points")
+    paid = {**rule(), "give": [{"to": "actor", "unit": "points", "amount": 10}]}
+    await guild.publish(paid)
+    await guild.know("ann")
+    await guild.score(guild.act())
+    async with guild.db.begin() as tx:
+        await adjusting.post_one(tx, guild.id, wish(guild.member("ann"), -8, kind="spend"), "operator:o")
+    await plans.recompute({**paid, "give": [{"to": "actor", "unit": "points", "amount": 1}]})
+    assert await guild.has("ann", "points") == 0
+    async with guild.db.read() as tx:
+        (account,) = [a for a in await entries.accounts_of(tx, guild.id, guild.member("ann")) if a.unit == "points"]
+    assert account.debt == 7
+    await check_books(guild.db)
+
+
+async def test_nobody_is_told_of_a_recompute_as_news(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=1))
+    await guild.score(guild.act())
+    await plans.recompute(rule(amount=500, notify=True))
+    assert [e.history for e in await announced(guild.db, LevelReached)] == [True, True]
+    assert await announced(guild.db, PointsAdjusted) == []
+    assert all(e.history for e in await announced(guild.db, BoardLed) if e.score == 500)
+
+
+async def test_what_a_recompute_gave_can_be_undone_by_what_comes_later(guild: Guild, plans: Plans) -> None:
+    await guild.publish(POST)
+    await guild.score(post(guild))
+    await plans.recompute({**POST, "give": [{"to": "actor", "unit": "xp", "amount": 9}]}, rule("new", amount=2))
+    assert await guild.has("ann") == 11
+    await guild.score(delete(guild, at=minute(5)))
+    assert await guild.has("ann") == 0
+    await check_books(guild.db)
+
+
+async def test_an_inverse_event_that_only_the_new_rules_know_undoes_what_came_before_it(
+    guild: Guild, plans: Plans
+) -> None:
+    await guild.publish(POST)
+    await guild.score(post(guild))
+    await guild.score(guild.act("post.spam", "mod", minute(3), subject="m1"))
+    await plans.recompute({**POST, "undone_by": ["post.spam"]})
+    assert await guild.has("ann") == 0
+    await guild.score(post(guild, at=minute(9)))
+    assert await guild.has("ann") == 3
+
+
+async def test_two_processes_take_turns_and_the_one_that_holds_it_keeps_it(
+    guild: Guild, plans: Plans, tmp_path: Path, clock: ManualClock
+) -> None:
+    await guild.publish(rule(amount=5))
+    await guild.score(guild.act())
+    plan = await plans.simulate(rule(amount=2))
+    await plans.publish(plan)
+    (tmp_path / "other").mkdir()
+    other = plans_of(guild, tmp_path / "other")
+    await plans.work(plan.id, steps=1)
+    assert not await running.step(other.one, plan.id, other.me)
+    clock.advance(timedelta(seconds=61))
+    await other.work(plan.id)
+    over = await plans.find(plan.id)
+    assert (over.state, over.posted) == ("done", plan.result["postings"])
+    assert not await running.step(plans.one, plan.id, plans.me)
+
+
+async def test_another_community_is_scored_as_before(guild: Guild, plans: Plans) -> None:
+    other = await make_guild(guild.db)
+    for place in (guild, other):
+        await place.publish(rule(amount=5, caps=[{"limit": 12}]))
+        await place.score(place.act(at=minute(0)), place.act(at=minute(1)))
+    await plans.recompute(rule(amount=1))
+    await other.score(other.act(at=minute(2)))
+    assert (await guild.has("ann"), await other.has("ann")) == (2, 12)
+
+
+async def test_what_was_given_for_what_is_not_kept_counts_for_limits_of_a_lifetime(
+    guild: Guild, plans: Plans, clock: ManualClock
+) -> None:
+    first = rule("first", amount=9, caps=[{"per": "lifetime", "limit": 1, "of": "grants"}])
+    await guild.publish(first)
+    await guild.score(guild.act())
+    async with guild.db.begin() as tx:
+        await tx.execute(kept_activities.delete())
+    clock.advance(timedelta(minutes=1))
+    await guild.score(guild.act(at=minute(1)), guild.act(by="bob", at=minute(1)))
+    plan, over = await plans.recompute(first)
+    assert plan.total == 2
+    assert over.posted == {"entries": 0, "units": {}}
+    await guild.score(guild.act(at=minute(2)))
+    assert (await guild.has("ann"), await guild.has("bob")) == (9, 9)
