@@ -6,6 +6,7 @@ as many as came meanwhile.
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable, Sequence
+from contextvars import Context
 from typing import Generic, TypeVar
 
 K = TypeVar("K", bound=Hashable)
@@ -33,7 +34,8 @@ class Gathering(Generic[K, T, R]):
             self._waiting[key].append((item, future))
         else:
             self._waiting[key] = [(item, future)]
-            task = asyncio.create_task(self._run(key))
+            # Nobody's context: what is done together is no single caller's doing.
+            task = asyncio.create_task(self._run(key), context=Context())
             # The loop itself keeps no hold of its tasks.
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

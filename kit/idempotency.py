@@ -43,7 +43,7 @@ async def once(request: Request, db: Database, principal: Principal, effect: Eff
     if key is None:
         async with db.begin() as tx:
             reply = await effect(tx)
-        return _response(reply.status, _encoded(reply.body), reply.headers)
+        return reply_of(reply)
     if not 0 < len(key) <= MAX_KEY:
         raise BadRequest(f"Idempotency-Key has 1 to {MAX_KEY} characters", code="idempotency_key_invalid")
     digest = hashlib.sha256(request.url.query.encode() + b"\n" + await request.body()).digest()
@@ -65,6 +65,11 @@ async def once(request: Request, db: Database, principal: Principal, effect: Eff
             row = {"body_hash": digest, "status": reply.status, "headers": reply.headers, "body": body}
             await insert_many(tx, table, [{**scope, **row, "created_at": tx.now}])
     return _response(reply.status, body, reply.headers)
+
+
+def reply_of(reply: Reply) -> Response:
+    """An effect's answer as it is sent."""
+    return _response(reply.status, _encoded(reply.body), reply.headers)
 
 
 def _route(request: Request) -> str:

@@ -50,6 +50,19 @@ def configure(level: str, form: str) -> None:
     )
 
 
+def request_id() -> str | None:
+    """The id of the request that this context works for; None where it is none's."""
+    value = structlog.contextvars.get_contextvars().get("request_id")
+    return value if isinstance(value, str) else None
+
+
+def name_request(id: str | None) -> None:
+    """From now on this context works for that request, or for none in particular."""
+    structlog.contextvars.unbind_contextvars("request_id")
+    if id is not None:
+        structlog.contextvars.bind_contextvars(request_id=id)
+
+
 def silence() -> None:
     """No log lines at all, for commands whose output is the whole answer."""
     structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[_dropped])

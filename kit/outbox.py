@@ -19,6 +19,7 @@ from kit.clock import uuid7
 from kit.contracts import contract_of
 from kit.database import Database, DatabaseUnavailable, Leadership, Tx, delete_among, insert_many
 from kit.log import MAX_RECORD_BYTES, Log, LogUnavailable, Record, RecordTooLarge
+from kit.logging import request_id
 from kit.metrics import LOG_APPEND_FAILURES, OUTBOX_OLDEST_SECONDS, OUTBOX_ROWS, OUTBOX_SENT
 
 logger = structlog.get_logger(__name__)
@@ -46,7 +47,7 @@ def add(
     key = contract.key(event)
     if _flush not in tx.last:
         tx.last.append(_flush)
-        tx.request_id = _request_id()
+        tx.request_id = request_id()
     body = codec.encode(event, id=event_id, time=tx.now, request_id=tx.request_id)
     if len(key.encode()) + len(body) > MAX_RECORD_BYTES:
         # On the way out it would be too late: the relay could neither send it nor anything behind it.
@@ -63,11 +64,6 @@ def add(
         }
     )
     return event_id
-
-
-def _request_id() -> str | None:
-    value = structlog.contextvars.get_contextvars().get("request_id")
-    return value if isinstance(value, str) else None
 
 
 async def _flush(tx: Tx) -> None:

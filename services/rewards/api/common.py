@@ -59,6 +59,15 @@ async def check_known(tx: Tx, principal: Principal, member_id: UUID) -> None:
         raise NotFound("no such member", code="member_unknown")
 
 
+def computed_id(community_id: UUID, identity: str, at: str = "") -> UUID:
+    """The member that an identity computes to; Unprocessable, with a pointer below `at`, for one that is none."""
+    try:
+        return identity_member_id(community_id, identity)
+    except ValueError as error:
+        wrong = FieldError(f"{at}/identity", "identity_malformed", str(error))
+        raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
+
+
 async def whom(
     tx: Tx, community_id: UUID, named: Sequence[tuple[UUID | None, str | None]], at: str
 ) -> list[tuple[UUID, bool]]:
@@ -67,11 +76,7 @@ async def whom(
     computed: dict[int, UUID] = {}
     for number, (_, identity) in enumerate(named):
         if identity is not None:
-            try:
-                computed[number] = identity_member_id(community_id, identity)
-            except ValueError as error:
-                wrong = FieldError(f"{at.format(number)}/identity", "identity_malformed", str(error))
-                raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
+            computed[number] = computed_id(community_id, identity, at.format(number))
     found = await resolve_members(tx, [(community_id, c) for c in computed.values()]) if computed else {}
     out = []
     for number, (member_id, identity) in enumerate(named):

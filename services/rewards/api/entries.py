@@ -1,18 +1,21 @@
 """Entries: posting by hand, singly and in batches, reversing, approving, reading."""
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 from uuid import UUID
 
 from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from starlette.responses import Response
 
-from kit.database import Tx
+from kit.database import Database, Tx
 from kit.errors import NotFound
+from kit.gathering import Gathering
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
-from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, position, whom
+from kit.idempotency import Reply, once, reply_of
+from kit.logging import name_request, request_id
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, computed_id, position, whom
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
 from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
 from services.rewards.domain.ledger import system_account_id
@@ -23,6 +26,8 @@ from services.rewards.store import entries as store
 router = APIRouter(tags=["rewards: ledger"])
 
 MOST_IN_BATCH = 500
+MOST_TOGETHER = 100
+"""So many single entries at most share a transaction: none waits long for the others."""
 
 
 class NewEntry(BaseModel):
@@ -129,17 +134,57 @@ async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry], at: str = "
     summary="Post an entry by hand",
 )
 async def post_entry(request: Request, body: NewEntry, db: Db, caller: Writer) -> Response:
+    """Those that come at the same moment share a transaction, unless they have an `Idempotency-Key`, whose answer is
+    kept with the effect; with the body's `idempotency_key` they do."""
+    if "idempotency-key" not in request.headers:
+        if body.identity is not None:
+            # Before it joins others: one that cannot be read would undo what they share.
+            computed_id(caller.community_id, body.identity)
+        return reply_of(await _together.do((db, caller.community_id, caller.actor), Asked(body, request_id())))
+
     async def effect(tx: Tx) -> Reply:
-        (wish,) = await _wishes(tx, caller.community_id, [body], "")
-        outcome = await adjusting.post_one(tx, caller.community_id, wish, caller.actor)
-        assert outcome.id is not None
-        if outcome.status == WAITING:
-            row = await adjustments.lock(tx, caller.community_id, outcome.id)
-            return Reply(202, _adjustment(row))
-        status = 201 if outcome.status == ACCEPTED else 200
-        return Reply(status, await _entry(tx, caller.community_id, outcome.id))
+        (answer,) = await _post(tx, caller.community_id, caller.actor, [body])
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
 
     return await once(request, db, caller, effect)
+
+
+class Asked(NamedTuple):
+    """One entry, and the request that it came with."""
+
+    entry: NewEntry
+    request_id: str | None
+
+
+async def _post_together(key: tuple[Database, UUID, str], asked: Sequence[Asked]) -> list[Reply | Exception]:
+    db, community_id, actor = key
+    # What is announced names the request it came with, where there is one.
+    name_request(asked[0].request_id if len(asked) == 1 else None)
+    async with db.begin() as tx:
+        return await _post(tx, community_id, actor, [one.entry for one in asked])
+
+
+_together: Gathering[tuple[Database, UUID, str], Asked, Reply] = Gathering(_post_together, MOST_TOGETHER)
+
+
+async def _post(tx: Tx, community_id: UUID, actor: str, entries: list[NewEntry]) -> list[Reply | Exception]:
+    """What each is answered, in their order."""
+    wishes = await _wishes(tx, community_id, entries, "")
+    outcomes = await adjusting.post_many(tx, community_id, wishes, actor, alone=len(wishes) == 1)
+    there = [o.id for o in outcomes if o.id is not None and o.status != WAITING]
+    rows = await store.entries_among(tx, community_id, there)
+    return [await _answer(tx, community_id, outcome, rows) for outcome in outcomes]
+
+
+async def _answer(tx: Tx, community_id: UUID, outcome: Outcome, rows: Mapping[UUID, Any]) -> Reply | Exception:
+    if outcome.error is not None:
+        return outcome.error
+    assert outcome.id is not None
+    if outcome.id not in rows:
+        return Reply(202, _adjustment(await adjustments.lock(tx, community_id, outcome.id)))
+    return Reply(201 if outcome.status == ACCEPTED else 200, entry_out(rows[outcome.id]))
 
 
 @router.post(

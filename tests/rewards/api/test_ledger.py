@@ -6,9 +6,10 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import select
 
 from tests.rewards.guild import make_guild
-from tests.rewards.ledger.support import check_books
+from tests.rewards.ledger.support import Statements, check_books
 from tests.rewards.serving import Rewards
 
 
@@ -262,3 +263,62 @@ async def test_what_is_owed_is_shown_and_keeps_from_spending(rewards: Rewards) -
     assert (unit["issued"], unit["burnt"], unit["owed"]) == (0, 4, 4)
     owed = (await rewards.get("/v1/entries", account="debt"))["items"]
     assert [(e["kind"], e["amount"]) for e in owed] == [("owed", -4)]
+
+
+async def test_entries_that_come_at_once_share_transactions_and_each_has_its_own_answer(rewards: Rewards) -> None:
+    guild = rewards.guild
+    ann = str(guild.member("ann"))
+    await guild.know("ann")
+    good = {"member_id": ann, "amount": 5, "reason": "helped"}
+    bodies = [
+        *[{**good, "idempotency_key": f"k{n}"} for n in range(40)],
+        *[{**good, "idempotency_key": "k1"} for _ in range(5)],
+        {**good, "idempotency_key": "k2", "amount": 6},
+        {**good, "unit": "gold"},
+        {"identity": "nobody", "amount": 5, "reason": "helped"},
+        {**good, "amount": -(10**6), "kind": "spend", "reason": "bought"},
+    ]
+    with Statements(guild.db) as seen:
+        answers = await asyncio.gather(*(rewards.client.post("/v1/entries", json=body) for body in bodies))
+    codes = [answer.status_code for answer in answers]
+    assert sorted(codes[:45]) == [200] * 5 + [201] * 40
+    assert [answer.json().get("code") for answer in answers[45:]] == [
+        "idempotency_key_reused", "unit_unknown", "identity_malformed", "insufficient",
+    ]  # fmt: skip
+    assert {answer.json()["id"] for answer in answers[40:45]} == {answers[1].json()["id"]}
+    assert await guild.has("ann", "points") == 200
+    posted = sum(text.startswith("INSERT INTO transactions") for text in seen.texts)
+    assert 0 < posted < 40, "some were posted together"
+    await check_books(guild.db)
+
+
+async def test_who_hangs_up_has_posted_or_not_and_nobody_else_is_kept_waiting(rewards: Rewards) -> None:
+    guild = rewards.guild
+    await guild.know("ann")
+    body = {"member_id": str(guild.member("ann")), "amount": 1, "reason": "helped"}
+    tasks = [
+        asyncio.create_task(rewards.client.post("/v1/entries", json={**body, "idempotency_key": f"h{n}"}))
+        for n in range(30)
+    ]
+    await asyncio.sleep(0.01)
+    for task in tasks[::3]:
+        task.cancel()
+    done = await asyncio.gather(*tasks, return_exceptions=True)
+    assert all(answer.status_code == 201 for answer in done if not isinstance(answer, BaseException))
+    again = await asyncio.gather(
+        *(rewards.client.post("/v1/entries", json={**body, "idempotency_key": f"h{n}"}) for n in range(30))
+    )
+    assert {answer.status_code for answer in again} <= {200, 201}
+    assert await guild.has("ann", "points") == 30
+    await check_books(guild.db)
+
+
+async def test_an_announcement_names_the_request_it_came_with_when_it_was_alone(rewards: Rewards) -> None:
+    guild = rewards.guild
+    await guild.know("ann")
+    body = {"member_id": str(guild.member("ann")), "amount": 1, "reason": "helped"}
+    answer = await rewards.client.post("/v1/entries", json=body, headers={"X-Request-Id": "abc-123"})
+    assert answer.status_code == 201
+    async with guild.db.read() as tx:
+        bodies = [bytes(row.body) for row in await tx.all(select(guild.db.table("outbox")))]
+    assert sum(b"abc-123" in one for one in bodies) == 1
