@@ -132,6 +132,11 @@ class BoardPage(BaseModel):
     prev: str | None
 
 
+Improvement = Annotated[
+    bool, Query(description="Rank by how much members are above their own score in the period before.")
+]
+
+
 def shown(board: Board) -> BoardOut:
     return BoardOut.model_validate(board, from_attributes=True)
 
@@ -221,6 +226,7 @@ async def get_board(
     days: Days = DAYS_USUAL,
     group: Group = None,
     platform: Platform = None,
+    improvement: Improvement = False,
     member: Annotated[UUID | None, Query(description="Whose line to show as `me`; default the token's member.")] = None,
 ) -> Response:
     at = position(paging.cursor, int, datetime, UUID)
@@ -232,8 +238,10 @@ async def get_board(
         "before": place if backwards else None,
         "member": member if member is not None else caller.member_id,
     }
-    if labels or period == narrowing.ROLLING:
-        return _reply(await narrowing.page(db, asked, labels, paging.limit, days=days, **wanted))
+    if labels or improvement or period == narrowing.ROLLING:
+        return _reply(
+            await narrowing.page(db, asked, labels, paging.limit, days=days, improvement=improvement, **wanted)
+        )
     return _reply(await ranking.page(db, asked, paging.limit, **wanted))
 
 
@@ -255,9 +263,12 @@ async def get_around(
     days: Days = DAYS_USUAL,
     group: Group = None,
     platform: Platform = None,
+    improvement: Improvement = False,
 ) -> Response:
     """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score, or not of the group."""
     asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
-    if labels or period == narrowing.ROLLING:
-        return _reply(await narrowing.around(db, asked, labels, member_id, above, below, days=days))
+    if labels or improvement or period == narrowing.ROLLING:
+        return _reply(
+            await narrowing.around(db, asked, labels, member_id, above, below, days=days, improvement=improvement)
+        )
     return _reply(await ranking.around(db, asked, member_id, above, below))

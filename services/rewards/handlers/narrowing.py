@@ -9,13 +9,13 @@ from uuid import UUID
 
 from kit import copies
 from kit.database import Database, Tx
-from kit.days import local_day, period_between
+from kit.days import Period, local_day, period_between, period_of
 from kit.errors import NotFound
-from services.rewards.domain.boards import Board, slot_id
+from services.rewards.domain.boards import SEASON, Board, slot_id
 from services.rewards.handlers.boards import check_kept, find
 from services.rewards.handlers.ranking import Asked, Line, Lines, Window, meant
 from services.rewards.store import narrowing as store
-from services.rewards.store.narrowing import Days, Label, Ranked, Some
+from services.rewards.store.narrowing import Days, Improvement, Label, Ranked, Some
 from services.rewards.store.ranking import Final, Position
 
 ROLLING = "rolling"
@@ -29,14 +29,16 @@ async def page(
     limit: int,
     *,
     days: int = DAYS_USUAL,
+    improvement: bool = False,
     after: Position | None = None,
     before: Position | None = None,
     member: UUID | None = None,
 ) -> Lines:
-    """As `ranking.page`, of who has all of the labels, or (kind ROLLING) of the `days` up to today or the key."""
+    """As `ranking.page`, of who has all of the labels, or (kind ROLLING) of the `days` up to today or the key; of an
+    `improvement` the scores are by how much members are above their own in the period before."""
     some = Some(limit + 1, after, before)
     async with db.read() as tx:
-        window, part = await _read(tx, asked, labels, days, some, member)
+        window, part = await _read(tx, asked, labels, days, improvement, some, member)
     more, items = len(part.lines) > limit, [_line(line) for line in part.lines]
     me = _line(part.me) if part.me is not None else None
     if before is not None:
@@ -53,10 +55,11 @@ async def around(
     below: int,
     *,
     days: int = DAYS_USUAL,
+    improvement: bool = False,
 ) -> Lines:
     """As `ranking.around`, among who has all of the labels."""
     async with db.read() as tx:
-        window, part = await _read(tx, asked, labels, days, Some(above=above, below=below), member_id)
+        window, part = await _read(tx, asked, labels, days, improvement, Some(above=above, below=below), member_id)
     if part.me is None:
         raise NotFound("this member is not on the board in this period", code="not_on_board")
     items = [_line(line) for line in part.lines]
@@ -65,20 +68,37 @@ async def around(
 
 
 async def _read(
-    tx: Tx, asked: Asked, labels: Sequence[Label], days: int, some: Some, member: UUID | None
+    tx: Tx, asked: Asked, labels: Sequence[Label], days: int, improvement: bool, some: Some, member: UUID | None
 ) -> tuple[Window, store.Part]:
     board = await find(tx, asked.community_id, asked.board_id)
     place = await copies.known_community(tx, asked.community_id)
     zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
     if asked.kind == ROLLING:
+        if improvement:
+            raise NotFound("there is no period before this one to compare it with", code="no_period_before")
         check_kept(board, "day")
-        window, what = _rolling(board, asked, tx.now, zone, day_start, days)
-        return window, await store.read(tx, board, what, labels, some=some, member=member)
+        window, added = _rolling(board, asked, tx.now, zone, day_start, days)
+        return window, await store.read(tx, board, added, labels, some=some, member=member)
     check_kept(board, asked.kind)
     period, resets = meant(asked, board, tx.now, zone, day_start)
     slot = slot_id(board.generation, period.kind, period.key)
     window = Window(board, period, resets, await store.final(tx, slot))
-    return window, await store.read(tx, board, slot, labels, some=some, member=member)
+    what = Improvement(slot, _slot_before(board, period, zone, day_start)) if improvement else slot
+    return window, await store.read(tx, board, what, labels, some=some, member=member)
+
+
+def _slot_before(board: Board, period: Period, zone: str, day_start: int) -> UUID:
+    """The period of the same kind before this one; of seasons, the one before. NotFound where there is none."""
+    if period.kind == SEASON:
+        keys = [one.key for one in board.seasons]
+        at = keys.index(period.key)
+        key = keys[at - 1] if at else None
+    else:
+        moment = timedelta(microseconds=1)
+        key = period_of(period.kind, period.start - moment, zone, day_start).key if period.start else None
+    if key is None:
+        raise NotFound("there is no period before this one to compare it with", code="no_period_before")
+    return slot_id(board.generation, period.kind, key)
 
 
 def _rolling(board: Board, asked: Asked, now: datetime, zone: str, day_start: int, days: int) -> tuple[Window, Days]:

@@ -15,7 +15,7 @@ from sqlalchemy import BigInteger, and_, func, literal, null, or_, select, tuple
 from kit.database import Tx, insert_new
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
 from services.rewards.store.ranking import Final, Position
-from services.rewards.store.shown import is_shown
+from services.rewards.store.shown import SHOWN, is_shown
 from services.rewards.tables.boards import board_periods, board_scores, member_labels
 
 GROUP, PLATFORM = "group", "platform"
@@ -30,6 +30,17 @@ class Days:
 
     first: date
     last: date
+
+
+@dataclass(frozen=True, slots=True)
+class Improvement:
+    """By how much members on the period `slot` are above their score in `before`; 0 for who was not on that."""
+
+    slot: UUID
+    before: UUID
+
+
+What = UUID | Days | Improvement
 
 
 class Ranked(NamedTuple):
@@ -80,10 +91,8 @@ async def final(tx: Tx, slot: UUID) -> Final:
     return Final(row.finalized_at, row.hash.hex() if row.hash is not None else None, row.late_entries)
 
 
-async def read(
-    tx: Tx, board: Board, what: UUID | Days, labels: Sequence[Label], *, some: Some, member: UUID | None
-) -> Part:
-    """Lines of a period (its slot) or of days, of those members alone who have all of the labels."""
+async def read(tx: Tx, board: Board, what: What, labels: Sequence[Label], *, some: Some, member: UUID | None) -> Part:
+    """Lines of a period (its slot), of days or of an improvement, of those members alone who have all of the labels."""
     ranked = _ranked(board, _scores(board, what, labels))
     mine = select(ranked).where(ranked.c.member_id == member)
     lines = _some(ranked, some, mine.subquery()).subquery()
@@ -112,7 +121,7 @@ def _line(row: Any) -> Ranked:
     return Ranked(row.rank, row.place, -row.negated, row.reached_at, row.member_id, row.name)
 
 
-def _scores(board: Board, what: UUID | Days, labels: Sequence[Label]) -> Any:
+def _scores(board: Board, what: What, labels: Sequence[Label]) -> Any:
     t = board_scores.c
     source, where = _labelled(board, labels)
     if isinstance(what, Days):
@@ -124,6 +133,12 @@ def _scores(board: Board, what: UUID | Days, labels: Sequence[Label]) -> Any:
         columns = t.member_id, negated.label("negated"), reached_at.label("reached_at")
         joined = source.join(board_periods, t.slot == day.slot)
         return select(*columns).select_from(joined).where(*where).group_by(t.member_id).cte("scores")
+    if isinstance(what, Improvement):
+        before = board_scores.alias("before")
+        there = before.c.slot == what.before, before.c.member_id == t.member_id, before.c.hidden == SHOWN
+        better = (t.negated - func.coalesce(before.c.negated, 0)).label("negated")
+        stmt = select(t.member_id, better, t.reached_at).select_from(source.outerjoin(before, and_(*there)))
+        return stmt.where(*where, t.slot == what.slot).cte("scores")
     stmt = select(t.member_id, t.negated, t.reached_at).select_from(source)
     return stmt.where(*where, t.slot == what).cte("scores")
 

@@ -1,14 +1,17 @@
 """Part of a board: who was active in a group or on a platform; and the last so many days."""
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from kit.errors import NotFound
-from services.rewards.handlers import labelling, narrowing
+from services.rewards.domain.boards import Season
+from services.rewards.handlers import boards, labelling, narrowing
+from services.rewards.handlers.absences import BY_MEMBER, Change, change
 from services.rewards.handlers.ranking import Asked
 from services.rewards.store.narrowing import GROUP, PLATFORM
+from services.rewards.store.shown import EVERY_BOARD
 from tests.rewards.boards.support import make_board
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.ledger.support import NOON, Place, Statements, make_place
@@ -142,3 +145,33 @@ async def test_days_are_added_up_where_a_board_keeps_them(place: Place) -> None:
     with pytest.raises(NotFound) as unknown:
         await narrowing.page(place.db, Asked(place.id, "none", "week"), [(GROUP, "x"), (PLATFORM, "y")], 9)
     assert unknown.value.code == "board_unknown"
+
+
+async def test_an_improvement_is_over_ones_own_score_in_the_period_before(place: Place) -> None:
+    await make_board(place, periods=("week", "season", "all"))
+    before = NOON - 7 * DAY
+    a, b, c = place.members
+    await place.give(
+        place.grant(a, 100, before), place.grant(a, 101), place.grant(b, 5, before), place.grant(b, 3),
+        place.grant(c, 2, NOON - DAY / 24),
+    )  # fmt: skip
+
+    async def improved(kind: str, **more: Any) -> list[tuple[int, int, int]]:
+        lines = await narrowing.page(place.db, Asked(place.id, "b", kind), [], 9, improvement=True, **more)
+        return [(line.rank, place.members.index(line.member_id), line.score) for line in lines.items]
+
+    assert await improved("week") == [(1, 2, 2), (2, 0, 1), (3, 1, -2)]
+    near = await narrowing.around(place.db, Asked(place.id, "b", "week"), [], b, 1, 1, improvement=True)
+    assert [(line.rank, line.score) for line in near.items] == [(2, 1), (3, -2)]
+    async with place.db.begin() as tx:
+        await change(tx, place.id, [Change(a, EVERY_BOARD, BY_MEMBER, True, "", "")])
+    assert await improved("week") == [(1, 2, 2), (2, 1, -2)]
+    async with place.db.begin() as tx:
+        await boards.add_season(tx, place.id, "b", Season("two", date(2026, 11, 20), date(2026, 11, 30)))
+    for kind in ("all", "season"):
+        with pytest.raises(NotFound) as first:
+            await improved(kind)
+        assert first.value.code == "no_period_before"
+    async with place.db.begin() as tx:
+        await boards.add_season(tx, place.id, "b", Season("one", date(2026, 11, 1), date(2026, 11, 19)))
+    assert await improved("season") == [(1, 2, 2), (2, 1, -2)]
