@@ -44,7 +44,7 @@ async def make(tx: Tx, *, community_id: UUID, rules: RuleSet, mode: str, since: 
         "created_by": actor,
         "created_at": tx.now,
         "changed_at": tx.now,
-        **dict.fromkeys(("result", "plan_hash", "version", "posted", "claimed_by", "claimed_until")),
+        **dict.fromkeys(("result", "plan_hash", "version", "posted", "error", "claimed_by", "claimed_until")),
     }
     await _alone(tx, community_id)
     await store.add(tx, row)
