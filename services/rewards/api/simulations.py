@@ -122,22 +122,24 @@ class Result(BaseModel):
 
 
 class SimulationOut(BaseModel):
-    """`state`: folding (the rules run), comparing, ready, posting (it is being carried out), done, cancelled; `done` of
-    `total` activities in it. Activities are kept from `kept_from` on: what came before stays as it is. `posted` is what
-    is in the ledger so far, what came since the plan included; `version` the one that it brings."""
+    """`state`: folding (the rules run), comparing, ready, posting (it is being carried out), done, cancelled, failed
+    (`error` says why; what was posted stays); `done` of `total` activities in it. Activities are kept from `kept_from`
+    on: what came before stays as it is. `posted` is what is in the ledger so far, what came since the plan included;
+    `version` the one that it brings."""
 
     id: UUID
     mode: Mode
     since: datetime
     base_version: int
     version: int | None
-    state: Literal["folding", "comparing", "ready", "posting", "done", "cancelled"]
+    state: Literal["folding", "comparing", "ready", "posting", "done", "cancelled", "failed"]
     kept_from: datetime | None
     total: int
     done: int
     result: Result | None
     plan_hash: str | None
     posted: Postings | None
+    error: str | None
     created_by: str
     created_at: datetime
     changed_at: datetime

@@ -9,7 +9,7 @@ from uuid import UUID
 
 BACKFILL, RECOMPUTE, FORWARD = "backfill", "recompute", "forward_only"
 FOLDING, COMPARING, READY, POSTING = "folding", "comparing", "ready", "posting"
-DONE, CANCELLED = "done", "cancelled"
+DONE, CANCELLED, FAILED = "done", "cancelled", "failed"
 OPEN: Final = (FOLDING, COMPARING, POSTING)
 RECOMPUTED = "recomputed"
 

@@ -100,23 +100,32 @@ async def checked(tx: Tx, *, community_id: UUID, rules: RuleSet) -> None:
 async def publish(tx: Tx, *, community_id: UUID, rules: RuleSet, actor: str, note: str, expected: int | None) -> Any:
     """The set as the next version, in force for events handled from now on (forward only)."""
     await checked(tx, community_id=community_id, rules=rules)
+    # Before the version in force: of two who publish after the same one, the second finds its number taken.
+    newest = await store.newest(tx, community_id=community_id)
     current = (await store.active(tx, community_ids=[community_id])).get(community_id, 0)
     if expected is not None and expected != current:
         raise Conflict(f"version {current} was published meanwhile; read it again", code="version_changed")
     if await plans_store.posting_now(tx, community_id):
         raise Conflict("a recompute is not over; wait for it or cancel it", code="simulation_open")
     epoch = await store.epoch(tx, community_id=community_id, version=current)
-    version = await add_version(
-        tx, community_id=community_id, rules=rules, actor=actor, note=note, epoch=epoch, in_force=True
+    await add_version(
+        tx, newest + 1, community_id=community_id, rules=rules, actor=actor, note=note, epoch=epoch, in_force=True
     )
-    return await existing(tx, community_id, version)
+    return await existing(tx, community_id, newest + 1)
 
 
 async def add_version(
-    tx: Tx, *, community_id: UUID, rules: RuleSet, actor: str, note: str, epoch: UUID | None, in_force: bool
-) -> int:
-    """The set (checked) as the next version; Conflict when somebody publishes at the same moment."""
-    version = await store.newest(tx, community_id=community_id) + 1
+    tx: Tx,
+    version: int,
+    *,
+    community_id: UUID,
+    rules: RuleSet,
+    actor: str,
+    note: str,
+    epoch: UUID | None,
+    in_force: bool,
+) -> None:
+    """The set (checked) as this version; Conflict when somebody publishes at the same moment."""
     row = {
         "community_id": community_id,
         "version": version,
@@ -129,7 +138,6 @@ async def add_version(
     }
     if not await store.add(tx, rows=[row]):
         raise Conflict("somebody published meanwhile; read it again", code="version_changed")
-    return version
 
 
 async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> Any:

@@ -74,7 +74,7 @@ async def undoable(tx: Tx, transaction_ids: Iterable[UUID]) -> dict[UUID, list[R
 async def note_touched(tx: Tx, besides: Iterable[UUID]) -> None:
     """What this transaction changed of events other than those `besides`."""
     about = transactions.c.source_event_id
-    rows = await tx.all(select(distinct(about).label("id")).where(transactions.c.created_at == tx.now))
+    rows = await tx.all(select(about.label("id")).where(transactions.c.created_at == tx.now).distinct())
     ids = {row.id for row in rows if row.id is not None} - set(besides)
     await insert_new(tx, touched, [{"event_id": id} for id in ids], key=("event_id",))
 

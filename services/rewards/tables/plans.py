@@ -27,6 +27,7 @@ plans = Table(
     Column("plan_hash", String(64)),
     Column("version", Integer),
     Column("posted", JsonText),
+    Column("error", Text),
     Column("note", Text, nullable=False),
     Column("created_by", String(150), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),

@@ -67,14 +67,14 @@ async def test_who_scores_and_who_recomputes_at_once_wait_for_each_other_in_no_c
     guild, other = await make_guild(db), await make_guild(twin)
     await guild.publish(*BEFORE)
     await other.publish(*AFTER)
-    batches = some_batches(guild, Random(4), 900)
-    for batch in batches[:60]:
+    batches = some_batches(guild, Random(4), 500)
+    for batch in batches[:30]:
         await guild.score(*batch)
     plans, stopping, ended = plans_of(guild, tmp_path), asyncio.Event(), asyncio.Event()
     plan = await plans.simulate(*AFTER)
 
     async def live() -> None:
-        for batch in batches[60:]:
+        for batch in batches[30:]:
             while True:
                 try:
                     await guild.score(*batch)

@@ -1,5 +1,6 @@
 """Other rules over what was: the plan's numbers are the result, and the result is what they would have given."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from kit.database import Database
 from services.rewards.domain.ledger import RECORD_DEBT, Unit
 from services.rewards.handlers import adjusting
 from services.rewards.handlers.plans import running
+from services.rewards.handlers.purging import purge
 from services.rewards.store import entries
 from services.rewards.store import ledger as ledger_store
 from services.rewards.tables.kept import kept_activities
@@ -224,3 +226,33 @@ async def test_what_was_given_for_what_is_not_kept_counts_for_limits_of_a_lifeti
     assert over.posted == {"entries": 0, "units": {}}
     await guild.score(guild.act(at=minute(2)))
     assert (await guild.has("ann"), await guild.has("bob")) == (9, 9)
+
+
+async def test_a_plan_that_cannot_be_worked_out_fails_and_says_why(
+    guild: Guild, plans: Plans, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await guild.score(guild.act())
+
+    async def broken(*_: object) -> int:
+        raise ValueError("no such thing")
+
+    monkeypatch.setattr(running, "compare_some", broken)
+    plan = await plans.simulate(rule())
+    assert (plan.state, plan.error) == ("failed", "ValueError('no such thing')")
+    monkeypatch.undo()
+    assert (await plans.simulate(rule())).state == "ready"
+
+
+async def test_activities_are_forgotten_after_their_time_and_a_plan_says_from_when_there_are_some(
+    guild: Guild, plans: Plans, clock: ManualClock
+) -> None:
+    await guild.publish(rule(amount=5))
+    await guild.score(guild.act())
+    clock.advance(timedelta(days=100))
+    await guild.score(guild.act(at=clock()))
+    days = {"counters": timedelta(days=30), "decisions": timedelta(days=400), "activities": timedelta(days=90)}
+    await purge(guild.db, **days, stopping=asyncio.Event())
+    plan, over = await plans.recompute(rule(amount=2))
+    assert (plan.kept_from, plan.total) == (clock(), 1)
+    assert over.posted["entries"] == 1
+    assert await guild.has("ann") == 7

@@ -74,7 +74,7 @@ async def test_what_is_once_in_a_lifetime_is_never_forgotten(guild: Guild, clock
     await guild.publish(rule(caps=[{"per": "lifetime", "limit": 1, "of": "grants"}], undone_by=[]))
     await guild.score(guild.act())
     clock.advance(5000 * DAY)
-    assert await forget(guild) == 1, "the decision"
+    assert await forget(guild) == 2, "the decision, and the activity"
     again = guild.act(at=clock.now)
     await guild.score(again)
     assert await guild.verdicts(again) == [("talk", "capped", 0)]
@@ -115,7 +115,7 @@ async def test_after_its_decision_is_forgotten_an_event_that_comes_again_is_not_
     assert await forget(guild) == 0
     assert len(await guild.verdicts(paid)) == 1
     clock.advance(90 * DAY)
-    assert await forget(guild) == 3
+    assert await forget(guild) == 4
     assert await guild.verdicts(paid) == []
     await guild.score(paid)
     assert (await guild.has("ann"), await guild.verdicts(paid)) == (1, [])

@@ -64,12 +64,15 @@ async def chapters_after(
 async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[str, int, int], most: int) -> int:
     name, seq, until = way
     community, chapters = await chapters_after(one, plan.community_id, seq, until, most)
-    for chapter in chapters:
+    for chapter in chapters or [_nothing(until)]:
         found = [item.activity(plan.community_id) for item in chapter.items]
         staying = found if plan.mode == BACKFILL else [a for a in found if a.effective_at < plan.since]
         async with one.db.read() as live:
             there = await store.existing(live, plan.community_id, {a.event_id for a in staying}, plan.id)
         async with scratch.begin() as tx:
+            if (await scratch_store.places(tx))[name] != seq:
+                # Another process took this one's turn over, with the same files.
+                break
             scene = await _scene(tx, chapter, found, community, plan)
             if name == SEEDED or plan.mode != BACKFILL:
                 await _take_places(tx, staying, scene, there)
@@ -77,13 +80,13 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
                 await _decide(tx, found, scene, plan, there)
             await scratch_store.move_on(tx, name, chapter.seq)
             forget_announcements(tx)
-    if not chapters:
-        # What lies between was forgotten: it is too old to be looked at.
-        async with scratch.begin() as tx:
-            await scratch_store.move_on(tx, name, until)
-            forget_announcements(tx)
-        return 1
-    return sum(len(chapter.items) for chapter in chapters)
+        seq = chapter.seq
+    return sum(len(chapter.items) for chapter in chapters) or 1
+
+
+def _nothing(until: int) -> Chapter:
+    """What lies between was forgotten: it is too old to be looked at."""
+    return Chapter(until, "UTC", 0, ())
 
 
 async def _decide(tx: Tx, found: Sequence[Activity], scene: Scene, plan: Any, there: Existing) -> None:

@@ -44,7 +44,7 @@ async def make(tx: Tx, *, community_id: UUID, rules: RuleSet, mode: str, since: 
         "created_by": actor,
         "created_at": tx.now,
         "changed_at": tx.now,
-        **dict.fromkeys(("result", "plan_hash", "version", "posted", "claimed_by", "claimed_until")),
+        **dict.fromkeys(("result", "plan_hash", "version", "posted", "error", "claimed_by", "claimed_until")),
     }
     await _alone(tx, community_id)
     await store.add(tx, row)
@@ -81,12 +81,13 @@ async def publish(
         raise Conflict("no simulation of these rules in this mode has this plan_hash", code="plan_unknown")
     if plan.state != READY:
         raise Conflict(f"this plan is {plan.state}", code="plan_over")
+    version = await rules_store.newest(tx, community_id=community_id) + 1
     stale = await _stale(tx, plan)
     if stale:
         raise Conflict(f"the plan is stale: {stale}; simulate again", code="plan_stale")
     await _alone(tx, community_id)
-    version = await rule_sets.add_version(
-        tx, community_id=community_id, rules=rules, actor=actor, note=note, epoch=plan.id, in_force=False
+    await rule_sets.add_version(
+        tx, version, community_id=community_id, rules=rules, actor=actor, note=note, epoch=plan.id, in_force=False
     )
     values = {"state": POSTING, "version": version, "posted": no_posted(), "note": note, "done": 0}
     await store.change(tx, plan.id, values)

@@ -7,10 +7,10 @@ from uuid import UUID
 
 import structlog
 
-from kit.database import Database, Tx, lock_alone
+from kit.database import Database, Tx, is_infrastructure, lock_alone
 from kit.metrics import RECOMPUTED_ENTRIES
 from kit.service import ServiceRuntime
-from services.rewards.domain.recomputing import COMPARING, DONE, FOLDING, READY
+from services.rewards.domain.recomputing import COMPARING, DONE, FAILED, FOLDING, READY
 from services.rewards.domain.undoing import inverse_types
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.keeping import gate
@@ -56,6 +56,12 @@ async def step(one: ServiceRuntime, plan_id: UUID, me: UUID) -> bool:
             await _post(one, scratch, plan, me)
     except Lost:
         return False
+    except Exception as error:
+        # Whatever fails, and does not pass by itself, would fail for ever and keep the other plans waiting.
+        if is_infrastructure(error):
+            raise
+        await _fail(one, plan, me, error)
+        return False
     finally:
         await scratch.close()
     return True
@@ -67,6 +73,13 @@ async def tidy(one: ServiceRuntime) -> None:
         wanted = {row.id for row in await store.with_files(tx, tx.now - FRESH)}
     for plan_id in left_over(one, wanted):
         drop(one, plan_id)
+
+
+async def _fail(one: ServiceRuntime, plan: Any, me: UUID, error: Exception) -> None:
+    logger.exception("plan.failed", plan=str(plan.id), error=repr(error))
+    over = {"state": FAILED, "error": repr(error)[:500], "claimed_by": None, "claimed_until": None}
+    async with one.db.begin() as tx:
+        await store.advance(tx, plan.id, by=me, state=plan.state, values=over)
 
 
 async def _advance(tx: Tx, plan: Any, me: UUID, **values: Any) -> None:

@@ -49,6 +49,7 @@ def upgrade() -> None:
         sa.Column("plan_hash", sa.String(length=64)),
         sa.Column("version", sa.Integer()),
         sa.Column("posted", JsonText()),
+        sa.Column("error", sa.Text()),
         sa.Column("note", sa.Text(), nullable=False),
         sa.Column("created_by", sa.String(length=150), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
