@@ -9,6 +9,7 @@ from services.rewards.api import (
     entries,
     holds,
     levels,
+    reviews,
     rules,
     streaks,
     units,
@@ -24,6 +25,7 @@ ROUTERS = (
     boards.router,
     levels.router,
     units.router,
+    reviews.router,
     checkins.router,
     streaks.router,
 )

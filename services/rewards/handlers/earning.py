@@ -30,7 +30,7 @@ from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import checking_in, checkins, refilling, settling, undoing
+from services.rewards.handlers import checking_in, checkins, refilling, reviewing, settling, undoing
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
@@ -82,9 +82,9 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     undo = await undoing.of_batch(found, wants, inverses, refill)
     before, state = await _state(tx, [*refill.wants, *wants], undo.things | refill.places)
     undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
-    takebacks = await undoing.look_up(tx, fresh)
+    takebacks, stopped = await undoing.look_up(tx, fresh)
     units = await undoing.units_of(tx, takebacks)
-    freed = undoing.freed(takebacks, units)
+    freed = [*undoing.freed(takebacks, units), *(place for one in stopped for place in one.places)]
     refill = await refilling.confirm(tx, refill, set(freed), undone)
     engine.free(state, freed)
     verdicts: list[Verdict] = []
@@ -103,9 +103,11 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     )
     await _save(tx, state, before)
     await undoing.keep_grants(tx, undo, every)
+    types = {**refill.types(), **{a.event_id: a.type for a in found}}
+    await reviewing.keep(tx, every, undo.ways, types, {**refill.history(), **history})
+    await reviewing.stop(tx, stopped)
     settled = every[len(refill.waiting) :]
     await refilling.settle(tx, refill, every[: len(refill.waiting)])
-    types = {a.event_id: a.type for a in found}
     await refilling.let_wait(tx, [one.verdict for one in settled], undo.ways, types, history)
     taken = undoing.decisions_of(takebacks, posted)
     await _keep_decisions(tx, found, settled, taken)
@@ -262,6 +264,12 @@ def _want(
             refusal, reason = ERROR, str(error)
         if refusal is None and amount == 0:
             refusal, reason = INELIGIBLE, "the amount is 0"
+    review = False
+    if refusal is None and amount > 0 and rule.review_when is not None:
+        try:
+            review = context.made.condition(rule.review_when)
+        except Failed as error:
+            refusal, reason = ERROR, str(error)
     if (a.event_id, rule.id) in scene.decided:
         refusal, reason = DUPLICATE, "decided before"
     return Want(
@@ -279,6 +287,7 @@ def _want(
         windows=windows,
         refusal=refusal,
         reason=reason,
+        review=review,
     )
 
 
