@@ -13,7 +13,8 @@ class Decision:
     """What one rule decided on one event for one beneficiary and unit (R13).
 
     `verdict` is one of granted, capped, cooldown, ineligible, budget_exhausted, duplicate, late, throttled,
-    not_matched, error, undone, refused.
+    not_matched, error, undone, refused; pending (under review: `amount` is 0 until it is told again as granted),
+    declined (refused after a review).
     `amount` is what was granted (0 unless granted, or capped with the remainder paid), `wanted` what the rule
     asked for.
     On an inverse event (a deletion, a reaction removed) `undone` says what it took back of grants of the rule: `amount`

@@ -30,7 +30,8 @@ SERVICE = Service(
     migrations=Path(__file__).parent / "migrations",
     prefixes=(
         "rules", "entries", "accounts", "boards", "checkins", "streaks", "challenges", "draws", "red-packets",
-        "levels", "badges", "votes", "funds", "shop", "games", "units", "events/*/decisions", "members/*/points",
+        "reviews", "levels", "badges", "votes", "funds", "shop", "games", "units", "events/*/decisions",
+        "members/*/points",
     ),
     loops=LOOPS,
     audits=AUDITS,

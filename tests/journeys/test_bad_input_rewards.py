@@ -241,7 +241,7 @@ CASES = {
             (
                 "/rules/0/onn",
                 "field_unknown",
-                "no field 'onn' here; there are id, on, give, name, when, caps, cooldown_seconds, "
+                "no field 'onn' here; there are id, on, give, name, when, review_when, caps, cooldown_seconds, "
                 "lateness_hours, undone_by, min_content_lifetime_seconds, notify, enabled",
             ),
         ),

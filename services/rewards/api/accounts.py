@@ -14,7 +14,7 @@ from kit.http import Instant, Page, PageOf, problems
 from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
 from services.rewards.api.entry_models import EntryOut, entry_page
 from services.rewards.store import entries as reading
-from services.rewards.store import holds, lots
+from services.rewards.store import holds, lots, reviews
 from services.rewards.store import ledger as store
 
 router = APIRouter(tags=["rewards: ledger"])
@@ -37,6 +37,7 @@ class AccountOut(BaseModel):
         description="How much of it can be spent; 0 where the unit is not for spending, or something is owed."
     )
     held: int = Field(description="Held ready for something, and no part of the balance.")
+    pending: int = Field(description="Earned and under review: no part of the balance until somebody approved it.")
     expiring_soon: list[ExpiringOut] = Field(
         description="What of the balance expires within 30 days, the first to expire first. What is spent is taken "
         "from that first."
@@ -57,6 +58,7 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
         units = await store.units_of(tx, caller.community_id)
         rows = await reading.accounts_of(tx, caller.community_id, member_id)
         ready = await holds.held_by(tx, caller.community_id, member_id)
+        under_review = await reviews.pending_of(tx, caller.community_id, member_id)
         place = await known_community(tx, caller.community_id)
         soon = local_day(tx.now + SOON, place.zone, place.day_start) if place else None
         ending = await lots.soon_over(tx, caller.community_id, member_id, soon) if soon else []
@@ -73,6 +75,7 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
                 debt=debt,
                 available=available,
                 held=ready.get(unit.id, 0),
+                pending=under_review.get(unit.id, 0),
                 expiring_soon=_expiring([row for row in ending if row.unit == unit.id], place),
             )
         )

@@ -20,9 +20,9 @@ router = APIRouter(tags=["rewards: rules"])
 
 
 class DecisionOut(BaseModel):
-    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, undone, refused, error,
-    recomputed (what recomputes gave more or less, all together); `amount` is what was given, below 0 what was taken
-    back. `transaction_id` is null where that were several."""
+    """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, pending, declined, undone,
+    refused, error, recomputed (what recomputes gave more or less, all together); `amount` is what was given, below 0
+    what was taken back. `transaction_id` is null where that were several."""
 
     event_id: UUID
     rule_id: str

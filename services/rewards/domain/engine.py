@@ -19,6 +19,7 @@ from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJEC
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
 THROTTLED, UNDONE, REFUSED = "throttled", "undone", "refused"
+PENDING, DECLINED = "pending", "declined"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +43,8 @@ class Want:
     reason: str = ""
     epoch: UUID | None = None
     """Under whose name counters stand: those of a recompute begin anew, beside the ones in use meanwhile."""
+    review: bool = False
+    """Whether what it gets waits until somebody has looked at it."""
     limits: "tuple[Limit, ...]" = field(init=False, compare=False, repr=False)
     """Every cap that applies, the rule's own first; worked out once, because reading and deciding both need it."""
 

@@ -93,6 +93,7 @@ class Rule:
     """`on` names event types; `when` is a condition; `lateness_hours` how late an event may arrive (history: any).
 
     `undone_by` names the inverse events that take back what the rule gave; None: those of `domain.undoing.UNDONE_BY`.
+    What it gives while `review_when` holds waits until somebody has looked at it (R19).
     What is recalled or deleted within `min_content_lifetime_seconds` leaves nothing, whatever `undone_by` says (R9).
     """
 
@@ -101,6 +102,7 @@ class Rule:
     give: tuple[Give, ...]
     name: str = ""
     when: str | None = None
+    review_when: str | None = None
     caps: tuple[Cap, ...] = ()
     cooldown_seconds: int = 0
     lateness_hours: int = 48
@@ -171,8 +173,9 @@ def _rule_problems(rule: Rule, at: str) -> list[FieldError]:
     targets = [(give.to, give.unit) for give in rule.give]
     if len(set(targets)) < len(targets):
         out.append(FieldError(f"{at}/give", "give_twice", "one amount for each receiver and unit"))
-    for what, text, most in (("name", rule.name, MAX_NAME), ("when", rule.when or "", MAX_EXPRESSION)):
-        out += _text_problems(text, most, f"{at}/{what}")
+    texts = ("name", rule.name, MAX_NAME), ("when", rule.when, MAX_EXPRESSION)
+    for what, text, most in (*texts, ("review_when", rule.review_when, MAX_EXPRESSION)):
+        out += _text_problems(text or "", most, f"{at}/{what}")
     if not 0 <= rule.cooldown_seconds <= MAX_WINDOW_SECONDS:
         out.append(FieldError(f"{at}/cooldown_seconds", "out_of_range", f"0 to {MAX_WINDOW_SECONDS}"))
     if not 0 <= rule.lateness_hours <= MAX_LATENESS_HOURS:

@@ -31,7 +31,16 @@ from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import checking_in, checkins, keeping, labelling, refilling, settling, undoing
+from services.rewards.handlers import (
+    checking_in,
+    checkins,
+    keeping,
+    labelling,
+    refilling,
+    reviewing,
+    settling,
+    undoing,
+)
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
@@ -102,9 +111,9 @@ async def decide(
     undo = await undoing.of_batch(found, wants, inverses, refill)
     before, state = await state_of(tx, [*refill.wants, *wants], undo.things | refill.places)
     undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
-    takebacks = await undoing.look_up(tx, fresh)
+    takebacks, stopped = await undoing.look_up(tx, fresh)
     units = await undoing.units_of(tx, takebacks)
-    freed = undoing.freed(takebacks, units)
+    freed = [*undoing.freed(takebacks, units), *(place for one in stopped for place in one.places)]
     refill = await refilling.confirm(tx, refill, set(freed), undone)
     engine.free(state, freed)
     verdicts: list[Verdict] = []
@@ -123,9 +132,11 @@ async def decide(
     )
     await save(tx, state, before)
     await undoing.keep_grants(tx, undo, every)
+    types = {**refill.types(), **{a.event_id: a.type for a in found}}
+    await reviewing.keep(tx, every, undo.ways, types, {**refill.history(), **history})
+    await reviewing.stop(tx, stopped)
     settled = every[len(refill.waiting) :]
     await refilling.settle(tx, refill, every[: len(refill.waiting)])
-    types = {a.event_id: a.type for a in found}
     await refilling.let_wait(tx, [one.verdict for one in settled], undo.ways, types, history)
     taken = undoing.decisions_of(takebacks, posted)
     await _keep_decisions(tx, found, settled, taken)
@@ -283,6 +294,12 @@ def _want(
             refusal, reason = ERROR, str(error)
         if refusal is None and amount == 0:
             refusal, reason = INELIGIBLE, "the amount is 0"
+    review = False
+    if refusal is None and amount > 0 and rule.review_when is not None:
+        try:
+            review = context.made.condition(rule.review_when)
+        except Failed as error:
+            refusal, reason = ERROR, str(error)
     if (a.event_id, rule.id) in scene.decided:
         refusal, reason = DUPLICATE, "decided before"
     return Want(
@@ -301,6 +318,7 @@ def _want(
         refusal=refusal,
         reason=reason,
         epoch=scene.epochs[a.community_id],
+        review=review,
     )
 
 

@@ -97,6 +97,7 @@ async def _of_places(tx: Tx, places: Collection[UUID]) -> Refill:
             amount=row.amount,
             windows=row.windows,
             epoch=epochs[row.community_id, row.rule_version],
+            review=row.review,
         )
         waiting[_key(want)] = want, row
     return Refill(frozenset(places), waiting)
@@ -135,6 +136,7 @@ async def let_wait(
                 "event_type": types[want.event_id],
                 "at": want.at,
                 "history": history[want.event_id],
+                "review": want.review,
             }
             rows.append(row)
     await store.add_waiting(tx, rows)
@@ -157,7 +159,7 @@ async def settle(tx: Tx, refill: Refill, settled: Sequence[Settled]) -> None:
     await store.remove_waiting(tx, [refill.waiting[_key(one.verdict.want)][1] for one in settled])
     still = [one.verdict for one in settled if _waits(one.verdict)]
     await let_wait(tx, still, refill.ways(), refill.types(), refill.history())
-    paid = [one for one in settled if one.verdict.amount != 0]
+    paid = [one for one in settled if one.verdict.amount != 0 or one.pending is not None]
     await decisions.put(tx, rows=[settling.row_of(one, refill.types(), tx.now) for one in paid])
     for one in paid:
         want = one.verdict.want

@@ -81,6 +81,8 @@ def wrong_expressions(rules: RuleSet) -> list[FieldError]:
     for i, rule in enumerate(rules.rules):
         if rule.when is not None:
             out.append(expressions.field_error(rule.when, "bool", f"/rules/{i}/when"))
+        if rule.review_when is not None:
+            out.append(expressions.field_error(rule.review_when, "bool", f"/rules/{i}/review_when"))
         for j, give in enumerate(rule.give):
             if give.cel is not None:
                 out.append(expressions.field_error(give.cel, "int", f"/rules/{i}/give/{j}/cel"))

@@ -3,16 +3,17 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from kit import outbox
+from kit.clock import uuid7
 from kit.contracts.events import Activity
 from kit.contracts.rewards import ActivityScored, Decision
 from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.turns import in_turns
-from services.rewards.domain.engine import DUPLICATE, Verdict, Want
+from services.rewards.domain.engine import DUPLICATE, PENDING, Verdict, Want
 from services.rewards.domain.ledger import Posting, Unit
 from services.rewards.domain.rules import grant_key
 from services.rewards.handlers.ledger import Grant, post_grants
@@ -20,12 +21,21 @@ from services.rewards.handlers.purging import is_history
 from services.rewards.store import decisions
 
 
+class Pending(NamedTuple):
+    """What waits for review under this id."""
+
+    id: UUID
+    amount: int
+
+
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """A verdict and the transaction that paid it; None: it gives nothing, or was paid before."""
+    """A verdict and the transaction that paid it; None: it gives nothing (yet, when it is `pending`), or was paid
+    before."""
 
     verdict: Verdict
     transaction_id: UUID | None
+    pending: Pending | None = None
 
 
 async def post(
@@ -55,19 +65,25 @@ async def post(
     posted = await post_grants(
         tx, grants, history=history, places=places, takebacks=takebacks, units=units, besides=besides
     )
-    return [_settled(v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)], posted
+    return [_settled(tx, v, posted.get(key) if key else None) for v, key in zip(verdicts, keys, strict=True)], posted
 
 
-def _settled(verdict: Verdict, transaction_id: UUID | None) -> Settled:
+def _settled(tx: Tx, verdict: Verdict, transaction_id: UUID | None) -> Settled:
+    if _waits(verdict):
+        return Settled(verdict._replace(verdict=PENDING, amount=0), None, Pending(uuid7(tx.now), verdict.amount))
     if verdict.amount != 0 and transaction_id is None:
         # The ledger had it already, though the decision is no longer kept.
         verdict = verdict._replace(verdict=DUPLICATE, amount=0, reason="paid before")
     return Settled(verdict, transaction_id)
 
 
+def _waits(verdict: Verdict) -> bool:
+    return verdict.want.review and verdict.amount > 0
+
+
 def _grant(verdict: Verdict) -> Grant | None:
     want = verdict.want
-    if verdict.amount == 0 or want.member_id is None:
+    if verdict.amount == 0 or want.member_id is None or _waits(verdict):
         return None
     return Grant(
         community_id=want.community_id,

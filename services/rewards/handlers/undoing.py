@@ -24,6 +24,7 @@ from services.rewards.domain.undoing import EARLIER, Inverse, Way, inverse_of, u
 from services.rewards.handlers.refilling import Refill, places_of
 from services.rewards.handlers.settling import Settled
 from services.rewards.store import ledger as ledger_store
+from services.rewards.store import reviews
 from services.rewards.store import undoing as store
 
 
@@ -47,6 +48,14 @@ class Takeback(NamedTuple):
     posting: Posting
     inverse: Inverse
     notify: bool
+    places: tuple[UUID, ...]
+
+
+class Stopped(NamedTuple):
+    """What waited for review (its row) and is undone before anybody looked at it."""
+
+    row: Any
+    inverse: Inverse
     places: tuple[UUID, ...]
 
 
@@ -92,9 +101,9 @@ async def record(tx: Tx, batch: Undoing, wants: Sequence[Want]) -> tuple[Undone,
     return out, fresh
 
 
-async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> list[Takeback]:
+async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> tuple[list[Takeback], list[Stopped]]:
     """The grants of earlier batches that these inverse events undo, held, as far as they are not taken back yet; in
-    the order of the events."""
+    the order of the events. And those of them that still wait for review, held too."""
     about: dict[UUID, list[Inverse]] = {}
     for inverse in inverses:
         about.setdefault(inverse.thing, []).append(inverse)
@@ -107,13 +116,15 @@ async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> list[Takeback]:
             keys.append((row.thing, row.transaction_id))
             hit.setdefault(row.transaction_id, (by, row.notify, places_of(row)))
     await store.remove_grants(tx, keys)
+    stopped = [Stopped(row, hit[row.id][0], hit[row.id][2]) for row in await reviews.lock_pending(tx, hit)]
     lines = await ledger_store.lock_grants(tx, hit)
-    found = sorted(hit, key=lambda id: (hit[id][0].order, id))
-    return [
+    found = sorted(lines, key=lambda id: (hit[id][0].order, id))
+    takebacks = [
         Takeback(_reversal(tx, line, hit[id][0]), *hit[id])
         for id in found
         if abs((line := lines[id]).amount) > line.reversed
     ]
+    return takebacks, stopped
 
 
 async def units_of(tx: Tx, takebacks: Sequence[Takeback]) -> dict[tuple[UUID, str], Unit]:
@@ -175,12 +186,14 @@ async def keep_grants(tx: Tx, batch: Undoing, settled: Sequence[Settled]) -> Non
 
 def _undoable(batch: Undoing, one: Settled) -> list[dict[str, Any]]:
     want = one.verdict.want
-    if one.transaction_id is None:
+    # What waits for review goes by that one's id until it is a grant.
+    id = one.transaction_id if one.pending is None else one.pending.id
+    if id is None:
         return []
     return [
         {
             "thing": way.thing,
-            "transaction_id": one.transaction_id,
+            "transaction_id": id,
             "at": want.at,
             "types": way.types,
             "lifetime": way.lifetime_seconds,

@@ -1,6 +1,6 @@
 """SQL of what can be undone and of what undid it. Who reads or writes a thing holds its lock (`store.counters`)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -30,6 +30,13 @@ async def grants(tx: Tx, things: Iterable[UUID]) -> list[Row[Any]]:
 
 async def add_grants(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await insert_many(tx, undoable_grants, rows)
+
+
+async def rename_grants(tx: Tx, names: Mapping[UUID, UUID], things: Iterable[UUID]) -> None:
+    """What can be undone of these things under one transaction's id can be under another's from now on."""
+    rows = [row._mapping for row in await grants(tx, things) if row.transaction_id in names]
+    await remove_grants(tx, [(row["thing"], row["transaction_id"]) for row in rows])
+    await add_grants(tx, [{**row, "transaction_id": names[row["transaction_id"]]} for row in rows])
 
 
 async def remove_grants(tx: Tx, keys: Sequence[Key]) -> None:

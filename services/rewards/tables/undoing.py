@@ -1,6 +1,6 @@
 """What can be undone, and what undid it. `thing` is an id computed from what both events say of it."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, Text, Uuid, false
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -41,6 +41,7 @@ waiting_grants = Table(
     Column("event_type", String(200), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("history", Boolean, nullable=False),
+    Column("review", Boolean, nullable=False, server_default=false()),
     sqlite_with_rowid=False,
 )
 

@@ -363,7 +363,7 @@ async def attacked(make_database: MakeDatabase, clock: ManualClock) -> Make:
 
 
 async def test_the_ledger_is_what_the_model_says_whatever_happens_to_it(attacked: Make, engine: str) -> None:
-    examples = 40 if engine == "sqlite" else 10
+    examples = 30 if engine == "sqlite" else 8
     await asyncio.to_thread(
         run_state_machine_as_test,
         machine(asyncio.get_running_loop(), attacked),

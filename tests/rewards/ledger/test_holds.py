@@ -2,18 +2,25 @@
 
 import asyncio
 from datetime import timedelta
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from alembic.migration import MigrationContext
+from alembic.operations import Operations
+from sqlalchemy import Connection, delete
 
 from kit.errors import Conflict, GuildhallError, NotFound, Unprocessable
-from services.rewards.domain.ledger import RECORD_DEBT
+from services import rewards
+from services.rewards.domain.ledger import RECORD_DEBT, system_account_id
 from services.rewards.handlers import holds
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.holds import Wanted, release_some
 from services.rewards.store import entries as reading
 from services.rewards.store import holds as store
+from services.rewards.tables.ledger import accounts
 from tests.rewards.boards.support import make_board, shown
 from tests.rewards.ledger.support import NOON, Place, all_entries, change_unit, check_books, make_place
 from tests.rewards.ledger.test_lots import lots_of, post, take_back
@@ -272,4 +279,30 @@ async def test_boards_do_not_count_what_is_held(place: Place) -> None:
     assert await shown(place) == [(1, 0, 20)]
     await capture(place, id, 3)
     assert await shown(place) == [(1, 0, 20)]
+    await check_books(place.db)
+
+
+async def test_units_that_were_there_before_holds_get_the_account_they_stand_on(place: Place) -> None:
+    path = next((Path(rewards.__file__).parent / "migrations" / "versions").glob("*_lots.py"))
+    spec = spec_from_file_location("lots_migration", path)
+    assert spec is not None
+    assert spec.loader is not None
+    migration = module_from_spec(spec)
+    spec.loader.exec_module(migration)
+
+    def again(connection: Connection) -> None:
+        with Operations.context(MigrationContext.configure(connection)):
+            migration._open_escrow()
+
+    await make_board(place)
+    async with place.db.begin() as tx:
+        await tx.execute(delete(accounts).where(accounts.c.name == "escrow"))
+        await tx.conn.run_sync(again)
+    id = await hold(place, 8)
+    assert await stands(place) == (12, 8, 0)
+    await release(place, id)
+    async with place.db.read() as tx:
+        rows = await reading.accounts_of(tx, place.id, system_account_id(place.id, "escrow"))
+        others = await reading.accounts_of(tx, place.id, system_account_id(place.id, "mint"))
+    assert [(r.unit, r.followers) for r in rows] == [(r.unit, r.followers) for r in others]
     await check_books(place.db)

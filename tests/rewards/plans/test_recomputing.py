@@ -11,10 +11,10 @@ from kit.contracts.events import Activity
 from kit.contracts.rewards import BoardLed, LevelReached, PointsAdjusted
 from kit.database import Database
 from services.rewards.domain.ledger import RECORD_DEBT, Unit
-from services.rewards.handlers import adjusting
+from services.rewards.handlers import adjusting, reviewing
 from services.rewards.handlers.plans import running
 from services.rewards.handlers.purging import purge
-from services.rewards.store import entries
+from services.rewards.store import entries, reviews
 from services.rewards.store import ledger as ledger_store
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import decisions
@@ -256,3 +256,30 @@ async def test_activities_are_forgotten_after_their_time_and_a_plan_says_from_wh
     assert (plan.kept_from, plan.total) == (clock(), 1)
     assert over.posted["entries"] == 1
     assert await guild.has("ann") == 7
+
+
+async def test_what_somebody_looks_at_is_left_to_them_by_rules_of_before_and_to_come(
+    guild: Guild, plans: Plans
+) -> None:
+    doubted = {"review_when": "has(event.data.length) && event.data.length < 3"}
+    await guild.publish(rule(amount=5, **doubted))
+    acts = [guild.act(by=name, at=minute(n), data={"length": 1}) for n, name in enumerate(("ann", "bob", "cy"))]
+    await guild.score(*acts, guild.act(by="dan", at=minute(5)))
+    async with guild.db.read() as tx:
+        waiting = {row.member_id: row.id for row in await reviews.page(
+            tx, guild.id, state="pending", member_id=None, rule_id=None, limit=9, after=None, before=None
+        )}  # fmt: skip
+    for name, verdict in (("ann", "approve"), ("bob", "refuse")):
+        async with guild.db.begin() as tx:
+            ids = [waiting[guild.member(name)]]
+            await reviewing.decide(tx, guild.id, ids, verdict, reason="looked at", actor="operator:o")
+    for changed in (rule(amount=2), rule(amount=3, **doubted), rule("other", amount=1, **doubted)):
+        plan, over = await plans.recompute(changed)
+        assert plan.result["postings"] == over.posted
+        assert (await guild.has("ann"), await guild.has("bob"), await guild.has("cy")) == (5, 0, 0)
+    assert await guild.has("dan") == 1, "the last rules, of another name, gave what nobody looks at"
+    async with guild.db.begin() as tx:
+        ids = [waiting[guild.member("cy")]]
+        await reviewing.decide(tx, guild.id, ids, "approve", reason="looked at", actor="operator:o")
+    assert await guild.has("cy") == 5
+    await check_books(guild.db)

@@ -8,12 +8,14 @@ from uuid import UUID
 
 from kit.database import Database, Tx
 from kit.service import ServiceRuntime
+from services.rewards.domain.engine import PENDING
 from services.rewards.domain.ledger import REFUSE
 from services.rewards.domain.recomputing import BACKFILL, NOTHING, Change, Key, change, given
 from services.rewards.handlers.plans.folding import chapters_after
 from services.rewards.handlers.plans.scratch import forget_announcements
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as store
+from services.rewards.store import reviews
 from services.rewards.store import scratch as scratch_store
 from services.rewards.store.plans import Existing
 from services.rewards.store.scratch import COMPARED, Outcome
@@ -58,11 +60,15 @@ async def compare(
     wanted = await scratch_store.outcomes(scratch, ids)
     there = await store.existing(live, plan.community_id, ids, plan.id, lock=lock)
     paid = {(key.event_id, key.rule_id) for key in there.lines if there.others(key)}
+    rows = await scratch_store.decided(scratch, ids)
+    # What somebody decides is theirs: neither paid nor taken back for them, whatever rules there are.
+    persons = await reviews.reviewed(live, plan.community_id, ids)
+    persons |= {(r.event_id, r.rule_id, r.member_id, r.unit) for r in rows if r.verdict == PENDING}
     out = []
     for key in sorted(wanted.keys() | there.lines.keys()):
         lines, outcome = there.lines.get(key, []), wanted.get(key)
         at, day = (outcome.effective_at, outcome.day) if outcome is not None else there.places[lines[0].transaction_id]
-        stays = at < plan.since or (plan.mode == BACKFILL and (key.event_id, key.rule_id) in paid)
+        stays = at < plan.since or key in persons or (plan.mode == BACKFILL and (key.event_id, key.rule_id) in paid)
         have, mark = given(lines), f"{len(lines)} {sum(line.reversed for line in lines)}"
         if stays:
             if at >= plan.since and have:
@@ -74,7 +80,7 @@ async def compare(
             spared, found = sum(part for _, part in found.back), NOTHING
         if amount or have or outcome is not None:
             out.append(Difference(key, amount, have, found, spared, at, day, outcome, mark))
-    return Compared(there, out, await scratch_store.decided(scratch, ids))
+    return Compared(there, out, [row for row in rows if row.verdict != PENDING])
 
 
 async def compare_some(one: ServiceRuntime, scratch: Database, plan: Any, most: int) -> int:

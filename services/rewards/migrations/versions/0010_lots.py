@@ -1,11 +1,12 @@
-"""Points that expire and points that are held; units there are get the account that holds stand on."""
+"""Points that expire, points that are held and grants that wait for review; units there are get the account that holds
+stand on."""
 
 from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
 
-from kit.database import UtcDateTime
+from kit.database import JsonText, UtcDateTime
 from services.rewards.domain.ledger import system_account_id
 
 revision = "0010"
@@ -60,7 +61,44 @@ def upgrade() -> None:
     ):
         only = sa.text(condition)
         op.create_index(name, "holds", columns, sqlite_where=only, postgresql_where=only)
+    _add_reviews()
     _open_escrow()
+
+
+def _add_reviews() -> None:
+    op.create_table(
+        "reviews",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("event_id", sa.Uuid(), nullable=False),
+        sa.Column("event_type", sa.String(length=200), nullable=False),
+        sa.Column("rule_id", sa.String(length=100), nullable=False),
+        sa.Column("rule_version", sa.Integer(), nullable=False),
+        sa.Column("rule_name", sa.Text(), nullable=False),
+        sa.Column("actor_id", sa.Uuid(), nullable=True),
+        sa.Column("member_id", sa.Uuid(), nullable=False),
+        sa.Column("unit", sa.String(length=30), nullable=False),
+        sa.Column("wanted", sa.BigInteger(), nullable=False),
+        sa.Column("amount", sa.BigInteger(), nullable=False),
+        sa.Column("at", UtcDateTime(), nullable=False),
+        sa.Column("notify", sa.Boolean(), nullable=False),
+        sa.Column("history", sa.Boolean(), nullable=False),
+        sa.Column("things", JsonText(), nullable=False),
+        sa.Column("state", sa.String(length=20), nullable=False),
+        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("decided_by", sa.String(length=150), nullable=True),
+        sa.Column("decided_at", UtcDateTime(), nullable=True),
+        sa.Column("transaction_id", sa.Uuid(), nullable=True),
+        sa.Column("created_at", UtcDateTime(), nullable=False),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_reviews")),
+    )
+    pending = sa.text("state = 'pending'")
+    op.create_index(
+        "ix_reviews_pending", "reviews", ["community_id", "member_id"], sqlite_where=pending, postgresql_where=pending
+    )
+    op.create_index("ix_reviews_event", "reviews", ["event_id"])
+    op.create_index("ix_reviews_state", "reviews", ["community_id", "state", "id"])
+    op.add_column("waiting_grants", sa.Column("review", sa.Boolean(), nullable=False, server_default=sa.false()))
 
 
 def _open_escrow() -> None:
