@@ -10,7 +10,7 @@ from sqlalchemy import select
 from kit.contracts.events import Activity
 from kit.contracts.rewards import BoardLed, LevelReached, PointsAdjusted
 from kit.database import Database
-from services.rewards.domain.ledger import RECORD_DEBT, Unit
+from services.rewards.domain.ledger import DEBT, RECORD_DEBT, Unit
 from services.rewards.handlers import adjusting, reviewing
 from services.rewards.handlers.plans import running
 from services.rewards.handlers.purging import purge
@@ -137,7 +137,7 @@ async def test_what_is_spent_is_owed_where_the_unit_says_so(guild: Guild, plans:
         await ledger_store.change_unit(
             tx, guild.id, Unit("points", "Points", spendable=True, clawback=RECORD_DEBT, version=2)
         )
-        await ledger_store.open_debt_account(tx, guild.id, "points")
+        await ledger_store.open_account(tx, guild.id, "points", DEBT)
     paid = {**rule(), "give": [{"to": "actor", "unit": "points", "amount": 10}]}
     await guild.publish(paid)
     await guild.know("ann")
