@@ -28,7 +28,7 @@ async def audited(db: Database) -> dict[str, list[str]]:
 
 
 async def test_books_that_agree_say_nothing(place: Place) -> None:
-    assert await audited(place.db) == {"ledger": [], "boards": [], "chain": []}
+    assert await audited(place.db) == {"ledger": [], "boards": [], "chain": [], "streaks": []}
     async with place.db.read() as tx:
         assert await board_handlers.find(tx, place.id, "xp"), "there is a board to be looked at"
 
