@@ -73,6 +73,7 @@ LEDGER_SEALED = Counter("guildhall_ledger_sealed_total", "Transactions sealed in
 POINTS_HELD = Gauge("guildhall_points_held", "What members have, all communities together.", ["unit"])
 POINTS_GIVEN = Counter("guildhall_points_given_total", "What members were given, by why.", ["unit", "kind"])
 POINTS_TAKEN = Counter("guildhall_points_taken_total", "What members spent or had taken away.", ["unit", "kind"])
+BADGES = Counter("guildhall_badges_total", "Badges granted, and grants that ended, by why.", ["outcome"])
 DECISIONS = Counter("guildhall_decisions_total", "What rules decided on activity.", ["verdict"])
 REPLIES_REFUSED = Counter(
     "guildhall_replies_refused_total",

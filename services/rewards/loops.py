@@ -1,14 +1,16 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
-night, clear boards that are gone, forget."""
+night, clear boards that are gone, end badges that expired, forget."""
 
 import asyncio
 import time
 from datetime import timedelta
 
-from kit.metrics import LEDGER_FAULTS, LEDGER_SEALED
+from kit.metrics import BADGES, LEDGER_FAULTS, LEDGER_SEALED
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
+from services.rewards.domain.badges import ENDINGS
+from services.rewards.handlers import granting
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.purging import purge
@@ -19,6 +21,7 @@ from services.rewards.store import entries as entries_store
 SUM_ROUNDS = 12
 SUM_SHARE = 20
 PURGE_SECONDS = 30.0
+EXPIRE_SECONDS = 30.0
 FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
 SEAL_SECONDS = 2.0
@@ -59,6 +62,18 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, FORGET_SECONDS)
 
 
+async def expire_badges(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """End badges whose time is over. Of several processes each takes what no other has ended meanwhile; who reads a
+    badge before that reads that it is over."""
+    for outcome in ("granted", *ENDINGS):
+        BADGES.labels(outcome)
+    while not stopping.is_set():
+        async with one.db.begin() as tx:
+            ended = await granting.expire(tx)
+        if ended == 0:
+            await pause(stopping, EXPIRE_SECONDS)
+
+
 async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Seal what was posted, in a tenth of the time: in a rush it falls behind. Of several processes each takes the
     communities that no other is at."""
@@ -88,5 +103,6 @@ LOOPS = (
     Loop("sealing", seal),
     Loop("nightly-audit", audit_at_night),
     Loop("cleared-boards", clear_boards),
+    Loop("badges", expire_badges),
     Loop("forgetting", forget),
 )

@@ -2,7 +2,15 @@
 
 from pathlib import Path
 
-from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, LevelReached, PointsAdjusted
+from kit.contracts.rewards import (
+    ActivityScored,
+    BadgeGranted,
+    BadgeRevoked,
+    BoardLed,
+    CommandAnswered,
+    LevelReached,
+    PointsAdjusted,
+)
 from kit.service import Service
 from services.rewards.api import ROUTERS
 from services.rewards.audits import AUDITS
@@ -15,7 +23,7 @@ SERVICE = Service(
     name="rewards",
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(ActivityScored, LevelReached, BoardLed, PointsAdjusted, CommandAnswered),
+    publishes=(ActivityScored, LevelReached, BoardLed, PointsAdjusted, CommandAnswered, BadgeGranted, BadgeRevoked),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
     prefixes=(

@@ -30,8 +30,9 @@ from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
-from services.rewards.handlers import checking_in, checkins, refilling, settling, undoing
+from services.rewards.handlers import badges, checking_in, checkins, noting, refilling, settling, undoing
 from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.badges import Defined
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import post_grants
@@ -62,6 +63,7 @@ class _Scene:
     series: Mapping[UUID, Sequence[Held]]
     streaks: Mapping[UUID, Streak]
     """By event id, where the event is a check-in."""
+    badges: Mapping[UUID, Sequence[Defined]]
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -72,6 +74,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks)
+    noting.note(tx, found, scene.badges, _world(scene, inverses))
     wants: list[Want] = []
     async for part in in_turns(found):
         wants += [want for activity in part for want in _wants(activity, scene)]
@@ -137,7 +140,11 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     by_type = {c: rules[c][1].by_type() for c in rules}
     inverse = {c: inverse_types(rules[c][1]) for c in rules}
     series = await checkins.in_force(tx, wanted)
-    listened = {c: by_type[c].keys() | inverse[c] | checking_in.types_of(series.get(c, ())) for c in wanted}
+    worn = await badges.in_force(tx, wanted)
+    listened = {
+        c: by_type[c].keys() | inverse[c] | checking_in.types_of(series.get(c, ())) | badges.types_of(worn.get(c, ()))
+        for c in wanted
+    }
     pairs = [
         (a.community_id, person)
         for a in found
@@ -150,7 +157,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> _Scene:
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
     secret = sha256(f"guildhall draws\n{tx.database.secret}".encode()).digest()
-    return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {})
+    return _Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {}, worn)
 
 
 def _world(scene: _Scene, inverses: Sequence[Inverse]) -> checking_in.World:

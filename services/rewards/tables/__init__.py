@@ -1,6 +1,6 @@
 """Tables of the rewards service, one module a feature; importing the package registers them all."""
 
-from services.rewards.tables import boards, chain, checkins, ledger, levels, rules, undoing
+from services.rewards.tables import badges, boards, chain, checkins, ledger, levels, rules, undoing
 from services.rewards.tables.metadata import metadata
 
-__all__ = ["boards", "chain", "checkins", "ledger", "levels", "metadata", "rules", "undoing"]
+__all__ = ["badges", "boards", "chain", "checkins", "ledger", "levels", "metadata", "rules", "undoing"]
