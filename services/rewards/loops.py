@@ -1,5 +1,5 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
-night, clear boards that are gone, end badges that expired, forget."""
+night, clear boards that are gone, end badges that expired and grant those for programmes, forget."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.domain.badges import ENDINGS
-from services.rewards.handlers import granting
+from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.purging import purge
@@ -22,6 +22,7 @@ SUM_ROUNDS = 12
 SUM_SHARE = 20
 PURGE_SECONDS = 30.0
 EXPIRE_SECONDS = 30.0
+PROGRAMME_SECONDS = 60.0
 FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
 SEAL_SECONDS = 2.0
@@ -74,6 +75,15 @@ async def expire_badges(one: ServiceRuntime, stopping: asyncio.Event) -> None:
             await pause(stopping, EXPIRE_SECONDS)
 
 
+async def award_programmes(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Badges for programmes that are over, some hundreds of members at a time."""
+    while not stopping.is_set():
+        async with one.db.begin() as tx:
+            found = await passing.look(tx)
+        if not found:
+            await pause(stopping, PROGRAMME_SECONDS)
+
+
 async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Seal what was posted, in a tenth of the time: in a rush it falls behind. Of several processes each takes the
     communities that no other is at."""
@@ -104,5 +114,6 @@ LOOPS = (
     Loop("nightly-audit", audit_at_night),
     Loop("cleared-boards", clear_boards),
     Loop("badges", expire_badges),
+    Loop("programme-badges", award_programmes),
     Loop("forgetting", forget),
 )

@@ -1,6 +1,6 @@
 """The badges a community begins with; why these and no others stands in docs/rewards.md."""
 
-from services.rewards.domain.badges import EVENTS, LEVEL, PEOPLE, STREAK, Badge, Criterion
+from services.rewards.domain.badges import EVENTS, PEOPLE, STREAK, Badge, Criterion
 from services.rewards.domain.checkins import DEFAULT_ID
 
 
@@ -42,5 +42,4 @@ STARTER = (
         description="Invited three people who stayed.",
         criterion=Criterion(kind=EVENTS, on=("invite.qualified",), least=3),
     ),
-    Badge(id="level-10", name="Level ten", description="Reached level 10.", criterion=Criterion(kind=LEVEL, least=10)),
 )

@@ -2,6 +2,7 @@
 
 from services.rewards.api import (
     accounts,
+    badges,
     boards,
     chain,
     checkins,
@@ -22,6 +23,7 @@ ROUTERS = (
     accounts.router,
     boards.router,
     levels.router,
+    badges.router,
     units.router,
     checkins.router,
     standings.router,

@@ -13,9 +13,10 @@ from uuid import UUID
 from services.rewards.domain.rules import Receiver
 
 Kind = Literal["permanent", "auto_revoke", "expiring"]
-What = Literal["events", "streak", "balance", "level", "hand"]
+What = Literal["events", "streak", "balance", "level", "programme", "hand"]
 Counting = Literal["events", "days", "people"]
 Measure = Literal["current", "longest", "days"]
+Result = Literal["passed", "perfect"]
 Ending = Literal["undone", "expired", "by_hand"]
 
 ENDINGS: Final[tuple[Ending, ...]] = ("undone", "expired", "by_hand")
@@ -28,6 +29,7 @@ PEOPLE: Final = "people"
 STREAK: Final = "streak"
 BALANCE: Final = "balance"
 LEVEL: Final = "level"
+PROGRAMME: Final = "programme"
 HAND: Final = "hand"
 
 RESERVED: Final = frozenset({"members", "certificates"})
@@ -49,7 +51,8 @@ class Criterion:
     `events`: events of types `on` for which `when` holds, of the member (`whose` actor) or about what the member wrote
     (subject_author); `count` says what is counted of them: the events, the community's days they fell on, or the other
     people in them. `streak`: `measure` of check-in series `series`. `balance`: of `unit`. `level`: the community's
-    level. Each is reached at `least`. `hand`: by an operator only.
+    level. Each is reached at `least`. `programme`: `result` in the programme of `series`, when that is over. `hand`: by
+    an operator only.
     """
 
     kind: What
@@ -59,6 +62,7 @@ class Criterion:
     count: Counting = EVENTS
     series: str = ""
     measure: Measure = "longest"
+    result: Result = "passed"
     unit: str = ""
     least: int = 1
 

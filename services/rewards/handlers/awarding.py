@@ -6,7 +6,7 @@ in the order of their keys). A note goes with what it is of when a savepoint tak
 statements, whatever was noted.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +17,7 @@ from kit.database import Tx
 from kit.ids import uuid5
 from kit.turns import in_turns
 from services.rewards.domain import badges as domain
-from services.rewards.domain.badges import BALANCE, LEVEL, STREAK, Badge, Criterion, Measure, Reached
+from services.rewards.domain.badges import BALANCE, LEVEL, PROGRAMME, STREAK, Badge, Criterion, Measure, Reached
 from services.rewards.domain.ledger import Posting
 from services.rewards.domain.levels import Scheme
 from services.rewards.domain.levels import read as read_scheme
@@ -44,6 +44,16 @@ class Streak(NamedTuple):
     reached: Callable[[Measure, int], tuple[datetime, UUID | None]]
 
 
+class Result(NamedTuple):
+    """What a member has to show (`passed`, `perfect`) for the programme of a series, which ended then."""
+
+    community_id: UUID
+    member_id: UUID
+    series_id: str
+    shown: frozenset[str]
+    ended_at: datetime
+
+
 class Change(NamedTuple):
     """A posting on a member's account."""
 
@@ -63,10 +73,10 @@ class Balance(NamedTuple):
     changes: Sequence[Change]
 
 
-def note_streaks(tx: Tx, streaks: Sequence[Streak]) -> None:
-    """These changed."""
+def note_streaks(tx: Tx, streaks: Sequence[Streak], results: Callable[[Tx], Awaitable[Sequence[Result]]]) -> None:
+    """These changed; `results` looks what their members have to show for programmes that are over."""
     if streaks:
-        tx.last.append(Note(streaks=streaks))
+        tx.last.append(Note(streaks=streaks, results=results))
 
 
 def note_balances(
@@ -95,6 +105,7 @@ class Note:
     inverses: Sequence[tuple[UUID, Inverse]] = ()
     """With their communities."""
     streaks: Sequence[Streak] = ()
+    results: Callable[[Tx], Awaitable[Sequence[Result]]] | None = None
     balances: Sequence[Balance] = ()
     history: frozenset[UUID] = frozenset()
     """The events that are no news."""
@@ -111,7 +122,11 @@ class Note:
 
 async def _settle(tx: Tx, notes: Sequence[Note]) -> None:
     defined = await _defined(tx, notes)
-    measures = [*_of_streaks(notes, defined), *await _of_balances(tx, notes, defined)]
+    measures = [
+        *_of_streaks(notes, defined),
+        *await _of_programmes(tx, notes, defined),
+        *await _of_balances(tx, notes, defined),
+    ]
     counting = {c for c, some in defined.items() if any(one.badge.criterion.kind == domain.EVENTS for one in some)}
     inverses = [i for note in notes for c, i in note.inverses if c in counting]
     candidates = [one for note in notes for one in note.candidates]
@@ -165,6 +180,33 @@ def _of_streaks(notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]
 def _streak_reached(streak: Streak, wanted: Criterion, history: frozenset[UUID]) -> Reached:
     at, event_id = streak.reached(wanted.measure, wanted.least)
     return Reached(at, event_id, event_id in history)
+
+
+async def _of_programmes(
+    tx: Tx, notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]
+) -> list[tuple[Key, _Measured]]:
+    out = []
+    for note in notes:
+        touched = {(streak.community_id, streak.series_id) for streak in note.streaks}
+        some = [one for c in {c for c, _ in touched} for one in defined.get(c, ()) if _is_about(one, touched)]
+        if note.results is None or not some:
+            continue
+        for result in await note.results(tx):
+            for one in some:
+                if _is_about(one, {(result.community_id, result.series_id)}):
+                    key = result.community_id, one.badge.id, result.member_id
+                    out.append((key, _Measured(*shown(one.badge, result))))
+    return out
+
+
+def _is_about(one: Defined, series: set[tuple[UUID, str]]) -> bool:
+    wanted = one.badge.criterion
+    return wanted.kind == PROGRAMME and (one.community_id, wanted.series) in series
+
+
+def shown(badge: Badge, result: Result) -> tuple[int, Callable[[], Reached]]:
+    """The value that a badge for a programme goes by, and since when."""
+    return int(badge.criterion.result in result.shown), lambda: Reached(result.ended_at, None, False)
 
 
 async def _of_balances(

@@ -19,6 +19,7 @@ from services.rewards.domain.badges import (
     MOST_BADGES,
     MOST_COUNTED,
     MOST_DAYS,
+    PROGRAMME,
     RESERVED,
     STREAK,
     Badge,
@@ -108,6 +109,15 @@ async def create(tx: Tx, community_id: UUID, badge: Badge, actor: str) -> Define
     if not await store.add_versions(tx, [_row(tx, community_id, 1, badge, actor)]):
         raise Conflict(f"there is a badge {badge.id!r} already", code="badge_exists")
     await _follow(tx, community_id, badge, 1 if badge.enabled else 0)
+    if badge.criterion.kind == PROGRAMME:
+        row = {
+            "community_id": community_id,
+            "badge_id": badge.id,
+            "due_at": tx.now,
+            "after_member": None,
+            "done": False,
+        }
+        await store.put_run(tx, row)
     return await existing(tx, community_id, badge.id)
 
 
@@ -155,17 +165,25 @@ async def _criterion_problems(tx: Tx, community_id: UUID, criterion: Criterion) 
     if criterion.when is not None:
         bad = expressions.field_error(criterion.when, "bool", "/criterion/when")
         out += [] if bad is None else [bad]
-    if criterion.kind == STREAK:
-        held = (await checkins.in_force(tx, [community_id])).get(community_id, [])
-        if criterion.series not in [one.terms.present.id for one in held]:
-            said = f"no check-in series {criterion.series!r} here; see GET /v1/checkins"
-            out.append(FieldError("/criterion/series", "checkin_unknown", said))
+    if criterion.kind in (STREAK, PROGRAMME):
+        out += await _series_problems(tx, community_id, criterion)
     if criterion.kind == BALANCE:
         units = await ledger_store.units_of(tx, community_id)
         if criterion.unit not in units:
             said = f"no unit {criterion.unit!r} here; there are {', '.join(sorted(units))}"
             out.append(FieldError("/criterion/unit", "unit_unknown", said))
     return out
+
+
+async def _series_problems(tx: Tx, community_id: UUID, criterion: Criterion) -> list[FieldError]:
+    at = "/criterion/series"
+    try:
+        series = (await checkins.existing(tx, community_id, criterion.series)).terms.present
+    except NotFound as error:
+        return [FieldError(at, "checkin_unknown", str(error))]
+    if criterion.kind == PROGRAMME and series.programme is None:
+        return [FieldError(at, "no_programme", "this series has no programme that could be passed")]
+    return []
 
 
 def _row(tx: Tx, community_id: UUID, version: int, badge: Badge, actor: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -21,9 +22,10 @@ from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.badges import Measure
 from services.rewards.domain.calendars import Calendar
-from services.rewards.domain.checkins import Series, Terms
+from services.rewards.domain.checkins import Programme, Series, Terms
 from services.rewards.domain.ledger import BURN, GRANT, MINT, REVERSAL, SPEND, Posting, Unit, digest
 from services.rewards.domain.outages import Gap, excused
+from services.rewards.domain.programmes import results
 from services.rewards.domain.streaks import (
     DONE,
     EXCUSED,
@@ -260,8 +262,27 @@ async def save(
     if gone:
         await store.void_facts(tx, gone)
     await store.put_streaks(tx, rows)
-    awarding.note_streaks(tx, reached)
+    awarding.note_streaks(tx, reached, partial(_results, standings))
     return Saved(postings, seen)
+
+
+async def _results(standings: Sequence[Standing], tx: Tx) -> list[awarding.Result]:
+    """What members have to show for programmes that are over for them; from all their facts."""
+    whole: dict[Key, tuple[Standing, Programme]] = {}
+    for one in standings:
+        programme = one.series.programme
+        if programme is not None and one.today > programme.last_day:
+            again = Standing(one.key, one.terms, one.calendar, one.today, one.stored, State())
+            whole[one.key] = again, programme
+    for row in await store.all_facts(tx, whole):
+        whole[row.community_id, row.series_id, row.member_id][0].take(row)
+    out = []
+    for (community_id, series_id, member_id), (one, programme) in whole.items():
+        walked = list(walk(State(), one.facts(), one.terms, one.today))
+        shown = results(walked, programme, one.today)
+        ended = one.calendar.end_of(programme.last_day)
+        out.append(awarding.Result(community_id, member_id, series_id, shown, ended))
+    return out
 
 
 def _for_badges(one: Standing, state: State) -> awarding.Streak:

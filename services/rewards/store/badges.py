@@ -10,6 +10,7 @@ from sqlalchemy import Row, and_, func, or_, select
 from kit.database import Tx, delete_among, insert_many, insert_new, lock_rows, select_among, upsert
 from services.rewards.tables.badges import badge_grants as grants
 from services.rewards.tables.badges import badge_marks as marks
+from services.rewards.tables.badges import badge_runs as runs
 from services.rewards.tables.badges import badge_standings as standings
 from services.rewards.tables.badges import badge_versions as versions
 
@@ -111,6 +112,25 @@ async def end_grants(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 async def grant_with(tx: Tx, code: str) -> Row[Any] | None:
     """The grant that a certificate's code belongs to."""
     return await tx.first(select(grants).where(grants.c.code == code))
+
+
+# Runs
+
+
+async def begin_run(tx: Tx, community_id: UUID, badge_id: str) -> None:
+    """Look at a badge's programme as soon as may be."""
+    row = {"community_id": community_id, "badge_id": badge_id, "due_at": tx.now, "after_member": None, "done": False}
+    await insert_many(tx, runs, [row])
+
+
+async def put_run(tx: Tx, row: dict[str, Any]) -> None:
+    await upsert(tx, runs, [row], key=("community_id", "badge_id"), update=("due_at", "after_member", "done"))
+
+
+async def due_run(tx: Tx) -> Row[Any] | None:
+    """The run that was due first of those that are not done."""
+    stmt = select(runs).where(runs.c.done.is_(False), runs.c.due_at <= tx.now)
+    return await tx.first(stmt.order_by(runs.c.due_at, runs.c.badge_id, runs.c.community_id).limit(1))
 
 
 # Marks

@@ -56,6 +56,19 @@ badge_grants = Table(
     Index("ix_badge_grants_code", "code", unique=True),
 )
 
+# Badges for programmes: when one is over, everybody in it is looked at, in the order of their ids. Not before `due_at`,
+# which is the first moment that is worth a look, and moves on when it is too early yet.
+badge_runs = Table(
+    "badge_runs",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("badge_id", String(60), primary_key=True),
+    Column("due_at", UtcDateTime, nullable=False),
+    Column("after_member", Uuid),
+    Column("done", Boolean, nullable=False),
+    Index("ix_badge_runs_due", "done", "due_at"),
+)
+
 # What is counted, until the badge is granted; of one that may be lost, for as long as there is the badge. `value` is
 # the day or the person that it counts as, for events their id; `thing` is what an inverse event would name, `type` the
 # event's.

@@ -70,7 +70,7 @@ async def grants(guild: Guild, id: str = "ten") -> list[tuple[int, datetime, str
     g = badge_grants.c
     async with guild.db.read() as tx:
         stmt = select(g.number, g.granted_at, g.ended_why).where(g.community_id == guild.id, g.badge_id == id)
-        return [tuple(row) for row in await tx.all(stmt.order_by(g.member_id, g.number))]  # type: ignore[misc]
+        return [tuple(row) for row in await tx.all(stmt.order_by(g.member_id, g.number))]
 
 
 async def marks(guild: Guild) -> int:

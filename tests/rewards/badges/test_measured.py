@@ -171,49 +171,49 @@ async def test_a_disabled_badge_lets_its_unit_go(make_database: MakeDatabase) ->
 
 
 @pytest.fixture
-async def passing(make_database: MakeDatabase) -> Guild:
+async def fading(make_database: MakeDatabase) -> Guild:
     return await bare(await make_database("rewards"), badge(kind="expiring", expires_after_days=30))
 
 
-async def test_an_expiring_badge_is_over_when_it_is_read_and_told_of_once(passing: Guild, clock: ManualClock) -> None:
-    await passing.score(*[passing.act() for _ in range(3)])
+async def test_an_expiring_badge_is_over_when_it_is_read_and_told_of_once(fading: Guild, clock: ManualClock) -> None:
+    await fading.score(*[fading.act() for _ in range(3)])
     clock.advance(30 * DAY - timedelta(hours=1, seconds=1))
-    assert await held(passing) == MORNING
-    assert await expire(passing) == 0
+    assert await held(fading) == MORNING
+    assert await expire(fading) == 0
     clock.advance(timedelta(seconds=1))
-    assert await held(passing) is None
-    assert await expire(passing) == 1
-    assert await expire(passing) == 0
-    (over,) = await announced(passing.db, BadgeRevoked)
+    assert await held(fading) is None
+    assert await expire(fading) == 1
+    assert await expire(fading) == 0
+    (over,) = await announced(fading.db, BadgeRevoked)
     assert (over.why, over.ended_at) == ("expired", MORNING + 30 * DAY)
 
 
 async def test_an_expired_badge_is_reached_again_by_what_happens_afterwards_only(
-    passing: Guild, clock: ManualClock
+    fading: Guild, clock: ManualClock
 ) -> None:
-    early = [passing.act() for _ in range(3)]
-    await passing.score(*early, passing.act(at=MORNING + minutes(9)))
-    assert await marks(passing) == 0
+    early = [fading.act() for _ in range(3)]
+    await fading.score(*early, fading.act(at=MORNING + minutes(9)))
+    assert await marks(fading) == 0
     clock.advance(40 * DAY)
     later = MORNING + 35 * DAY
-    await passing.score(*early)
-    await passing.score(*[passing.act(at=later + minutes(n)) for n in range(2)])
-    assert await held(passing) is None
-    await passing.score(passing.act(at=later + minutes(2)))
-    assert await grants(passing) == [(1, MORNING, "expired"), (2, later + minutes(2), None)]
-    assert [e.why for e in await announced(passing.db, BadgeRevoked)] == ["expired"]
+    await fading.score(*early)
+    await fading.score(*[fading.act(at=later + minutes(n)) for n in range(2)])
+    assert await held(fading) is None
+    await fading.score(fading.act(at=later + minutes(2)))
+    assert await grants(fading) == [(1, MORNING, "expired"), (2, later + minutes(2), None)]
+    assert [e.why for e in await announced(fading.db, BadgeRevoked)] == ["expired"]
 
 
-async def test_years_of_history_grant_and_end_as_often_as_they_would_have(passing: Guild) -> None:
+async def test_years_of_history_grant_and_end_as_often_as_they_would_have(fading: Guild) -> None:
     begin = MORNING - 100 * DAY
-    await passing.score(*[passing.act(at=begin + n * DAY, import_name="qq") for n in range(100)])
-    assert await grants(passing) == [
+    await fading.score(*[fading.act(at=begin + n * DAY, import_name="qq") for n in range(100)])
+    assert await grants(fading) == [
         (1, begin + 2 * DAY, "expired"),
         (2, begin + 34 * DAY, "expired"),
         (3, begin + 66 * DAY, "expired"),
         (4, begin + 98 * DAY, None),
     ]
-    assert (await standing(passing)).held
+    assert (await standing(fading)).held
 
 
 # By hand

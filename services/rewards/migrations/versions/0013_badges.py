@@ -61,6 +61,16 @@ def upgrade() -> None:
     )
     op.create_index("ix_badge_grants_code", "badge_grants", ["code"], unique=True)
     op.create_table(
+        "badge_runs",
+        sa.Column("community_id", sa.Uuid(), nullable=False),
+        sa.Column("badge_id", sa.String(length=60), nullable=False),
+        sa.Column("due_at", UtcDateTime(), nullable=False),
+        sa.Column("after_member", sa.Uuid()),
+        sa.Column("done", sa.Boolean(), nullable=False),
+        sa.PrimaryKeyConstraint("community_id", "badge_id", name=op.f("pk_badge_runs")),
+    )
+    op.create_index("ix_badge_runs_due", "badge_runs", ["done", "due_at"])
+    op.create_table(
         "badge_marks",
         *_of_member(),
         sa.Column("value", sa.String(length=36), nullable=False),
