@@ -48,12 +48,23 @@ class ActivityScored:
     decisions: tuple[Decision, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelPerks:
+    """What a level brings: roles, strings that open offers of a shop, and what is earned in basis points (15,000: half
+    as much again); None: as before."""
+
+    roles: tuple[str, ...] = ()
+    multiplier: int | None = None
+    shop: tuple[str, ...] = ()
+
+
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelReached:
     """Announced once per (community, member, level), whatever happens to the balance afterwards.
 
-    `cause_id` is the activity that led to it; None for an entry made by hand.
+    `cause_id` is the activity that led to it; None for an entry made by hand. `perks` are what this level adds; None:
+    nothing.
     """
 
     community_id: UUID
@@ -64,6 +75,7 @@ class LevelReached:
     threshold: int
     history: bool
     cause_id: UUID | None = None
+    perks: LevelPerks | None = None
 
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")

@@ -1,4 +1,4 @@
-"""Badges: versions, standings, grants, what is counted."""
+"""Badges: versions, standings, grants, what is counted. Perks of levels."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -18,6 +18,7 @@ def _of_member() -> list[sa.Column[object]]:
 
 
 def upgrade() -> None:
+    op.add_column("level_versions", sa.Column("perks", JsonText()))
     op.create_table(
         "badge_versions",
         sa.Column("community_id", sa.Uuid(), nullable=False),
