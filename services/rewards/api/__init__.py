@@ -4,6 +4,7 @@ from services.rewards.api import (
     accounts,
     badges,
     boards,
+    certificates,
     chain,
     checkins,
     decisions,
@@ -23,6 +24,7 @@ ROUTERS = (
     accounts.router,
     boards.router,
     levels.router,
+    certificates.router,  # before a badge's members
     badges.router,
     units.router,
     checkins.router,
