@@ -45,7 +45,8 @@ def add(
         raise ValueError(f"{tx.database.service} does not publish {contract.type}; list it in Service.publishes")
     event_id = id or uuid7(tx.now)
     key = contract.key(event)
-    if _flush not in tx.last:
+    if not tx.outbox:
+        # What another of the last steps announces comes after a flush, and needs one of its own.
         tx.last.append(_flush)
         tx.request_id = request_id()
     body = codec.encode(event, id=event_id, time=tx.now, request_id=tx.request_id)

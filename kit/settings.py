@@ -56,6 +56,11 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="Address the HTTP server listens on.")
     port: int = Field(8000, ge=0, le=65535, description="Port the HTTP server listens on; 0 takes a free one.")
     public_url: str = Field("", description="Address people and bots use, when it is not the one listened on.")
+    certificate_font: str = Field(
+        "",
+        description="A font file for names on certificates in letters that Noto Sans and Noto Sans SC lack (Korean, "
+        "say).",
+    )
     secret_key: str = Field(
         "", description="Installation secret (at least 32 characters); empty: generated once into `data_dir/secret`."
     )
@@ -152,11 +157,13 @@ def load_settings(environ: Mapping[str, str] | None = None, **overrides: object)
 
 
 def _contradictions(settings: Settings) -> Iterator[str]:
-    """What no setting is by itself, but two are together."""
+    """What is wrong with settings beside their forms: two that contradict each other, a file that is not there."""
     if bool(settings.database_url) != bool(settings.kafka):
         yield "GUILDHALL_DATABASE_URL and GUILDHALL_KAFKA go together: both for PostgreSQL and Kafka, none for embedded"
     if settings.secret_key and len(settings.secret_key) < 32:
         yield "GUILDHALL_SECRET_KEY: at least 32 characters"
+    if settings.certificate_font and not Path(settings.certificate_font).is_file():
+        yield "GUILDHALL_CERTIFICATE_FONT: there is no such file"
     signs_in = [bool(settings.kafka_sasl), bool(settings.kafka_username), bool(settings.kafka_password)]
     if any(signs_in) and not all(signs_in):
         yield "GUILDHALL_KAFKA_SASL, GUILDHALL_KAFKA_USERNAME and GUILDHALL_KAFKA_PASSWORD go together: all or none"

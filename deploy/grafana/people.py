@@ -40,6 +40,11 @@ ECONOMY = Dashboard(
             (Query(rate("guildhall_decisions_total", "verdict"), "{{verdict}}"),),
         ),
         Panel(
+            "Badges",
+            "An hour, by outcome: `granted`, and what ended: `expired`, `undone`, `by_hand`.",
+            (Query("sum by (outcome) (increase(guildhall_badges_total[1h]))", "{{outcome}}"),),
+        ),
+        Panel(
             "Share that was paid",
             "Of all that rules were asked to pay for.",
             (

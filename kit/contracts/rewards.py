@@ -49,12 +49,23 @@ class ActivityScored:
     decisions: tuple[Decision, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LevelPerks:
+    """What a level brings: roles, strings that open offers of a shop, and what is earned in basis points (15,000: half
+    as much again); None: as before."""
+
+    roles: tuple[str, ...] = ()
+    multiplier: int | None = None
+    shop: tuple[str, ...] = ()
+
+
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LevelReached:
     """Announced once per (community, member, level), whatever happens to the balance afterwards.
 
-    `cause_id` is the activity that led to it; None for an entry made by hand.
+    `cause_id` is the activity that led to it; None for an entry made by hand. `perks` are what this level adds; None:
+    nothing.
     """
 
     community_id: UUID
@@ -65,6 +76,7 @@ class LevelReached:
     threshold: int
     history: bool
     cause_id: UUID | None = None
+    perks: LevelPerks | None = None
 
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
@@ -167,3 +179,45 @@ class CommandAnswered:
     member_id: UUID
     answer: str
     facts: dict[str, Any]
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadgeGranted:
+    """A member got a badge; once per (community, badge, member, `number`), which counts the member's grants of it.
+
+    `granted_at` is the effective time of the event that reached it, `cause_id` that event; None for an operator's
+    word, an entry by hand or a mended day. `expires_at` None: it does not end by itself. `history` is true when it was
+    reached by what was imported; `notify` whether the member should be told.
+    """
+
+    community_id: UUID
+    badge_id: str
+    badge_name: str
+    member_id: UUID
+    number: int
+    granted_at: datetime
+    expires_at: datetime | None
+    history: bool
+    notify: bool
+    cause_id: UUID | None = None
+    actor: str = ""
+    reason: str = ""
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BadgeRevoked:
+    """A grant ended; once each. `why` is one of undone (the criterion holds no more), expired, by_hand; `ended_at` of
+    one that expired is when it did, not when that was noted. `notify` whether the member should be told."""
+
+    community_id: UUID
+    badge_id: str
+    badge_name: str
+    member_id: UUID
+    number: int
+    ended_at: datetime
+    why: str
+    notify: bool
+    actor: str = ""
+    reason: str = ""

@@ -87,6 +87,38 @@ SHIPPED: Mapping[str, Shipped] = {
             },
         },
     ),
+    "badge.granted": Shipped(
+        "rewards",
+        _schema(badge=_TEXT, reason=_TEXT),
+        {
+            "en": {
+                "title": "Badge “{{ badge }}”",
+                "body": "You got the badge “{{ badge }}”{{ ': ' ~ reason if reason }}.",
+            },
+            "zh-CN": {
+                "title": "徽章“{{ badge }}”",
+                "body": "你获得了徽章“{{ badge }}”{{ '：' ~ reason if reason }}。",
+            },
+        },
+    ),
+    "badge.revoked": Shipped(
+        "rewards",
+        _schema(badge=_TEXT, why={"enum": ["undone", "expired", "by_hand"]}, reason=_TEXT),
+        {
+            "en": {
+                "title": "Badge “{{ badge }}” {{ 'expired' if why == 'expired' else 'taken back' }}",
+                "body": "{% if why == 'expired' %}The badge “{{ badge }}” expired; you can get it again."
+                "{% elif why == 'undone' %}The badge “{{ badge }}” was taken back: what it was for holds no more."
+                "{% else %}The badge “{{ badge }}” was taken back: {{ reason }}.{% endif %}",
+            },
+            "zh-CN": {
+                "title": "徽章“{{ badge }}”{{ '已到期' if why == 'expired' else '已收回' }}",
+                "body": "{% if why == 'expired' %}徽章“{{ badge }}”已到期，可以再次获得。"
+                "{% elif why == 'undone' %}徽章“{{ badge }}”已收回：条件不再满足。"
+                "{% else %}徽章“{{ badge }}”已收回：{{ reason }}。{% endif %}",
+            },
+        },
+    ),
     "board.first": Shipped(
         "rewards",
         _schema(board=_TEXT, period=_TEXT, score=_WHOLE),

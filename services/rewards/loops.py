@@ -1,17 +1,19 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, look through all of them at
-night, expire points and release what was held for too long, finalise boards' periods, clear boards that are gone,
-forget, work out plans and carry them out."""
+night, expire points and release what was held for too long, finalise boards' periods, clear boards that are gone, end
+badges that expired and grant those for programmes, forget, work out plans and carry them out."""
 
 import asyncio
 import time
 from datetime import timedelta
 
 from kit.clock import uuid7
-from kit.metrics import LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
+from kit.metrics import BADGES, LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
+from services.rewards.domain.badges import ENDINGS
 from services.rewards.domain.recomputing import OPEN
+from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.finalising import CaughtUp, finalize_some
@@ -27,6 +29,8 @@ from services.rewards.store import plans as plans_store
 SUM_ROUNDS = 12
 SUM_SHARE = 20
 PURGE_SECONDS = 30.0
+EXPIRE_SECONDS = 30.0
+PROGRAMME_SECONDS = 60.0
 FORGET_SECONDS = 6 * 3600.0
 SETTLE_IN_SECONDS = 600.0
 SEAL_SECONDS = 2.0
@@ -70,6 +74,27 @@ async def forget(one: ServiceRuntime, stopping: asyncio.Event) -> None:
             stopping=stopping,
         )
         await pause(stopping, FORGET_SECONDS)
+
+
+async def expire_badges(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """End badges whose time is over. Of several processes each takes what no other has ended meanwhile; who reads a
+    badge before that reads that it is over."""
+    for outcome in ("granted", *ENDINGS):
+        BADGES.labels(outcome)
+    while not stopping.is_set():
+        async with one.db.begin() as tx:
+            ended = await granting.expire(tx)
+        if ended == 0:
+            await pause(stopping, EXPIRE_SECONDS)
+
+
+async def award_programmes(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Badges for programmes that are over, some hundreds of members at a time."""
+    while not stopping.is_set():
+        async with one.db.begin() as tx:
+            found = await passing.look(tx)
+        if not found:
+            await pause(stopping, PROGRAMME_SECONDS)
 
 
 async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -143,5 +168,7 @@ LOOPS = (
     Loop("nightly-audit", audit_at_night),
     Loop("finalised-boards", finalize_boards),
     Loop("cleared-boards", clear_boards),
+    Loop("badges", expire_badges),
+    Loop("programme-badges", award_programmes),
     Loop("forgetting", forget),
 )

@@ -4,6 +4,8 @@ from pathlib import Path
 
 from kit.contracts.rewards import (
     ActivityScored,
+    BadgeGranted,
+    BadgeRevoked,
     BoardFinalized,
     BoardLed,
     CommandAnswered,
@@ -25,6 +27,7 @@ SERVICE = Service(
     subscriptions=SUBSCRIPTIONS,
     publishes=(
         ActivityScored, LevelReached, BoardLed, BoardFinalized, DaysExcused, PointsAdjusted, CommandAnswered,
+        BadgeGranted, BadgeRevoked,
     ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,15 @@ from kit import codec
 from kit.auth import AUDIENCE, new_key
 from kit.contracts import contract_of
 from kit.contracts.members import CommunityChanged, KeyChanged, MemberChanged, MemberTokensRevoked, SigningKeyChanged
-from kit.contracts.rewards import ActivityScored, BoardLed, Decision, LevelReached, PointsAdjusted
+from kit.contracts.rewards import (
+    ActivityScored,
+    BadgeGranted,
+    BadgeRevoked,
+    BoardLed,
+    Decision,
+    LevelReached,
+    PointsAdjusted,
+)
 from kit.database import Database
 from kit.http.app import build_app
 from kit.log import Log, Record
@@ -30,6 +38,8 @@ from services.compose import SERVICES
 from services.notify.service import SERVICE
 from tests.support.clock import ManualClock
 from tests.support.streams import Frame, Stream, lines_of
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
 @dataclass(slots=True)
@@ -105,6 +115,20 @@ class Place:
             "score": 120, "history": False, **fields,
         }  # fmt: skip
         return BoardLed(community_id=self.id, member_id=member, **values)
+
+    def badge(self, member: UUID, **fields: Any) -> BadgeGranted:
+        values: dict[str, Any] = {
+            "badge_id": "helper", "badge_name": "Helper", "number": 1, "granted_at": NOON, "expires_at": None,
+            "history": False, "notify": True, **fields,
+        }  # fmt: skip
+        return BadgeGranted(community_id=self.id, member_id=member, **values)
+
+    def badge_over(self, member: UUID, **fields: Any) -> BadgeRevoked:
+        values: dict[str, Any] = {
+            "badge_id": "helper", "badge_name": "Helper", "number": 1, "ended_at": NOON, "why": "expired",
+            "notify": True, **fields,
+        }  # fmt: skip
+        return BadgeRevoked(community_id=self.id, member_id=member, **values)
 
     def adjusted(self, member: UUID, amount: int = 50, **fields: Any) -> PointsAdjusted:
         values: dict[str, Any] = {"transaction_id": uuid4(), "unit": "points", "reason": "for the talk", **fields}

@@ -27,6 +27,35 @@ CHINESE = {
 }
 
 
+@pytest.mark.parametrize(
+    ("locale", "granted", "lost"),
+    [
+        (None, "You got the badge “Helper”: for the fair.", "The badge “Helper” expired; you can get it again."),
+        ("zh-CN", "你获得了徽章“Helper”：for the fair。", "徽章“Helper”已到期，可以再次获得。"),
+    ],
+)
+async def test_a_badge_is_told_when_it_is_granted_and_when_it_ends_unless_it_is_silent(
+    notify: Notify, locale: str | None, granted: str, lost: str
+) -> None:
+    ann = await notify.place.member("Ann", locale=locale)
+    got, over = notify.place.badge(ann, reason="for the fair"), notify.place.badge_over(ann)
+    await notify.hear(got, got, over, replace(got, number=2, notify=False), replace(over, number=2, notify=False))
+    assert sorted(m["body"] for m in await notify.place.inbox(ann)) == sorted([granted, lost])
+
+
+@pytest.mark.parametrize(
+    ("why", "said"),
+    [
+        ("undone", "The badge “Helper” was taken back: what it was for holds no more."),
+        ("by_hand", "The badge “Helper” was taken back: a mistake."),
+    ],
+)
+async def test_why_a_badge_was_taken_back_is_said(notify: Notify, why: str, said: str) -> None:
+    ann = await notify.place.member("Ann")
+    await notify.hear(notify.place.badge_over(ann, why=why, reason="a mistake"))
+    assert [m["body"] for m in await notify.place.inbox(ann)] == [said]
+
+
 def everything(notify: Notify, member: Any) -> list[Any]:
     place = notify.place
     scored = place.scored((member, "points", 10), (member, "xp", 10))

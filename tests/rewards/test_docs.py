@@ -28,6 +28,7 @@ def requests() -> list[tuple[str, str, Any]]:
 
 async def test_every_request_on_the_page_is_answered_as_the_page_says(rewards: Rewards) -> None:
     guild = rewards.guild
+    await guild.know("ann")
     message = guild.act()
     await guild.score(message)
     # What the freeze and the repair of the page cost.

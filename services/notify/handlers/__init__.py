@@ -6,13 +6,23 @@ from typing import Any
 from kit.contracts.events import Activity, CallEnded
 from kit.contracts.members import BindAnswered
 from kit.contracts.notify import MessageDue
-from kit.contracts.rewards import ActivityScored, BoardLed, CommandAnswered, LevelReached, PointsAdjusted
+from kit.contracts.rewards import (
+    ActivityScored,
+    BadgeGranted,
+    BadgeRevoked,
+    BoardLed,
+    CommandAnswered,
+    LevelReached,
+    PointsAdjusted,
+)
 from kit.service import Handler
 from services.notify.handlers import calling, reacting, replying, sending
 
 SUBSCRIPTIONS: dict[type, Handler] = {
     ActivityScored: reacting.tell_points,
     LevelReached: reacting.tell_levels,
+    BadgeGranted: reacting.tell_badges,
+    BadgeRevoked: reacting.tell_lost_badges,
     BoardLed: reacting.tell_first,
     PointsAdjusted: reacting.tell_adjusted,
     MessageDue: sending.deliver_due,

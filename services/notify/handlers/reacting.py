@@ -1,10 +1,10 @@
-"""What the other services tell, as messages: points, levels, the first place of the week.
+"""What the other services tell, as messages: points, levels, badges, the first place of the week.
 
 History is imported without a word: nobody wants a thousand messages about last year.
 """
 
 from kit.contracts import Envelope
-from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
+from kit.contracts.rewards import ActivityScored, BadgeGranted, BadgeRevoked, BoardLed, LevelReached, PointsAdjusted
 from kit.database import Tx
 from services.notify.domain import Wish
 from services.notify.handlers.sending import send
@@ -70,6 +70,44 @@ async def tell_levels(tx: Tx, batch: list[Envelope[LevelReached]]) -> None:
             )
             for e in batch
             if not e.event.history
+        ],
+    )
+
+
+async def tell_badges(tx: Tx, batch: list[Envelope[BadgeGranted]]) -> None:
+    await send(
+        tx,
+        [
+            Wish(
+                community_id=e.event.community_id,
+                member_id=e.event.member_id,
+                template="badge.granted",
+                variables={"badge": e.event.badge_name, "reason": e.event.reason},
+                actor=ACTOR,
+                cause_id=e.event.cause_id or e.id,
+                dedupe=f"badge.granted:{e.event.badge_id}:{e.event.member_id}:{e.event.number}",
+            )
+            for e in batch
+            if e.event.notify
+        ],
+    )
+
+
+async def tell_lost_badges(tx: Tx, batch: list[Envelope[BadgeRevoked]]) -> None:
+    await send(
+        tx,
+        [
+            Wish(
+                community_id=e.event.community_id,
+                member_id=e.event.member_id,
+                template="badge.revoked",
+                variables={"badge": e.event.badge_name, "why": e.event.why, "reason": e.event.reason},
+                actor=ACTOR,
+                cause_id=e.id,
+                dedupe=f"badge.revoked:{e.event.badge_id}:{e.event.member_id}:{e.event.number}",
+            )
+            for e in batch
+            if e.event.notify
         ],
     )
 

@@ -2,9 +2,11 @@
 
 from services.rewards.api import (
     accounts,
+    badges,
     board_absences,
     board_periods,
     boards,
+    certificates,
     chain,
     checkins,
     decisions,
@@ -31,6 +33,8 @@ ROUTERS = (
     board_periods.router,
     board_absences.router,
     levels.router,
+    certificates.router,  # before a badge's members
+    badges.router,
     units.router,
     reviews.router,
     checkins.router,

@@ -42,11 +42,33 @@ class TableModel(BaseModel):
     levels: list[LevelRow] = Field(min_length=1, max_length=domain.MOST_LEVELS)
 
 
+Word = Annotated[Text, Field(min_length=1, max_length=100)]
+
+
+class PerksOut(BaseModel):
+    """What members of a level have: what is done with it is up to bots and frontends."""
+
+    roles: list[Word] = Field(default=[], max_length=20, description="To be given in the chat.")
+    multiplier: int | None = Field(
+        None, ge=1, le=1_000_000, description="Of what is earned, in basis points; null: as on the level below."
+    )
+    shop: list[Word] = Field(default=[], max_length=20, description="What opens offers of a shop.")
+
+
+class PerksRow(PerksOut):
+    """What a level adds to those below it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    level: int = Field(ge=1, le=domain.MOST_LEVELS)
+
+
 class LevelsIn(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     unit: UnitId = "xp"
     scheme: Annotated[FormulaModel | TableModel, Field(discriminator="kind")]
+    perks: list[PerksRow] = Field(default=[], max_length=domain.MOST_LEVELS)
 
 
 class LevelsOut(LevelsIn):
@@ -67,11 +89,17 @@ class MemberLevelOut(LevelOut):
     balance: int
     version: int
     next: LevelOut | None
+    perks: PerksOut = Field(description="In force: roles and shop of all levels up to this one.")
 
 
 def _out(version: handlers.LevelVersion) -> LevelsOut:
     return LevelsOut.model_validate(
-        {"unit": version.unit, "scheme": domain.written(version.scheme), "version": version.version}
+        {
+            "unit": version.unit,
+            "scheme": domain.written(version.scheme),
+            "perks": domain.written_perks(version.perks),
+            "version": version.version,
+        }
     )
 
 
@@ -100,7 +128,8 @@ async def put_levels(request: Request, body: LevelsIn, db: Db, caller: Writer) -
         present = await handlers.current(tx, caller.community_id)
         check_if_match(request, present.version)
         scheme = domain.read(body.scheme.model_dump())
-        version = await handlers.change(tx, caller.community_id, body.unit, scheme, caller.actor)
+        perks = domain.checked_perks([row.model_dump() for row in body.perks], scheme)
+        version = await handlers.change(tx, caller.community_id, body.unit, scheme, caller.actor, perks)
         return Reply(200, _out(version), {"ETag": etag(version.version)})
 
     return await once(request, db, caller, effect)
@@ -119,4 +148,5 @@ async def get_member_level(member_id: UUID, db: Db, caller: ReaderOrMember) -> M
         balance=found.balance,
         version=found.version,
         next=_level(found.next) if found.next is not None else None,
+        perks=PerksOut(roles=[*found.perks.roles], multiplier=found.perks.multiplier, shop=[*found.perks.shop]),
     )

@@ -1,6 +1,6 @@
 """Levels: thresholds by a formula or a table, and what a balance makes of them. Level 1 begins at 0."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
 from typing import Any
@@ -63,6 +63,35 @@ class LevelTable:
 
 
 Scheme = Formula | LevelTable
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Perks:
+    """What a level brings: `roles` to be given in the chat, `shop` strings that open offers, `multiplier` of what is
+    earned in basis points (15,000: half as much again); None: what there was before. What is done with them is the
+    business of whoever asks: of bots and frontends."""
+
+    roles: tuple[str, ...] = ()
+    multiplier: int | None = None
+    shop: tuple[str, ...] = ()
+
+
+PerksByLevel = Mapping[int, Perks]
+NO_PERKS = Perks()
+
+
+def in_force(perks: PerksByLevel, level: int) -> Perks:
+    """What somebody of this level has: roles and shop of all levels up to it, the multiplier of the highest that has
+    one."""
+    mine = [perks[number] for number in sorted(perks) if number <= level]
+    multipliers = [one.multiplier for one in mine if one.multiplier is not None]
+    return Perks(
+        roles=tuple(dict.fromkeys(role for one in mine for role in one.roles)),
+        multiplier=multipliers[-1] if multipliers else None,
+        shop=tuple(dict.fromkeys(word for one in mine for word in one.shop)),
+    )
+
+
 DEFAULT_SCHEME = Formula(50)
 DEFAULT_UNIT = "xp"
 
@@ -94,6 +123,37 @@ def read(data: Mapping[str, Any]) -> Scheme:
     if data["kind"] == "formula":
         return Formula(data["step"])
     return LevelTable(tuple((row["threshold"], row["name"]) for row in data["levels"]))
+
+
+def written_perks(perks: PerksByLevel) -> list[dict[str, Any]]:
+    """Perks as JSON, by rising level."""
+    return [
+        {"level": n, "roles": [*perks[n].roles], "multiplier": perks[n].multiplier, "shop": [*perks[n].shop]}
+        for n in sorted(perks)
+    ]
+
+
+def read_perks(data: Iterable[Mapping[str, Any]] | None) -> dict[int, Perks]:
+    """The perks that `written_perks` made this of; none of None."""
+    return {
+        row["level"]: Perks(roles=tuple(row["roles"]), multiplier=row["multiplier"], shop=tuple(row["shop"]))
+        for row in data or ()
+    }
+
+
+def checked_perks(rows: Sequence[Mapping[str, Any]], scheme: Scheme) -> dict[int, Perks]:
+    """The same of what somebody asks for; Unprocessable where a level is there twice or not at all."""
+    errors, seen = [], set[int]()
+    for position, row in enumerate(rows):
+        pointer = f"/perks/{position}/level"
+        if row["level"] in seen:
+            errors.append(FieldError(pointer, "duplicate", "each level has its perks once"))
+        if row["level"] > scheme.highest:
+            errors.append(FieldError(pointer, "out_of_range", f"1 to {scheme.highest}"))
+        seen.add(row["level"])
+    if errors:
+        raise Unprocessable("these levels do not work; see errors", code="levels_invalid", errors=errors)
+    return read_perks(rows)
 
 
 def checked(scheme: Scheme, most: int) -> Scheme:

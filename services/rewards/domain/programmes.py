@@ -40,3 +40,11 @@ def _standing(failed_on: date | None, programme: Programme, today: date) -> Stan
     if failed_on is not None:
         return "failed"
     return "passed" if today > programme.last_day else "running"
+
+
+def results(walked: Sequence[Day], programme: Programme, today: date) -> frozenset[str]:
+    """What a member has to show for it: `passed`, and `perfect` besides; nothing before it is over."""
+    found = progress(walked, programme, today)
+    if found.standing != "passed" or not walked:
+        return frozenset()
+    return frozenset(("passed", "perfect") if found.perfect else ("passed",))

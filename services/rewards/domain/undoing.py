@@ -98,6 +98,20 @@ def way_of_checkin(a: Activity) -> Way | None:
     return None if thing is None else Way(thing, types, 0)
 
 
+def way_of_mark(a: Activity) -> Way | None:
+    """How what `a` counts towards a badge can be taken out again: as a check-in can."""
+    types = _CHECKIN_UNDONE_BY.get(a.type)
+    if types is None:
+        return None
+    thing = _thing(a, _family(types[0]), a.subject if a.subject is not None else a.id, a.actor_id)
+    return None if thing is None else Way(thing, types, 0)
+
+
+def mark_undone_by(type: str) -> tuple[str, ...]:
+    """The inverse events that take out what an event of the type counted."""
+    return _CHECKIN_UNDONE_BY.get(type, ())
+
+
 @lru_cache(maxsize=1024)
 def _families(types: tuple[str, ...], lifetime: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
     """The families of these types, with those of each and the lifetime that it asks for."""

@@ -5,13 +5,15 @@ from kit.contracts.events import Activity, GapChanged
 from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Tx
 from kit.service import Handler
-from services.rewards.handlers import absences, answering, calendars, checkins, earning, outages, rules
+from services.rewards.handlers import absences, answering, badges, calendars, checkins, earning, outages, rules
 
 
 async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
     """What a community begins with, and the zone its days go by."""
+    ids = sorted({e.event.community_id for e in batch})
+    await badges.add_defaults(tx, ids)
     await rules.welcome(tx, batch)
-    await checkins.add_defaults(tx, sorted({e.event.community_id for e in batch}))
+    await checkins.add_defaults(tx, ids)
     await calendars.follow_communities(tx, batch)
 
 

@@ -7,7 +7,7 @@ starts with counts as `other`.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from kit.metrics import DECISIONS, LEDGER_IMBALANCE, POINTS_GIVEN, POINTS_HELD, POINTS_TAKEN
+from kit.metrics import BADGES, DECISIONS, LEDGER_IMBALANCE, POINTS_GIVEN, POINTS_HELD, POINTS_TAKEN
 from services.rewards.domain.ledger import DEFAULT_UNITS, Posting
 
 OTHER = "other"
@@ -36,6 +36,12 @@ def count_points(postings: Iterable[Posting]) -> None:
 def count_decisions(verdicts: Iterable[str]) -> None:
     for verdict, times in Counter(verdicts).items():
         DECISIONS.labels(verdict).inc(times)
+
+
+def count_badges(outcomes: Iterable[str]) -> None:
+    """`granted`, or why grants ended."""
+    for outcome, times in Counter(outcomes).items():
+        BADGES.labels(outcome).inc(times)
 
 
 def show_books(books: Mapping[str, tuple[int, int]]) -> None:

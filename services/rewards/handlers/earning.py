@@ -6,7 +6,7 @@ grants to be taken back, then what the ledger takes; so batches of two replicas 
 circle.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import lru_cache, partial
@@ -25,29 +25,33 @@ from kit.database import Tx
 from kit.days import local_day, period_with
 from kit.turns import in_turns
 from services.rewards.domain import engine
-from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Moments, State, Verdict, Want
+from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import (
+    badges,
     checking_in,
     checkins,
     keeping,
     labelling,
+    noting,
     refilling,
     reviewing,
     settling,
+    tallying,
     undoing,
 )
 from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.badges import Defined
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.handlers.settling import Settled
-from services.rewards.store import counters, decisions
+from services.rewards.store import decisions
 
 _NO_STREAK = Streak()
 
@@ -74,6 +78,7 @@ class Scene:
     """By event id, where the event is a check-in."""
     epochs: Mapping[UUID, UUID | None]
     """Community → whose counters its rules go by; None: the community's own."""
+    badges: Mapping[UUID, Sequence[Defined]]
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -86,6 +91,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks)
+    noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
 
@@ -109,7 +115,7 @@ async def decide(
         return
     refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
     undo = await undoing.of_batch(found, wants, inverses, refill)
-    before, state = await state_of(tx, [*refill.wants, *wants], undo.things | refill.places)
+    before, state = await tallying.state_of(tx, [*refill.wants, *wants], undo.things | refill.places)
     undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
     takebacks, stopped = await undoing.look_up(tx, fresh)
     units = await undoing.units_of(tx, takebacks)
@@ -130,7 +136,7 @@ async def decide(
         history={**undoing.history_of(takebacks, history), **refill.history(), **history},
         besides=besides,
     )
-    await save(tx, state, before)
+    await tallying.save(tx, state, before)
     await undoing.keep_grants(tx, undo, every)
     types = {**refill.types(), **{a.event_id: a.type for a in found}}
     await reviewing.keep(tx, every, undo.ways, types, {**refill.history(), **history})
@@ -168,6 +174,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     by_type = {c: rules[c][1].by_type() for c in rules}
     inverse = {c: inverse_types(rules[c][1]) for c in rules}
     series = await checkins.in_force(tx, wanted)
+    worn = await badges.in_force(tx, wanted)
     # Of all activities, those that nobody listens to included: it is kept with them, for rules to come.
     pairs = [(a.community_id, who) for a in found for who in (a.actor_id, a.author_id) if who is not None]
     ids = await copies.resolve_members(tx, pairs)
@@ -177,7 +184,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])
     epochs = {c: epoch for (c, _), epoch in of_versions.items()}
     secret = draw_secret(tx)
-    return Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {}, epochs)
+    return Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {}, epochs, worn)
 
 
 def draw_secret(tx: Tx) -> bytes:
@@ -360,41 +367,3 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Conte
         return amount
     assert give.random is not None
     return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
-
-
-async def state_of(
-    tx: Tx, wants: Sequence[Want], besides: Collection[UUID]
-) -> tuple[dict[UUID, counters.Counter], State]:
-    """The counters as they were found and locked, and the state that deciding moves on. The rows `besides` are locked
-    with them, in one go: things that count nothing (nobody misses them between two batches), and places."""
-    wanted, slots = engine.reads(wants, tx.now)
-    locked = await counters.lock(tx, kept={**dict.fromkeys(besides, tx.now), **wanted})
-    moments = await counters.moments_of(tx, slots=slots)
-    return locked, State(
-        {id: counter.value for id, counter in locked.items()},
-        {slot: Moments(items) for slot, items in moments.items()},
-        {
-            id: engine.later(counter.kept_until, wanted[id]) if id in wanted else counter.kept_until
-            for id, counter in locked.items()
-        },
-    )
-
-
-async def save(tx: Tx, state: State, before: Mapping[UUID, counters.Counter]) -> None:
-    values = {id: counters.Counter(value, state.kept[id]) for id, value in state.counters.items()}
-    # One that counts nothing is there to be locked, and may be forgotten at any time.
-    changed = {id: c for id, c in values.items() if c != before[id] and (c.value or before[id].value)}
-    await counters.save(tx, values=changed)
-    rows = [
-        {"slot": slot, "at": at, "event_id": event_id, "amount": amount, "kept_until": state.kept[slot]}
-        for slot, moments in state.moments.items()
-        for (at, event_id), amount in _summed(moments).items()
-    ]
-    await counters.add_moments(tx, rows=rows)
-
-
-def _summed(moments: Moments) -> dict[tuple[Any, UUID], int]:
-    out: dict[tuple[Any, UUID], int] = {}
-    for at, event_id, amount in moments.added:
-        out[at, event_id] = out.get((at, event_id), 0) + amount
-    return out

@@ -35,7 +35,7 @@ from services.rewards.domain.ledger import (
     check_amount,
     digest,
 )
-from services.rewards.handlers import boards, levels, lots
+from services.rewards.handlers import awarding, boards, levels, lots
 from services.rewards.handlers.counting import count_points
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
@@ -186,7 +186,7 @@ async def finish(
     history: Mapping[UUID, bool] | None = None,
     owing: Collection[tuple[UUID, str]] = (),
 ) -> Recorded:
-    """Entries, balances, debts, lots, boards and levels of transactions that `begin` recorded.
+    """Entries, balances, debts, lots, boards, levels and badges of transactions that `begin` recorded.
 
     `owing` are the units (with their communities) in which what reversals cannot take is owed.
     """
@@ -203,7 +203,10 @@ async def finish(
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
     contributions = [_contribution(p, history or {}) for p in counted]
     await boards.count(tx, contributions)
-    await levels.announce(tx, contributions, {key: account.balance for key, account in accounts.items()})
+    balances = {key: account.balance for key, account in accounts.items()}
+    await levels.announce(tx, contributions, balances)
+    moved = [p for p in (*fresh, *besides) if (p.community_id, p.unit) in followed]
+    awarding.note_balances(tx, moved, balances, history or {})
     return Recorded(fresh, accounts)
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from uuid import UUID
 
 from kit import outbox
-from kit.contracts.rewards import LevelReached
+from kit.contracts.rewards import LevelPerks, LevelReached
 from kit.database import Tx
 from kit.errors import Conflict, Unprocessable
 from services.rewards.domain import levels as domain
@@ -20,6 +21,7 @@ class LevelVersion:
     version: int
     unit: str
     scheme: domain.Scheme
+    perks: domain.PerksByLevel
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class MemberLevel:
     unit: str
     version: int
     next: domain.Level | None
+    perks: domain.Perks
 
 
 async def announce(
@@ -71,19 +74,31 @@ async def announce(
                 threshold=level.threshold,
                 history=changes[community_id, member_id][1],
                 cause_id=causes[community_id, member_id],
+                perks=_told(domain.read_perks(versions[community_id].perks).get(level.level)),
             )
             outbox.add(tx, event)
+
+
+def _told(perks: domain.Perks | None) -> LevelPerks | None:
+    return None if perks is None else LevelPerks(roles=perks.roles, multiplier=perks.multiplier, shop=perks.shop)
 
 
 async def current(tx: Tx, community_id: UUID) -> LevelVersion:
     """The version in force; the defaults before there is one."""
     row = (await store.current(tx, [community_id])).get(community_id)
     if row is None:
-        return LevelVersion(0, domain.DEFAULT_UNIT, domain.DEFAULT_SCHEME)
-    return LevelVersion(row.version, row.unit, domain.read(row.scheme))
+        return LevelVersion(0, domain.DEFAULT_UNIT, domain.DEFAULT_SCHEME, {})
+    return LevelVersion(row.version, row.unit, domain.read(row.scheme), domain.read_perks(row.perks))
 
 
-async def change(tx: Tx, community_id: UUID, unit: str, scheme: domain.Scheme, actor: str) -> LevelVersion:
+async def change(
+    tx: Tx,
+    community_id: UUID,
+    unit: str,
+    scheme: domain.Scheme,
+    actor: str,
+    perks: domain.PerksByLevel = MappingProxyType({}),
+) -> LevelVersion:
     """A new version, in force from now on. Conflict when somebody else made one at the same moment."""
     domain.checked(scheme, MOST)
     if unit not in await ledger_store.units_of(tx, community_id):
@@ -92,9 +107,9 @@ async def change(tx: Tx, community_id: UUID, unit: str, scheme: domain.Scheme, a
     version = present.version + 1
     if present.unit != unit:
         await ledger_store.count_followers(tx, community_id, {present.unit: -1, unit: 1})
-    if not await store.add_versions(tx, [_row(tx, community_id, version, unit, scheme, actor)]):
+    if not await store.add_versions(tx, [_row(tx, community_id, version, unit, scheme, actor, perks)]):
         raise Conflict("somebody changed the levels at the same moment; read them again", code="version_changed")
-    return LevelVersion(version, unit, scheme)
+    return LevelVersion(version, unit, scheme, perks)
 
 
 async def add_defaults(tx: Tx, community_ids: Sequence[UUID]) -> None:
@@ -105,12 +120,21 @@ async def add_defaults(tx: Tx, community_ids: Sequence[UUID]) -> None:
         await ledger_store.count_followers(tx, community_id, {unit: 1})
 
 
-def _row(tx: Tx, community_id: UUID, version: int, unit: str, scheme: domain.Scheme, actor: str) -> dict[str, object]:
+def _row(
+    tx: Tx,
+    community_id: UUID,
+    version: int,
+    unit: str,
+    scheme: domain.Scheme,
+    actor: str,
+    perks: domain.PerksByLevel = MappingProxyType({}),
+) -> dict[str, object]:
     return {
         "community_id": community_id,
         "version": version,
         "unit": unit,
         "scheme": domain.written(scheme),
+        "perks": domain.written_perks(perks) or None,
         "actor": actor,
         "created_at": tx.now,
     }
@@ -127,4 +151,5 @@ async def member_level(tx: Tx, community_id: UUID, member_id: UUID) -> MemberLev
         version.unit,
         version.version,
         domain.next_level(version.scheme, number),
+        domain.in_force(version.perks, number),
     )

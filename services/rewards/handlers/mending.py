@@ -13,6 +13,7 @@ from kit import copies
 from kit.clock import uuid7
 from kit.database import Tx
 from kit.errors import Conflict, Unavailable, Unprocessable
+from services.rewards.domain import programmes
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.ledger import BURN, SPEND, Posting, check_balance, check_debt, digest
@@ -63,6 +64,12 @@ class Seat:
     def pause(self) -> Fact | None:
         """The pause that lasts or is to come."""
         return next((fact for fact in self.standing.of(PAUSED) if fact.last_day >= self.standing.today), None)
+
+
+def results(seat: Seat) -> frozenset[str]:
+    """What the member has to show for the series' programme, if it has one and that is over."""
+    programme = seat.held.terms.present.programme
+    return frozenset() if programme is None else programmes.results(seat.walked(), programme, seat.standing.today)
 
 
 async def look(tx: Tx, community_id: UUID, series_id: str, member_id: UUID) -> Seat:

@@ -25,11 +25,17 @@ class Table(NamedTuple):
 async def table(tx: Tx, community_id: UUID, series_id: str, *, after: UUID | None, limit: int) -> Table:
     """Who ever checked in or joined, recomputed from all facts; a fixed number of statements a page."""
     held = await checkins.existing(tx, community_id, series_id)
+    found = await store.members_of(tx, community_id, series_id, after=after, limit=limit + 1)
+    return Table(held, await seats(tx, community_id, series_id, found[:limit]), len(found) > limit)
+
+
+async def seats(tx: Tx, community_id: UUID, series_id: str, ids: Sequence[UUID]) -> list[Seat]:
+    """These members in a series, recomputed from all facts; a fixed number of statements."""
+    held = await checkins.existing(tx, community_id, series_id)
     place = await copies.known_community(tx, community_id)
     if place is None:
         raise Unavailable("this community is not known here yet; try again", code="community_unknown", retry_after=1)
-    found = await store.members_of(tx, community_id, series_id, after=after, limit=limit + 1)
-    series, ids = held.terms.present, found[:limit]
+    series = held.terms.present
     known = await copies.known_members(tx, community_id, ids)
     wanted = {(community_id, community_id): (place.zone, place.day_start)}
     if series.scope == "member":
@@ -38,4 +44,4 @@ async def table(tx: Tx, community_id: UUID, series_id: str, *, after: UUID | Non
     days = {id: for_series(kept[owner_of(series, community_id, id)], series) for id in ids}
     seen = await streaks.views(tx, community_id, held.terms, days)
     today = kept[community_id, community_id].day_of(tx.now)
-    return Table(held, [Seat(held, seen[id], today) for id in ids], len(found) > limit)
+    return [Seat(held, seen[id], today) for id in ids]

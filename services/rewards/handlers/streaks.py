@@ -8,7 +8,8 @@ every other lock of this service.
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -17,10 +18,12 @@ import msgspec
 from kit.clock import uuid7
 from kit.database import Tx
 from kit.turns import in_turns
+from services.rewards.domain.badges import Measure
 from services.rewards.domain.calendars import Calendar
-from services.rewards.domain.checkins import Series, Terms
+from services.rewards.domain.checkins import Programme, Series, Terms
 from services.rewards.domain.ledger import BURN, GRANT, MINT, REVERSAL, SPEND, Posting, Unit, digest
 from services.rewards.domain.outages import Gap, excused
+from services.rewards.domain.programmes import results
 from services.rewards.domain.streaks import (
     DONE,
     EXCUSED,
@@ -35,7 +38,9 @@ from services.rewards.domain.streaks import (
     Folded,
     State,
     fold,
+    walk,
 )
+from services.rewards.handlers import awarding
 from services.rewards.store import checkins as store
 from services.rewards.store.checkins import Key
 
@@ -230,11 +235,13 @@ async def save(
     postings: list[Posting] = []
     seen: dict[Key, Mapping[date, State]] = {}
     rows: list[dict[str, Any]] = []
+    reached: list[awarding.Streak] = []
     async for part in in_turns(standings):
         for one in part:
             days = asked.get(one.key, ())
             folded = one.folded(days)
             seen[one.key] = folded.seen
+            reached.append(_for_badges(one, folded.state))
             postings += _follow(tx, one, folded, today[one.key[0]])
             row = _streak_row(one.key, one.as_of(days), folded.state, folded.kept)
             if row != one.stored:
@@ -244,7 +251,45 @@ async def save(
     if gone:
         await store.void_facts(tx, gone)
     await store.put_streaks(tx, rows)
+    awarding.note_streaks(tx, reached, partial(_results, standings))
     return Saved(postings, seen)
+
+
+async def _results(standings: Sequence[Standing], tx: Tx) -> list[awarding.Result]:
+    """What members have to show for programmes that are over for them; from all their facts."""
+    whole: dict[Key, tuple[Standing, Programme]] = {}
+    for one in standings:
+        programme = one.series.programme
+        if programme is not None and one.today > programme.last_day:
+            again = Standing(one.key, one.terms, one.calendar, one.today, one.stored, State())
+            whole[one.key] = again, programme
+    for row in await store.all_facts(tx, whole):
+        whole[row.community_id, row.series_id, row.member_id][0].take(row)
+    out = []
+    for (community_id, series_id, member_id), (one, programme) in whole.items():
+        walked = list(walk(State(), one.facts(), one.terms, one.today))
+        shown = results(walked, programme, one.today)
+        ended = one.calendar.end_of(programme.last_day)
+        out.append(awarding.Result(community_id, member_id, series_id, shown, ended))
+    return out
+
+
+def _for_badges(one: Standing, state: State) -> awarding.Streak:
+    community_id, series_id, member_id = one.key
+
+    def value(measure: Measure) -> int:
+        return int(getattr(state, measure))
+
+    def reached(measure: Measure, least: int) -> tuple[datetime, UUID | None]:
+        counted = {fact.day: fact for fact in (*one.of(REPAIRED), *one.of(DONE))}
+        days = walk(one.before, one.facts(), one.terms, one.today)
+        first = next((day.day for day in days if getattr(day.state, measure) >= least), None)
+        # Nothing of these days did: it was so before, and somebody looks only now.
+        fact = counted.get(first) if first is not None else None
+        fact = fact or max(counted.values(), key=lambda fact: fact.day, default=None)
+        return (fact.at, fact.event_id) if fact is not None else (datetime.min.replace(tzinfo=UTC), None)
+
+    return awarding.Streak(community_id, member_id, series_id, value, reached)
 
 
 def _follow(tx: Tx, one: Standing, folded: Folded, day: date) -> list[Posting]:

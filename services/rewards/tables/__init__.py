@@ -1,9 +1,22 @@
 """Tables of the rewards service, one module a feature; importing the package registers them all."""
 
-from services.rewards.tables import boards, chain, checkins, kept, ledger, levels, lots, plans, reviews, rules, undoing
+from services.rewards.tables import (
+    badges,
+    boards,
+    chain,
+    checkins,
+    kept,
+    ledger,
+    levels,
+    lots,
+    plans,
+    reviews,
+    rules,
+    undoing,
+)
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
-    "boards", "chain", "checkins", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews", "rules",
-    "undoing",
+    "badges", "boards", "chain", "checkins", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
+    "rules", "undoing",
 ]  # fmt: skip

@@ -12,6 +12,8 @@ level_versions = Table(
     Column("version", Integer, primary_key=True),
     Column("unit", String(30), nullable=False),
     Column("scheme", JsonText, nullable=False),
+    # Null: none.
+    Column("perks", JsonText),
     Column("actor", String(150), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
 )

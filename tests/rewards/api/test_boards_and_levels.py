@@ -119,6 +119,7 @@ async def test_levels_are_read_changed_by_version_and_followed_by_members(reward
     assert {k: v for k, v in (await rewards.get(path)).items() if k != "member_id"} == {
         "level": 2, "name": "Level 2", "threshold": 100, "unit": "xp", "balance": 120, "version": 1,
         "next": {"level": 3, "name": "Level 3", "threshold": 300},
+        "perks": {"roles": [], "multiplier": None, "shop": []},
     }  # fmt: skip
     table = {"kind": "table", "levels": [{"threshold": 0, "name": "Guest"}, {"threshold": 120, "name": "Friend"}]}
     tag = {"If-Match": '"1"'}
@@ -131,6 +132,18 @@ async def test_levels_are_read_changed_by_version_and_followed_by_members(reward
     ann = await rewards.member("ann")
     assert (await ann.get(path)).json()["level"] == 2
     assert (await ann.get(f"/v1/levels/members/{rewards.guild.member('bob')}")).status_code == 403
+
+
+async def test_perks_of_a_level_are_set_with_the_levels_and_read_with_a_members(rewards: Rewards) -> None:
+    await fill(rewards, ann=120)
+    perks = [{"level": 2, "roles": ["friend"], "multiplier": 12_000, "shop": ["stickers"]}]
+    body = {"scheme": {"kind": "formula", "step": 50}, "perks": perks}
+    assert (await rewards.client.put("/v1/levels", json=body)).json()["perks"] == perks
+    assert (await rewards.get("/v1/levels"))["perks"] == perks
+    mine = await rewards.get(f"/v1/levels/members/{rewards.guild.member('ann')}")
+    assert mine["perks"] == {"roles": ["friend"], "multiplier": 12_000, "shop": ["stickers"]}
+    reply = await rewards.client.put("/v1/levels", json={**body, "perks": perks * 2})
+    assert (reply.status_code, reply.json()["errors"][0]["pointer"]) == (422, "/perks/1/level")
 
 
 async def test_levels_that_make_no_sense_are_refused_with_a_pointer(rewards: Rewards) -> None:

@@ -6,10 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kit.contracts.rewards import LevelReached
+from kit.contracts.rewards import LevelPerks, LevelReached
 from kit.errors import GuildhallError, Unprocessable
 from services.rewards.domain.ledger import MOST
-from services.rewards.domain.levels import DEFAULT_SCHEME, MOST_LEVELS, Formula, LevelTable, checked, read, written
+from services.rewards.domain.levels import (
+    DEFAULT_SCHEME,
+    MOST_LEVELS,
+    Formula,
+    LevelTable,
+    Perks,
+    checked,
+    checked_perks,
+    read,
+    read_perks,
+    written,
+    written_perks,
+)
 from services.rewards.handlers import levels
 from services.rewards.handlers.adjusting import reverse
 from tests.rewards.ledger.support import NOON, Place, announced, make_place
@@ -158,3 +170,43 @@ async def test_spending_costs_no_level_because_xp_cannot_be_spent(place: Place) 
 async def test_an_enormous_grant_announces_no_more_levels_than_there_are(place: Place) -> None:
     await give(place, 2**60)
     assert await told(place) == list(range(2, MOST_LEVELS + 1))
+
+
+PERKS = {
+    2: Perks(roles=("friend",), shop=("stickers",)),
+    3: Perks(roles=("regular", "friend"), multiplier=12_000),
+    5: Perks(multiplier=15_000),
+}
+
+
+async def test_perks_add_up_over_the_levels_and_the_news_of_a_level_carries_what_it_adds(place: Place) -> None:
+    async with place.db.begin() as tx:
+        await levels.change(tx, place.id, "xp", Formula(50), "operator:o", PERKS)
+
+    async def mine() -> Perks:
+        async with place.db.read() as tx:
+            return (await levels.member_level(tx, place.id, place.members[0])).perks
+
+    assert await mine() == Perks()
+    await give(place, 100)
+    assert await mine() == PERKS[2]
+    await give(place, 500)
+    assert await mine() == Perks(roles=("friend", "regular"), multiplier=12_000, shop=("stickers",))
+    await give(place, 400)
+    assert (await mine()).multiplier == 15_000
+    told = {e.level: e.perks for e in await announced(place.db, LevelReached)}
+    assert told[2] == LevelPerks(roles=("friend",), shop=("stickers",))
+    assert (told[4], told[5]) == (None, LevelPerks(multiplier=15_000))
+
+
+def test_perks_read_back_as_they_were_written_and_name_each_level_once() -> None:
+    assert read_perks(written_perks(PERKS)) == PERKS
+    assert read_perks(None) == {}
+    row = {"level": 2, "roles": [], "multiplier": None, "shop": []}
+    table = LevelTable(((0, ""), (10, "")))
+    with pytest.raises(Unprocessable) as refused:
+        checked_perks([row, row, {**row, "level": 3}], table)
+    assert [(e.pointer, e.code) for e in refused.value.errors] == [
+        ("/perks/1/level", "duplicate"),
+        ("/perks/2/level", "out_of_range"),
+    ]

@@ -16,7 +16,7 @@ from kit.service import ServiceRuntime
 from services.rewards.domain import engine
 from services.rewards.domain.recomputing import BACKFILL, Key, given
 from services.rewards.domain.undoing import inverse_types
-from services.rewards.handlers import earning, keeping
+from services.rewards.handlers import earning, keeping, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
 from services.rewards.handlers.keeping import Chapter
@@ -111,12 +111,12 @@ async def _take_places(tx: Tx, staying: Sequence[Activity], scene: Scene, there:
     ]
     if not wants:
         return
-    before, state = await earning.state_of(tx, wants, ())
+    before, state = await tallying.state_of(tx, wants, ())
     for want in wants:
         assert want.member_id is not None
         amount, undone = amounts[Key(want.event_id, want.rule.id, want.member_id, want.unit)]
         engine.take(want, amount, state, undone)
-    await earning.save(tx, state, before)
+    await tallying.save(tx, state, before)
 
 
 def _given(there: Existing) -> Mapping[Key, tuple[int, bool]]:
@@ -159,4 +159,5 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
         series={},
         streaks=streaks,
         epochs={c: plan.id},
+        badges={},
     )
