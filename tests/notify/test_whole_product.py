@@ -4,6 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 import httpx2
+import pypdfium2
 
 from kit.clock import system_clock
 from kit.contracts import identity_member_id
@@ -53,3 +54,25 @@ async def test_who_checks_in_reads_of_it_once_and_bots_history_and_the_banned_do
         assert (await alice.post("/v1/inbox/read-all", json={})).json() == {"read": 2, "unread": 0}
     everything = (await app.client.get("/v1/messages", params={"state": "delivered"})).json()["items"]
     assert {m["member_id"] for m in everything} == {str(identity_member_id(app.community, "demo:alice"))}
+
+
+async def test_who_finishes_the_first_steps_reads_of_a_badge_and_shows_its_certificate_to_a_stranger(
+    platform: App,
+) -> None:
+    app = platform
+    await post(app, {**checkin("demo:dora", "d1"), "type": "onboarding.finished"})
+    dora = identity_member_id(app.community, "demo:dora")
+    async with await token(app, "demo:dora") as client:
+        told = (await client.get("/v1/inbox")).json()["items"]
+        assert "Badge “Welcome”" in {m["title"] for m in told}
+        mine = (await client.get(f"/v1/badges/members/{dora}")).json()["items"]
+        assert [item["badge_id"] for item in mine if item["held"]] == ["welcome"]
+        sheet = await client.get(f"/v1/badges/welcome/members/{dora}/certificate", params={"format": "pdf"})
+        assert (sheet.status_code, sheet.content[:5]) == (200, b"%PDF-")
+        name = sheet.headers["content-disposition"]
+    text = str(pypdfium2.PdfDocument(sheet.content)[0].get_textpage().get_text_range())
+    link = next(line for line in text.splitlines() if "/v1/badges/certificates/" in line)
+    assert name.partition("certificate-")[2][:8] in link
+    async with httpx2.AsyncClient(timeout=60) as stranger:
+        shown = (await stranger.get(link)).json()
+    assert (shown["valid"], shown["badge"]) == (True, "Welcome")

@@ -11,8 +11,9 @@ from kit.contracts import activity_event_id
 from kit.contracts.events import Activity
 from kit.contracts.rewards import BadgeGranted, BadgeRevoked
 from services.rewards.domain.badges import SPARE
+from services.rewards.handlers import earning
 from tests.rewards.badges.support import badge, bare, grants, held, marks, minutes, standing
-from tests.rewards.guild import MORNING, Guild
+from tests.rewards.guild import MORNING, Guild, envelope
 from tests.rewards.ledger.support import Statements, announced
 from tests.support.databases import MakeDatabase
 
@@ -148,6 +149,18 @@ async def test_what_is_noted_beyond_what_a_badge_asks_for_is_bounded(make_databa
     for start in range(0, len(acts), 400):
         await guild.score(*acts[start : start + 400])
     assert await marks(guild) == (await standing(guild)).progress == SPARE + 1
+
+
+async def test_what_a_savepoint_took_back_is_not_counted(guild: Guild) -> None:
+    bad, good = guild.act(), guild.act()
+    async with guild.db.begin() as tx:
+        with pytest.raises(RuntimeError):
+            async with tx.savepoint():
+                await earning.score(tx, [envelope(bad, bad.event_id)])
+                raise RuntimeError("as a handler fails whose batch is tried again in parts")
+        await earning.score(tx, [envelope(good, good.event_id)])
+    assert (await standing(guild)).progress == 1
+    assert await marks(guild) == 1
 
 
 async def test_a_disabled_badge_is_neither_granted_nor_counted(make_database: MakeDatabase) -> None:
