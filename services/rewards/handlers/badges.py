@@ -43,6 +43,7 @@ class Defined(NamedTuple):
     actor: str
 
 
+MOST_REMEMBERED = 5000
 # Versions never change, so what was read once stays right.
 _read: dict[tuple[UUID, str, int], Defined] = {}
 
@@ -50,20 +51,21 @@ _read: dict[tuple[UUID, str, int], Defined] = {}
 async def of_communities(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Defined]]:
     """Community → all its badges, oldest first; one statement while no new version came."""
     newest = await store.newest(tx, community_ids)
-    if len(_read) > 5000:
-        _read.clear()
-    missing = [(*key, version) for key, version in newest.items() if (*key, version) not in _read]
+    # Taken out first: while this waits for what is missing, others may empty what is remembered.
+    known = {key: _read[*key, version] for key, version in newest.items() if (*key, version) in _read}
+    missing = [(*key, version) for key, version in newest.items() if key not in known]
     if missing:
+        if len(_read) > MOST_REMEMBERED:
+            _read.clear()
         born = await store.created_at(tx, [(c, i) for c, i, _ in missing])
         for row in await store.bodies(tx, missing):
             body = msgspec.convert(row.body, Badge)
             at = born[row.community_id, row.id]
-            _read[row.community_id, row.id, row.version] = Defined(
-                row.community_id, body, row.version, at, row.created_at, row.actor
-            )
+            defined = Defined(row.community_id, body, row.version, at, row.created_at, row.actor)
+            _read[row.community_id, row.id, row.version] = known[row.community_id, row.id] = defined
     out: dict[UUID, list[Defined]] = {}
-    for key, version in newest.items():
-        out.setdefault(key[0], []).append(_read[*key, version])
+    for key, one in known.items():
+        out.setdefault(key[0], []).append(one)
     for some in out.values():
         some.sort(key=lambda one: (one.created_at, one.badge.id))
     return out

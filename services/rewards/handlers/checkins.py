@@ -31,6 +31,7 @@ class Held(NamedTuple):
         return len(self.terms.versions)
 
 
+MOST_REMEMBERED = 1000
 # Versions never change, so what was read once stays right.
 _read: dict[tuple[UUID, str, int], Held] = {}
 
@@ -38,9 +39,11 @@ _read: dict[tuple[UUID, str, int], Held] = {}
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Held]]:
     """Community → its series, oldest first; one statement while no new version came."""
     newest = await store.versions(tx, community_ids)
-    if len(_read) > 1000:
+    # Taken out first: while this waits for what is missing, others may empty what is remembered.
+    known = {key: _read[*key, version] for key, version in newest.items() if (*key, version) in _read}
+    missing = [key for key in newest if key not in known]
+    if missing and len(_read) > MOST_REMEMBERED:
         _read.clear()
-    missing = [key for key, version in newest.items() if (*key, version) not in _read]
     found: dict[tuple[UUID, str], list[Any]] = {}
     for row in await store.bodies(tx, missing):
         found.setdefault((row.community_id, row.id), []).append(row)
@@ -48,12 +51,11 @@ async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Hel
         terms = Terms(tuple([(row.first_day, msgspec.convert(row.body, Series)) for row in rows]))
         last = rows[-1]
         held = Held(community_id, terms, rows[0].created_at, last.created_at, last.actor)
-        _read[community_id, id, last.version] = held
         # One that came between the two statements is in force as well.
-        newest[community_id, id] = last.version
+        _read[community_id, id, last.version] = known[community_id, id] = held
     out: dict[UUID, list[Held]] = {}
-    for key, version in newest.items():
-        out.setdefault(key[0], []).append(_read[*key, version])
+    for key, held in known.items():
+        out.setdefault(key[0], []).append(held)
     for some in out.values():
         some.sort(key=lambda held: (held.created_at, held.terms.present.id))
     return out

@@ -150,6 +150,7 @@ async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> An
 
 
 # Versions never change, so what was parsed once stays right.
+MOST_REMEMBERED = 1000
 _parsed: dict[tuple[UUID, int], tuple[RuleSet, UUID | None]] = {}
 
 
@@ -172,11 +173,16 @@ async def epochs(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, i
 
 async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], tuple[RuleSet, UUID | None]]:
     wanted = set(keys)
-    if len(_parsed) > 1000:
-        _parsed.clear()
-    for key, (body, epoch) in (await store.bodies(tx, keys=[key for key in wanted if key not in _parsed])).items():
-        _parsed[key] = parse(body), epoch
-    return {key: _parsed[key] for key in wanted}
+    # Taken out first: while this waits for what is missing, others may empty what is remembered.
+    known = {key: _parsed[key] for key in wanted if key in _parsed}
+    if missing := wanted - known.keys():
+        read = await store.bodies(tx, keys=sorted(missing))
+        new = {key: (parse(body), epoch) for key, (body, epoch) in read.items()}
+        if len(_parsed) > MOST_REMEMBERED:
+            _parsed.clear()
+        _parsed.update(new)
+        known |= new
+    return {key: known[key] for key in wanted}
 
 
 @lru_cache(maxsize=1)

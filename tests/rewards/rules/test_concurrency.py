@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 
 from kit import inbox
 from kit.contracts.events import Activity
-from services.rewards.handlers import earning
+from services.rewards.handlers import badges, checkins, earning
+from services.rewards.handlers import rules as rule_sets
 from services.rewards.tables.ledger import transactions
 from tests.rewards.guild import MORNING, Guild, envelope, make_guild, rule
 from tests.rewards.ledger.support import check_books
@@ -104,3 +105,15 @@ async def test_batches_that_overlap_in_members_and_caps_wait_for_each_other_and_
     assert sum(balances) == sum(amount for _, _, amount in granted)
     assert sum(amount for id, _, amount in granted if id == "talk") <= 300
     assert all(balance <= 80 for balance in balances)
+
+
+async def test_many_communities_at_once_need_not_all_be_remembered(
+    make_database: MakeDatabase, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (rule_sets, checkins, badges):
+        monkeypatch.setattr(module, "MOST_REMEMBERED", 0)
+    db = await make_database("rewards")
+    guilds = [await make_guild(db) for _ in range(8)]
+    for _ in range(3):
+        await asyncio.gather(*(one.score(one.act("checkin.submitted", at=MORNING)) for one in guilds))
+    assert [await one.has("ann") > 0 for one in guilds] == [True] * 8
