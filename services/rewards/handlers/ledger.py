@@ -205,7 +205,8 @@ async def finish(
     await boards.count(tx, contributions)
     balances = {key: account.balance for key, account in accounts.items()}
     await levels.announce(tx, contributions, balances)
-    moved = [p for p in (*fresh, *besides) if (p.community_id, p.unit) in followed]
+    # What is captured was the member's until it was held, and leaves another account.
+    moved = [p for p in (*fresh, *besides) if p.instead is None and (p.community_id, p.unit) in followed]
     awarding.note_balances(tx, moved, balances, history or {})
     return Recorded(fresh, accounts)
 

@@ -39,6 +39,16 @@ async def rename_grants(tx: Tx, names: Mapping[UUID, UUID], things: Iterable[UUI
     await add_grants(tx, [{**row, "transaction_id": names[row["transaction_id"]]} for row in rows])
 
 
+async def ways_of(tx: Tx, transaction_ids: Iterable[UUID]) -> dict[UUID, list[Row[Any]]]:
+    """Grant → the ways in which it can be undone, by thing."""
+    out: dict[UUID, list[Row[Any]]] = {}
+    t = undoable_grants.c
+    by = t.transaction_id, t.thing
+    for row in await select_among(tx, undoable_grants, t.transaction_id, sorted(transaction_ids), order_by=by):
+        out.setdefault(row.transaction_id, []).append(row)
+    return out
+
+
 async def remove_grants(tx: Tx, keys: Sequence[Key]) -> None:
     await delete_among(tx, undoable_grants, (undoable_grants.c.thing, undoable_grants.c.transaction_id), keys)
 

@@ -66,7 +66,6 @@ _NOTE_COUNTER = (
 EXTRAS = (
     "CREATE INDEX scratch_source ON transactions (source_event_id)",
     "CREATE INDEX scratch_created ON transactions (created_at)",
-    "CREATE INDEX scratch_grants ON undoable_grants (transaction_id)",
     f"CREATE TRIGGER scratch_c1 AFTER INSERT ON counters {_NOTE_COUNTER}",
     f"CREATE TRIGGER scratch_c2 AFTER UPDATE ON counters {_NOTE_COUNTER}",
     "CREATE TRIGGER scratch_m1 AFTER INSERT ON moments"

@@ -1,6 +1,6 @@
 """What can be undone, and what undid it. `thing` is an id computed from what both events say of it."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Integer, String, Table, Text, Uuid, false
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, Uuid, false
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -18,6 +18,7 @@ undoable_grants = Table(
     Column("notify", Boolean, nullable=False),
     # Ids of the counters in which it holds a place that it gives back when it is undone; null: none.
     Column("places", JsonText),
+    Index("ix_undoable_grants_transaction", "transaction_id"),
     sqlite_with_rowid=False,
 )
 

@@ -10,7 +10,7 @@ from kit.contracts.rewards import BadgeGranted, BadgeRevoked
 from kit.errors import Conflict, Unprocessable
 from services.rewards.domain.badges import Badge
 from services.rewards.domain.checkins import Schedule, Series
-from services.rewards.handlers import adjusting, badges, checkins, granting, mending
+from services.rewards.handlers import adjusting, badges, checkins, granting, holds, mending
 from services.rewards.tables.badges import badge_versions
 from tests.rewards.badges.support import (
     badge,
@@ -26,7 +26,7 @@ from tests.rewards.badges.support import (
     standing,
 )
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
-from tests.rewards.ledger.support import Statements, announced, member_changed, wish
+from tests.rewards.ledger.support import Statements, announced, check_books, member_changed, wish
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
@@ -267,3 +267,24 @@ async def test_a_community_begins_with_badges_and_an_old_one_gets_them_silently(
         badges._read.clear()
     await guild.score(guild.act("onboarding.finished", "bob"))
     assert [e.notify for e in await announced(guild.db, BadgeGranted)] == [True, False]
+
+
+@pytest.mark.parametrize("part", [None, 3])
+async def test_what_is_held_is_gone_for_a_badge_and_capturing_it_changes_nothing_more(
+    make_database: MakeDatabase, part: int | None
+) -> None:
+    rich = badge("rich", what="balance", unit="points", least=15, kind="auto_revoke")
+    guild = await bare(await make_database("rewards"), rich)
+    await guild.know("ann")
+    await guild.give(guild.grant(guild.member("ann"), 20))
+    assert await held(guild, id="rich") is not None
+    wanted = holds.Wanted(
+        member_id=guild.member("ann"), unit="points", amount=8, reason="Deposit", timeout_seconds=3600
+    )
+    async with guild.db.begin() as tx:
+        row, _ = await holds.hold(tx, guild.id, wanted, "operator:o")
+    assert await held(guild, id="rich") is None
+    async with guild.db.begin() as tx:
+        await holds.capture(tx, guild.id, row.id, amount=part, actor="operator:o")
+    assert (await held(guild, id="rich") is not None) == (part is not None), "17 are left of a part"
+    await check_books(guild.db)

@@ -275,5 +275,5 @@ async def test_the_statements_of_a_batch_of_check_ins_do_not_grow_with_it(
     with Statements(guild.db) as statements:
         async with guild.db.begin() as tx:
             await earning.score(tx, [envelope(a, a.event_id) for a in some])
-    assert len(statements.texts) <= 45
+    assert len(statements.texts) <= 50
     await check_books(guild.db)

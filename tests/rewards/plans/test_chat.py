@@ -130,7 +130,7 @@ async def killed_again_and_again(db: Database, plan: Any, places: Sequence[Path]
         assert process.stdout is not None
         assert await process.stdout.readline() == b"ready\n"
         try:
-            await asyncio.wait_for(process.wait(), dice.uniform(0.2, 2.0))
+            await asyncio.wait_for(process.wait(), dice.uniform(0.05, 0.5))
         except TimeoutError:
             process.send_signal(signal.SIGKILL)
             await process.wait()
@@ -154,5 +154,5 @@ async def test_killed_and_taken_on_by_others_it_comes_to_the_same(db: Database, 
     plan = await plans.simulate(*AFTER, unit_caps=LIMITS)
     await plans.publish(plan)
     kills = await killed_again_and_again(db, plan, places, dice)
-    assert kills >= 2
+    assert kills >= 1
     await check_over(plans, plan)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from kit.contracts.events import Activity
 from kit.database import Database
-from kit.days import PERIOD_KINDS
 from services.rewards.domain.boards import key_of
+from services.rewards.handlers.boards import USUAL_PERIODS
 from services.rewards.handlers.plans import running
 from tests.rewards.boards.support import page
 from tests.rewards.guild import MORNING, Guild, make_guild
@@ -48,7 +48,7 @@ async def score_both(guild: Guild, other: Guild, batch: Sequence[Activity]) -> N
 async def boards_of(guild: Guild, days: set[date]) -> dict[tuple[str, str], list[Any]]:
     """Everything the board `xp` says."""
     out = {}
-    for kind, key in sorted({(kind, key_of(kind, day)) for kind in PERIOD_KINDS for day in days}):
+    for kind, key in sorted({(kind, key_of(kind, day)) for kind in USUAL_PERIODS for day in days}):
         lines = await page(guild, "xp", kind, key)
         out[kind, key] = [(line.rank, line.member_id, line.score, line.reached_at) for line in lines.items]
     return out

@@ -283,3 +283,18 @@ async def test_what_somebody_looks_at_is_left_to_them_by_rules_of_before_and_to_
         await reviewing.decide(tx, guild.id, ids, "approve", reason="looked at", actor="operator:o")
     assert await guild.has("cy") == 5
     await check_books(guild.db)
+
+
+@pytest.mark.parametrize(("before", "after", "left"), [([], None, 0), (None, [], 5)])
+async def test_what_stands_is_undone_as_the_new_rules_say(
+    guild: Guild, plans: Plans, before: list[str] | None, after: list[str] | None, left: int
+) -> None:
+    """Found by the property: of a grant that grew, only what had been added was taken back."""
+    await guild.publish(rule(amount=3, **({} if before is None else {"undone_by": before})))
+    written = guild.act(subject="m1")
+    await guild.score(written)
+    await plans.recompute(rule(amount=5, **({} if after is None else {"undone_by": after})))
+    assert await guild.has("ann") == 5
+    await guild.score(guild.act("message.deleted", at=minute(9), subject="m1"))
+    assert await guild.has("ann") == left
+    await check_books(guild.db)

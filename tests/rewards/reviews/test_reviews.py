@@ -194,7 +194,9 @@ async def test_a_crash_while_deciding_leaves_them_waiting(guild: Guild, monkeypa
 async def test_the_statements_of_a_batch_and_of_a_verdict_do_not_grow_with_it(guild: Guild) -> None:
     await guild.score(guild.act(data={"length": 9}))
     counted = []
-    for size in (1, 40):
+    # Twice of each: the first time it is noted besides in which group people are, of a few in another statement.
+    for size in (2, 40):
+        await guild.score(*[guild.act(by=f"s{size}-{n}", data={"length": 9}) for n in range(size)])
         batch = [short(guild, by=f"s{size}-{n}", subject=f"s{size}-{n}") for n in range(size)]
         with Statements(guild.db) as scoring:
             await guild.score(*batch)

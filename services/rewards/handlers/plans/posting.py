@@ -20,6 +20,7 @@ from services.rewards.store import counters
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as store
 from services.rewards.store import scratch as scratch_store
+from services.rewards.store import undoing as undoing_store
 
 Posted = dict[str, Any]
 """`entries`, and by unit how much was `added` and `taken`."""
@@ -33,7 +34,7 @@ async def post(live: Tx, scratch: Tx, plan: Any, event_ids: Sequence[UUID]) -> l
     """Post what these events lack or have too much; the caller holds the plan. Returns what was posted."""
     if not event_ids:
         return []
-    await _hold_things(live, scratch, event_ids)
+    await _hold_things(live, scratch, plan, event_ids)
     spare = await refusing(live, plan.community_id)
     found = await compare(live, scratch, plan, event_ids, spare, lock=True)
     wanted = [(d, p) for d in found.differences for p in _postings(live, plan, d)]
@@ -59,11 +60,14 @@ def add_up(posted: Posted | None, postings: Sequence[Posting]) -> Posted:
     return {"entries": before["entries"] + len(postings), "units": units}
 
 
-async def _hold_things(live: Tx, scratch: Tx, event_ids: Sequence[UUID]) -> None:
-    """What these events' grants can be undone by waits until they are posted, and is seen from then on."""
+async def _hold_things(live: Tx, scratch: Tx, plan: Any, event_ids: Sequence[UUID]) -> None:
+    """What these events' grants can be undone by, as it was and will be, waits until they are posted, and is seen from
+    then on."""
     outcomes = await scratch_store.outcomes(scratch, event_ids)
     ways = await scratch_store.undoable(scratch, [outcome.transaction_id for outcome in outcomes.values()])
-    things = {row.thing for rows in ways.values() for row in rows}
+    there = await store.existing(live, plan.community_id, event_ids, plan.id)
+    old = await undoing_store.ways_of(live, [line.transaction_id for some in there.lines.values() for line in some])
+    things = {row.thing for rows in (*ways.values(), *old.values()) for row in rows}
     if things:
         await counters.lock(live, kept=dict.fromkeys(things, live.now))
 
@@ -126,31 +130,33 @@ def _link(plan: Any, d: Difference, p: Posting) -> dict[str, Any]:
 
 
 async def _keep_ways(live: Tx, scratch: Tx, found: Compared, done: Sequence[tuple[Difference, Posting]]) -> None:
-    """How what was given more can be undone; and which places what stands gives back then."""
-    ids = {d.outcome.transaction_id for d in found.differences if d.outcome is not None and d.wanted}
-    ways = await scratch_store.undoable(scratch, ids)
-    targets = [(d, p.id) for d, p in done if p.kind == GRANT]
-    targets += [
-        (d, line.transaction_id)
+    """What stands can be undone as the plan's rules say, whichever rules gave it."""
+    wanted = await scratch_store.undoable(scratch, {d.outcome.transaction_id for d in found.differences if d.outcome})
+    targets = {p.id: d for d, p in done if p.kind == GRANT and d.outcome is not None}
+    targets |= {
+        line.transaction_id: d
         for d in found.differences
-        if d.outcome is not None and any(way.places for way in ways.get(d.outcome.transaction_id, ()))
-        for line in found.existing.lines.get(d.key, ())
-    ]
-    rows = [
-        {
-            "thing": way.thing,
-            "transaction_id": transaction_id,
-            "at": way.at,
-            "types": way.types,
-            "lifetime": way.lifetime,
-            "notify": way.notify,
-            "places": way.places,
-        }
-        for d, transaction_id in targets
         if d.outcome is not None
-        for way in ways.get(d.outcome.transaction_id, ())
-    ]
-    await store.put_undoable(live, rows)
+        for line in found.existing.lines.get(d.key, ())
+    }
+    there = await undoing_store.ways_of(live, targets)
+    gone, new = [], []
+    for transaction_id, d in targets.items():
+        assert d.outcome is not None
+        old = {row.thing: _way(row) for row in there.get(transaction_id, ())}
+        ways = {row.thing: _way(row) for row in wanted.get(d.outcome.transaction_id, ())}
+        gone += [(thing, transaction_id) for thing in old.keys() - ways.keys()]
+        new += [
+            {"thing": thing, "transaction_id": transaction_id, **way}
+            for thing, way in ways.items()
+            if old.get(thing) != way
+        ]
+    await undoing_store.remove_grants(live, gone)
+    await store.put_undoable(live, new)
+
+
+def _way(row: Any) -> dict[str, Any]:
+    return {name: getattr(row, name) for name in ("at", "types", "lifetime", "notify", "places")}
 
 
 def _decisions(tx: Tx, plan: Any, found: Compared, done: Sequence[tuple[Difference, Posting]]) -> list[dict[str, Any]]:
