@@ -193,6 +193,8 @@ async def test_a_crash_while_deciding_leaves_them_waiting(guild: Guild, monkeypa
 
 async def test_the_statements_of_a_batch_and_of_a_verdict_do_not_grow_with_it(guild: Guild) -> None:
     await guild.score(guild.act(data={"length": 9}))
+    # Who comes first in a week is looked at, and announced: that costs, and here somebody is first for good.
+    await guild.give(guild.grant(guild.member("zoe"), 10_000, MORNING, unit="xp"))
     counted = []
     # Twice of each: the first time it is noted besides in which group people are, of a few in another statement.
     for size in (2, 40):

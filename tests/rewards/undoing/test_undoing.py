@@ -311,6 +311,8 @@ async def test_a_rule_that_pays_for_an_inverse_event_has_its_decision_beside(gui
 
 async def test_a_batch_of_inverse_events_costs_a_fixed_number_of_statements(guild: Guild) -> None:
     counts = []
+    # Who comes first in a week is looked at besides: here somebody is first for good.
+    await guild.give(guild.grant(guild.member("max"), 10_000, MORNING, unit="xp"))
     # The first time it is noted besides in which group people are.
     for many in (1, 2, 60):
         made = [post(guild, f"{many}/{n}", by=f"p{n % 9}") for n in range(many)]
