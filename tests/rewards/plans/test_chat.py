@@ -32,7 +32,7 @@ BEFORE = [
      "caps": [{"limit": 20}], "cooldown_seconds": 60},
     {"id": "long", "on": ["message.created"], "when": "has(event.data.length) && event.data.length >= 200",
      "give": [{"to": "actor", "unit": "points", "amount": 1}]},
-    {"id": "resolved", "on": ["topic.resolved"], "give": [{"to": "actor", "unit": "xp", "amount": 10}]},
+    {"id": "solved", "on": ["topic.resolved"], "give": [{"to": "actor", "unit": "xp", "amount": 10}]},
 ]  # fmt: skip
 AFTER = [
     {"id": "talk", "on": ["message.created"], "give": [{"to": "actor", "unit": "xp", "random": {"min": 1, "max": 6}}],
@@ -42,7 +42,7 @@ AFTER = [
      "caps": [{"per": "rolling", "seconds": 7200, "limit": 12}]},
     {"id": "first", "on": ["message.created"], "give": [{"to": "actor", "unit": "xp", "amount": 5}],
      "caps": [{"per": "lifetime", "limit": 1, "of": "grants"}]},
-    {"id": "resolved", "on": ["topic.resolved"], "give": [{"to": "actor", "unit": "xp", "amount": 10}]},
+    {"id": "solved", "on": ["topic.resolved"], "give": [{"to": "actor", "unit": "xp", "amount": 10}]},
 ]  # fmt: skip
 LIMITS = [{"unit": "xp", "limit": 40}]
 
