@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable, Hashable, Sequence
 from contextvars import Context
 from typing import Generic, TypeVar
 
+from kit.database import is_infrastructure
+
 K = TypeVar("K", bound=Hashable)
 T = TypeVar("T")
 R = TypeVar("R")
@@ -18,8 +20,9 @@ class Gathering(Generic[K, T, R]):
     """`work(key, items)` answers for each item, in their order, with a result or an exception to raise.
 
     Groups of one key come one after the other and have at most `most` items; groups of different keys side by side.
-    Raises `work` itself, its items are done once more one by one, so that nobody fails for another's sake: it must be
-    such that what raised has changed nothing. Who gives up waiting (is cancelled) does not take its item back.
+    Raises `work` itself, every item gets that, unless its group changed nothing for certain: then they are done once
+    more one by one, so that nobody fails for another's sake. After trouble with the database nothing is certain, a
+    commit may have been kept. Who gives up waiting (is cancelled) does not take its item back.
     """
 
     def __init__(self, work: Callable[[K, Sequence[T]], Awaitable[Sequence[R | Exception]]], most: int) -> None:
@@ -57,8 +60,9 @@ class Gathering(Generic[K, T, R]):
         try:
             return await self._work(key, items)
         except Exception as error:
-            if len(items) == 1:
-                return [error]
+            # Whatever it is, each caller must hear of it: nobody else waits for this task.
+            if len(items) == 1 or is_infrastructure(error):
+                return [error for _ in items]
         return [(await self._results(key, [item]))[0] for item in items]
 
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from kit.database import DatabaseUnavailable
 from kit.gathering import Gathering
 
 
@@ -21,6 +22,8 @@ class Doubling:
         await self.gate.acquire()
         if 13 in items:
             raise RuntimeError("unlucky")
+        if 666 in items:
+            raise DatabaseUnavailable("the connection broke in the commit")
         return [ValueError(f"{item} is odd") if item % 2 else item * 2 for item in items]
 
     def ask(self, item: int, key: str = "a") -> "asyncio.Task[int]":
@@ -67,6 +70,13 @@ async def test_a_group_that_raises_is_done_one_by_one() -> None:
     results = await asyncio.gather(*(doubling.ask(n) for n in (2, 13, 4)), return_exceptions=True)
     assert (results[0], str(results[1]), results[2]) == (4, "unlucky", 8)
     assert doubling.groups == [("a", [2, 13, 4]), ("a", [2]), ("a", [13]), ("a", [4])]
+
+
+async def test_a_group_that_may_have_been_kept_is_not_done_again() -> None:
+    doubling = Doubling(gated=False)
+    results = await asyncio.gather(*(doubling.ask(n) for n in (2, 666, 4)), return_exceptions=True)
+    assert [type(result) for result in results] == [DatabaseUnavailable] * 3
+    assert doubling.groups == [("a", [2, 666, 4])]
 
 
 async def test_who_gives_up_keeps_nobody_back_and_what_comes_later_is_done() -> None:

@@ -76,5 +76,5 @@ def _out(seat: Seat, since: date | None, until: date | None) -> MemberDaysOut:
         days=state.days,
         last_day=state.last,
         programme=progress_out(seat, walked),
-        statuses={day.day: day.status for day in walked if first <= day.day <= last},  # type: ignore[misc]
+        statuses={day.day: day.status for day in walked if first <= day.day <= last},  # type: ignore[misc]  # all are of these
     )

@@ -22,7 +22,7 @@ async def main(target: str, directory: Path, plan_id: UUID, step: int) -> None:
     running.STEP = step
     where = {"url": target} if "://" in target else {"directory": Path(target)}
     publishes = (*SERVICE.publishes, KeyUsed)
-    db = open_database("rewards", system_clock, metadata=SERVICE.metadata, publishes=publishes, **where)  # type: ignore[arg-type]
+    db = open_database("rewards", system_clock, metadata=SERVICE.metadata, publishes=publishes, **where)  # type: ignore[arg-type]  # a path or an address
     settings = load_settings({}, data_dir=directory, secret_key="s" * 40)
     log = EmbeddedLog(directory / "log.sqlite", clock=system_clock)
     one, me = ServiceRuntime(SERVICE, db, log, system_clock, settings), uuid4()

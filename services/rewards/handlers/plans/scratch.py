@@ -57,6 +57,7 @@ async def open_scratch(one: ServiceRuntime, plan: Any) -> Database:
         try:
             await _make(one, db, plan)
         except BaseException:
+            # A cancellation too: whoever opens the file next finds it unfinished, and makes it anew.
             await db.close()
             raise
         (place / MADE).touch()
