@@ -1,8 +1,8 @@
 """Boards kept with the ledger, in the transaction that posts: scores, who reached them when, the histogram of ranks.
 
 A score counts the entries by their own day, so a late event changes the board of its day, until that is finalised
-(`handlers.finalising`). `reached_at` is the latest
-`effective_at` among the entries that make up the score and were not taken back: the order of arrival does not matter.
+(`handlers.finalising`). `reached_at` is the latest `effective_at` among the entries that make up the score and were not
+taken back: the order of arrival does not matter.
 """
 
 from collections import Counter

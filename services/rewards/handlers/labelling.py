@@ -17,7 +17,7 @@ _known: WeakKeyDictionary[Database, set[Known]] = WeakKeyDictionary()
 
 
 async def note(tx: Tx, found: Sequence[Activity], ids: Mapping[tuple[UUID, UUID], UUID]) -> None:
-    """The groups and platforms of those who acted, where a rule or a series listens; mostly there is nothing new."""
+    """The groups and platforms of those who acted; mostly there is nothing new."""
     known = _known.setdefault(tx.database, set())
     told = {
         (a.community_id, label, ids[a.community_id, a.actor_id])

@@ -10,7 +10,7 @@ from uuid import UUID
 from kit import copies
 from kit.database import Database, Tx
 from kit.days import Period, local_day, period_between, period_of
-from kit.errors import NotFound
+from kit.errors import BadRequest, NotFound
 from services.rewards.domain.boards import SEASON, Board, slot_id
 from services.rewards.handlers.boards import check_kept, find
 from services.rewards.handlers.ranking import Asked, Line, Lines, Window, meant
@@ -94,11 +94,20 @@ def _slot_before(board: Board, period: Period, zone: str, day_start: int) -> UUI
         at = keys.index(period.key)
         key = keys[at - 1] if at else None
     else:
-        moment = timedelta(microseconds=1)
-        key = period_of(period.kind, period.start - moment, zone, day_start).key if period.start else None
+        key = _key_before(period, zone, day_start)
     if key is None:
         raise NotFound("there is no period before this one to compare it with", code="no_period_before")
     return slot_id(board.generation, period.kind, key)
+
+
+def _key_before(period: Period, zone: str, day_start: int) -> str | None:
+    if period.start is None:
+        return None
+    try:
+        return period_of(period.kind, period.start - timedelta(microseconds=1), zone, day_start).key
+    except OverflowError:
+        # Time began with it.
+        return None
 
 
 def _rolling(board: Board, asked: Asked, now: datetime, zone: str, day_start: int, days: int) -> tuple[Window, Days]:
@@ -106,7 +115,10 @@ def _rolling(board: Board, asked: Asked, now: datetime, zone: str, day_start: in
     last, resets = meant(replace(asked, kind="day"), board, now, zone, day_start)
     assert last.start is not None
     day = local_day(last.start, zone, day_start)
-    first = day - timedelta(days=days - 1)
+    try:
+        first = day - timedelta(days=days - 1)
+    except OverflowError as error:
+        raise BadRequest(f"there are no {days} days before {last.key}", code="period_key_invalid") from error
     period = period_between(ROLLING, last.key, first, day, zone, day_start)
     return Window(board, period, resets, Final()), Days(first, day)
 

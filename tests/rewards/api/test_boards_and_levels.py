@@ -3,6 +3,8 @@
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from kit.contracts.rewards import LevelReached
 from services.rewards.api.boards import BoardPage
 from tests.rewards.guild import MORNING, rule
@@ -155,3 +157,21 @@ async def test_levels_that_make_no_sense_are_refused_with_a_pointer(rewards: Rew
         422,
         "levels_invalid",
     )
+
+
+@pytest.mark.parametrize(
+    ("asked", "refused"),
+    [
+        ({"period": "rolling", "key": "0001-01-02", "days": 30}, (400, "period_key_invalid")),
+        ({"period": "rolling", "key": "9999-12-31"}, (400, "period_key_invalid")),
+        ({"period": "rolling", "key": "yesterday"}, (400, "period_key_invalid")),
+        ({"period": "day", "key": "0001-01-01", "improvement": True}, (404, "no_period_before")),
+        ({"period": "week", "key": "0001-W01", "improvement": True}, (404, "no_period_before")),
+        ({"period": "all", "improvement": True}, (404, "no_period_before")),
+    ],
+)
+async def test_days_before_time_began_are_refused(
+    rewards: Rewards, asked: dict[str, Any], refused: tuple[int, str]
+) -> None:
+    answer = await rewards.client.get("/v1/boards/xp", params=asked)
+    assert (answer.status_code, answer.json()["code"]) == refused
