@@ -80,8 +80,9 @@ def test_our_containers_write_nothing_and_may_do_nothing(name: str) -> None:
     assert one["cap_drop"] == ["ALL"]
     assert one["security_opt"] == ["no-new-privileges:true"]
     assert one["image"] == services()["members"]["image"]
-    # But for what the door took while Kafka was away: that must outlive the container.
-    assert one.get("volumes", []) == (["spool:/data"] if name == "events" else [])
+    # But for what the door took while Kafka was away, which must outlive the container, and for the files in which
+    # simulations are worked out, which are too large for memory.
+    assert one.get("volumes", []) == {"events": ["spool:/data"], "rewards": ["plans:/data"]}.get(name, [])
 
 
 def test_each_container_says_whether_it_is_well() -> None:
@@ -114,7 +115,7 @@ def test_data_is_in_named_volumes() -> None:
         for volume in one.get("volumes", [])
         if not volume.startswith("./")
     }
-    assert used == named == {"postgres", "kafka", "spool", "prometheus", "grafana"}
+    assert used == named == {"postgres", "kafka", "spool", "plans", "prometheus", "grafana"}
     for one in services().values():
         for volume in one.get("volumes", []):
             assert not volume.startswith("./") or volume.endswith(":ro"), volume
