@@ -12,11 +12,12 @@ from starlette.responses import Response
 from kit.database import Database, Tx
 from kit.errors import NotFound
 from kit.gathering import Gathering
-from kit.http import Instant, Page, PageOf, encode_cursor, problems
+from kit.http import Instant, Page, PageOf, problems
 from kit.idempotency import Reply, once, reply_of
 from kit.logging import name_request, request_id
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, computed_id, position, whom
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, computed_id, whom
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
+from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
 from services.rewards.domain.ledger import system_account_id
 from services.rewards.handlers import adjusting
@@ -240,22 +241,13 @@ async def list_entries(
 async def list_adjustments(
     db: Db, caller: Reader, paging: PageOf, state: Literal["waiting", "approved", "refused"] | None = "waiting"
 ) -> Page[AdjustmentOut]:
-    at = position(paging.cursor, UUID)
-    after = at[1][0] if at and at[0] == "n" else None
-    before = at[1][0] if at and at[0] == "p" else None
+    place = place_of(paging, UUID)
+    after, before = place.ids()
     async with db.read() as tx:
         rows = await adjustments.page(
             tx, caller.community_id, state=state, limit=paging.limit + 1, after=after, before=before
         )
-    more, rows = len(rows) > paging.limit, rows[: paging.limit]
-    if before is not None:
-        rows.reverse()
-    above, below = (more, True) if before is not None else (after is not None, more)
-    return Page(
-        items=[_adjustment(row) for row in rows],
-        next=encode_cursor(["n", str(rows[-1].id)]) if rows and below else None,
-        prev=encode_cursor(["p", str(rows[0].id)]) if rows and above else None,
-    )
+    return page_of(rows, paging, place, by_id, _adjustment)
 
 
 def _adjustment(row: Any) -> AdjustmentOut:

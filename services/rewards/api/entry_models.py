@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import BaseModel, Field
 
 from kit.database import Tx
-from kit.http import Page, Paging, encode_cursor
-from services.rewards.api.common import position
+from kit.http import Page, Paging
+from services.rewards.api.paging import page_of, place_of
 from services.rewards.domain.recomputing import ACTOR_PREFIX
 from services.rewards.store import entries as store
 
@@ -59,9 +59,7 @@ async def entry_page(
     until: datetime | None,
 ) -> Page[EntryOut]:
     """An owner's entries, latest effective first."""
-    at = position(paging.cursor, datetime, UUID)
-    place = (at[1][0], at[1][1]) if at else None
-    backwards = at is not None and at[0] == "p"
+    place = place_of(paging, datetime, UUID)
     units = [unit] if unit else [row.unit for row in await store.accounts_of(tx, community_id, owner_id)]
     rows = await store.entries_page(
         tx,
@@ -71,18 +69,10 @@ async def entry_page(
         since=since,
         until=until,
         limit=paging.limit + 1,
-        after=None if backwards else place,
-        before=place if backwards else None,
+        after=place.after,
+        before=place.before,
     )
-    more, rows = len(rows) > paging.limit, rows[: paging.limit]
-    if backwards:
-        rows.reverse()
-    above, below = (more, True) if backwards else (at is not None, more)
-    return Page(
-        items=[entry_out(row) for row in rows],
-        next=encode_cursor(["n", *_place(rows[-1])]) if rows and below else None,
-        prev=encode_cursor(["p", *_place(rows[0])]) if rows and above else None,
-    )
+    return page_of(rows, paging, place, _place, entry_out)
 
 
 def _place(row: Any) -> list[Any]:

@@ -10,9 +10,10 @@ from starlette.responses import Response
 
 from kit.database import Tx
 from kit.errors import NotFound
-from kit.http import Page, PageOf, encode_cursor, problems
+from kit.http import Page, PageOf, problems
 from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, position, whom
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, whom
+from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.ledger import MOST
 from services.rewards.handlers import holds as handlers
 from services.rewards.store import holds as store
@@ -107,9 +108,8 @@ async def list_holds(
     member: Annotated[UUID | None, Query(description="One member's; without it everybody's.")] = None,
     state: Literal["open", "captured", "released", "expired"] | None = None,
 ) -> Page[HoldOut]:
-    at = position(paging.cursor, UUID)
-    after = at[1][0] if at and at[0] == "n" else None
-    before = at[1][0] if at and at[0] == "p" else None
+    place = place_of(paging, UUID)
+    after, before = place.ids()
     async with db.read() as tx:
         if member is not None:
             await check_known(tx, caller, member)
@@ -122,15 +122,7 @@ async def list_holds(
             after=after,
             before=before,
         )
-    more, rows = len(rows) > paging.limit, rows[: paging.limit]
-    if before is not None:
-        rows.reverse()
-    above, below = (more, True) if before is not None else (after is not None, more)
-    return Page(
-        items=[_out(row) for row in rows],
-        next=encode_cursor(["n", str(rows[-1].id)]) if rows and below else None,
-        prev=encode_cursor(["p", str(rows[0].id)]) if rows and above else None,
-    )
+    return page_of(rows, paging, place, by_id, _out)
 
 
 @router.get("/v1/entries/holds/{hold_id}", responses=problems(400, 404, 422), summary="One hold")

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from kit.database import Tx
-from kit.http import Page, PageOf, encode_cursor, problems
+from kit.http import Page, PageOf, problems
 from kit.idempotency import Reply, once
-from services.rewards.api.common import Db, Reader, Text, Writer, check_known, position
+from services.rewards.api.common import Db, Reader, Text, Writer, check_known
+from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.handlers import reviewing
 from services.rewards.store import reviews as store
 
@@ -78,9 +79,8 @@ async def list_reviews(
     member: Annotated[UUID | None, Query(description="Who would get it.")] = None,
     rule: Annotated[str | None, Query(max_length=100, description="Of this rule.")] = None,
 ) -> Page[ReviewOut]:
-    at = position(paging.cursor, UUID)
-    after = at[1][0] if at and at[0] == "n" else None
-    before = at[1][0] if at and at[0] == "p" else None
+    place = place_of(paging, UUID)
+    after, before = place.ids()
     async with db.read() as tx:
         if member is not None:
             await check_known(tx, caller, member)
@@ -94,15 +94,7 @@ async def list_reviews(
             after=after,
             before=before,
         )
-    more, rows = len(rows) > paging.limit, rows[: paging.limit]
-    if before is not None:
-        rows.reverse()
-    above, below = (more, True) if before is not None else (after is not None, more)
-    return Page(
-        items=[_out(dict(row._mapping)) for row in rows],
-        next=encode_cursor(["n", str(rows[-1].id)]) if rows and below else None,
-        prev=encode_cursor(["p", str(rows[0].id)]) if rows and above else None,
-    )
+    return page_of(rows, paging, place, by_id, lambda row: _out(dict(row._mapping)))
 
 
 @router.post(
