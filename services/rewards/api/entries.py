@@ -175,16 +175,19 @@ async def _post(tx: Tx, community_id: UUID, actor: str, entries: list[NewEntry])
     wishes = await _wishes(tx, community_id, entries, "")
     outcomes = await adjusting.post_many(tx, community_id, wishes, actor, alone=len(wishes) == 1)
     there = [o.id for o in outcomes if o.id is not None and o.status != WAITING]
-    rows = await store.entries_among(tx, community_id, there)
-    return [await _answer(tx, community_id, outcome, rows) for outcome in outcomes]
+    wait = [o.id for o in outcomes if o.id is not None and o.status == WAITING]
+    rows = await store.entries_among(tx, community_id, there) if there else {}
+    # Looked at and not held: who approves one holds it, and waits for the accounts that this transaction has.
+    waiting = await adjustments.by_ids(tx, community_id, wait) if wait else {}
+    return [_answer(outcome, rows, waiting) for outcome in outcomes]
 
 
-async def _answer(tx: Tx, community_id: UUID, outcome: Outcome, rows: Mapping[UUID, Any]) -> Reply | Exception:
+def _answer(outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, Any]) -> Reply | Exception:
     if outcome.error is not None:
         return outcome.error
     assert outcome.id is not None
-    if outcome.id not in rows:
-        return Reply(202, _adjustment(await adjustments.lock(tx, community_id, outcome.id)))
+    if outcome.status == WAITING:
+        return Reply(202, _adjustment(waiting[outcome.id]))
     return Reply(201 if outcome.status == ACCEPTED else 200, entry_out(rows[outcome.id]))
 
 

@@ -5,12 +5,14 @@ A lot goes once, whoever else is at it: it is looked at again when its account i
 
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from kit.clock import uuid7
 from kit.database import Database, Tx
 from kit.days import day_bounds, local_day
 from services.rewards.domain.ledger import EXPIRED, EXPIRY, Posting, digest
+from services.rewards.handlers.apart import together_or_apart
 from services.rewards.handlers.ledger import record
 from services.rewards.store import ledger, lots
 
@@ -19,25 +21,24 @@ MOST = 500
 
 
 async def expire_some(db: Database) -> int:
-    """Some of what is over in each community, by the day it is there; how many lots."""
-    due: list[tuple[Any, list[Any]]] = []
+    """Some of what is over in each community, by the day it is there; how many lots. What cannot be expired in one
+    community keeps none of another's."""
     async with db.read() as tx:
         # It is nowhere later than tomorrow, seen from UTC: what is over anywhere lasted no longer than today.
-        for place in await lots.communities_with(tx, local_day(tx.now, "UTC", 0)):
-            today = local_day(tx.now, place.zone, place.day_start)
-            if rows := await lots.over(tx, place.community_id, today, MOST):
-                due.append((place, rows))
+        places = await lots.communities_with(tx, local_day(tx.now, "UTC", 0))
     expired = 0
-    for place, rows in due:
-        async with db.begin() as tx:
-            expired += await _expire(tx, place, rows)
+    for place in places:
+        async with db.read() as tx:
+            rows = await lots.over(tx, place.community_id, local_day(tx.now, place.zone, place.day_start), MOST)
+        expired += await together_or_apart(rows, partial(_expire, db, place))
     return expired
 
 
-async def _expire(tx: Tx, place: Any, rows: Sequence[Any]) -> int:
-    await ledger.lock_balances(tx, {(row.community_id, row.owner_id, row.unit) for row in rows})
-    still = await lots.still(tx, rows)
-    await record(tx, [_posting(tx, place, row) for row in still])
+async def _expire(db: Database, place: Any, rows: Sequence[Any]) -> int:
+    async with db.begin() as tx:
+        await ledger.lock_balances(tx, {(row.community_id, row.owner_id, row.unit) for row in rows})
+        still = await lots.still(tx, rows)
+        await record(tx, [_posting(tx, place, row) for row in still])
     return len(still)
 
 

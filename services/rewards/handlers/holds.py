@@ -4,8 +4,10 @@ A hold ends once: captured (what is not is released with it), released, or by it
 held before anything is posted for it, and several in the order of their keys. What it took from lots goes back there.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
@@ -27,14 +29,16 @@ from services.rewards.domain.ledger import (
     check_balance,
     check_debt,
     digest,
+    needs_approval,
 )
 from services.rewards.handlers.adjusting import key_reused, place_of, posting_of
+from services.rewards.handlers.apart import together_or_apart
 from services.rewards.handlers.ledger import begin, finish
 from services.rewards.store import holds as store
 from services.rewards.store import ledger as ledger_store
 
 MOST = 500
-"""Holds that one transaction ends because their time is over."""
+"""Holds of a community that one transaction ends because their time is over."""
 
 MOST_SECONDS = 400 * 86400
 
@@ -68,6 +72,13 @@ async def hold(tx: Tx, community_id: UUID, wanted: Wanted, actor: str) -> tuple[
     )
     place = await place_of(tx, community_id, [wish])
     domain.check(wish, place.units, place.members, tx.now)
+    if needs_approval(wish.amount, place.units[wanted.unit]):
+        raise Unprocessable(
+            "so much leaves an account only when a second person approves it, and a hold waits for nobody: post it as a"
+            " spend, or hold less",
+            code="approval_needed",
+            approval_above=place.units[wanted.unit].approval_above,
+        )
     spend = posting_of(tx, community_id, wish, actor, place)
     payload = digest(wish.payload_hash, wanted.timeout_seconds)
     posting = spend._replace(kind=HOLD, counter=ESCROW, payload_hash=payload)
@@ -136,16 +147,23 @@ async def release(tx: Tx, community_id: UUID, hold_id: UUID, *, actor: str) -> A
 
 
 async def release_some(db: Database) -> int:
-    """Give back some of what is held for longer than it was to be; how many holds."""
+    """Give back some of what is held for longer than it was to be; how many holds. What one community cannot be given
+    back keeps none of another's."""
     async with db.read() as tx:
-        due = await store.over(tx, MOST)
-    if not due:
-        return 0
+        communities = await store.communities_over(tx)
+    released = 0
+    for community_id in communities:
+        async with db.read() as tx:
+            due = await store.over(tx, community_id, MOST)
+        released += await together_or_apart(due, partial(_release_over, db, community_id))
+    return released
+
+
+async def _release_over(db: Database, community_id: UUID, ids: Sequence[UUID]) -> int:
     async with db.begin() as tx:
-        rows = await store.lock(tx, sorted(due))
-        places = await known_communities(tx, {row.community_id for row in rows})
-        days = {id: local_day(tx.now, place.zone, place.day_start) for id, place in places.items()}
-        await _post(tx, [_release(tx, row, days[row.community_id], row.amount, "") for row in rows])
+        rows = await store.lock(tx, [(community_id, id) for id in sorted(ids)])
+        day = await _today(tx, community_id)
+        await _post(tx, [_release(tx, row, day, row.amount, "") for row in rows])
         await ledger_store.note_rest_reversed(tx, [row.id for row in rows])
         await store.expire(tx, [(row.community_id, row.id) for row in rows])
     return len(rows)

@@ -83,6 +83,8 @@ async def stop(tx: Tx, stopped: Sequence[Stopped]) -> None:
     await store.put(tx, rows)
     told = [_decision_row(tx, row, UNDONE, 0, one.inverse.type) for row, one in zip(rows, stopped, strict=True)]
     await decisions.put(tx, rows=told)
+    for row, decision in zip(rows, told, strict=True):
+        outbox.add(tx, _scored(row, decision))
 
 
 async def decide(

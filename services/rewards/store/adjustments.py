@@ -24,6 +24,12 @@ async def among(tx: Tx, community_id: UUID, idem_keys: Sequence[bytes]) -> dict[
     return {bytes(row.idem_key): row for row in rows}
 
 
+async def by_ids(tx: Tx, community_id: UUID, ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
+    """Those of them that are the community's, by id; held by nobody."""
+    where = adjustments.c.community_id == community_id
+    return {row.id: row for row in await select_among(tx, adjustments, adjustments.c.id, ids, where=where)}
+
+
 async def lock(tx: Tx, community_id: UUID, adjustment_id: UUID) -> Row[Any] | None:
     """One of them, held until the transaction ends."""
     where = adjustments.c.community_id == community_id, adjustments.c.id == adjustment_id

@@ -35,12 +35,17 @@ async def end(tx: Tx, community_id: UUID, hold_id: UUID, values: dict[str, Any])
     await tx.execute(update(holds).where(*where).values(**values, ended_at=tx.now))
 
 
-async def over(tx: Tx, most: int) -> list[tuple[UUID, UUID]]:
-    """(community, id) of open ones whose time is over, those first that ended first."""
+async def communities_over(tx: Tx) -> list[UUID]:
+    """Communities with open ones whose time is over."""
     where = holds.c.state == OPEN, holds.c.expires_at <= tx.now
-    columns = holds.c.community_id, holds.c.id
-    rows = await tx.all(select(*columns).where(*where).order_by(holds.c.expires_at).limit(most))
-    return [(row.community_id, row.id) for row in rows]
+    return [row.community_id for row in await tx.all(select(holds.c.community_id).where(*where).distinct())]
+
+
+async def over(tx: Tx, community_id: UUID, most: int) -> list[UUID]:
+    """A community's open ones whose time is over, those first that ended first."""
+    where = holds.c.community_id == community_id, holds.c.state == OPEN, holds.c.expires_at <= tx.now
+    stmt = select(holds.c.id).where(*where).order_by(holds.c.expires_at, holds.c.id).limit(most)
+    return [row.id for row in await tx.all(stmt)]
 
 
 async def lock(tx: Tx, keys: Sequence[tuple[UUID, UUID]]) -> list[Row[Any]]:

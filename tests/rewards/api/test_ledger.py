@@ -322,3 +322,23 @@ async def test_an_announcement_names_the_request_it_came_with_when_it_was_alone(
     async with guild.db.read() as tx:
         bodies = [bytes(row.body) for row in await tx.all(select(guild.db.table("outbox")))]
     assert sum(b"abc-123" in one for one in bodies) == 1
+
+
+async def test_who_posts_what_waits_again_waits_for_nobody_who_approves_it(rewards: Rewards) -> None:
+    """A group has the accounts; who approves holds the adjustment and wants them."""
+    guild = rewards.guild
+    await rewards.client.put("/v1/units/coins", json={"name": "Coins", "spendable": True, "approval_above": 5})
+    bodies = [
+        {"identity": "qq:ann", "unit": "coins", "amount": 9, "reason": "gift", "idempotency_key": f"w{n}"}
+        for n in range(4)
+    ]
+    waiting = [(await rewards.client.post("/v1/entries", json=body)).json()["id"] for body in bodies]
+    second = await rewards.key("rewards:read", "rewards:write")
+    small = [{**bodies[0], "amount": 1, "idempotency_key": f"s{n}"} for n in range(6)]
+    asked = [rewards.client.post("/v1/entries", json=body) for body in [*bodies, *small, *reversed(bodies)]]
+    approved = [second.post(f"/v1/entries/adjustments/{id}/approval") for id in waiting]
+    answers = await asyncio.gather(*asked, *approved)
+    assert {answer.status_code for answer in answers[: len(asked)]} <= {200, 201, 202}
+    assert {answer.status_code for answer in answers[len(asked) :]} == {201}
+    assert await guild.has("ann", "coins") == 42
+    await check_books(guild.db)

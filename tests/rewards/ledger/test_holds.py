@@ -14,7 +14,7 @@ from sqlalchemy import Connection, delete
 
 from kit.errors import Conflict, GuildhallError, NotFound, Unprocessable
 from services import rewards
-from services.rewards.domain.ledger import RECORD_DEBT, system_account_id
+from services.rewards.domain.ledger import MOST, RECORD_DEBT, system_account_id
 from services.rewards.handlers import holds
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.holds import Wanted, release_some
@@ -306,3 +306,29 @@ async def test_units_that_were_there_before_holds_get_the_account_they_stand_on(
         others = await reading.accounts_of(tx, place.id, system_account_id(place.id, "mint"))
     assert [(r.unit, r.followers) for r in rows] == [(r.unit, r.followers) for r in others]
     await check_books(place.db)
+
+
+async def test_what_needs_a_second_person_is_not_held_around_them(place: Place) -> None:
+    await change_unit(place, approval_above=5)
+    with pytest.raises(Unprocessable, match="second person"):
+        await hold(place, 6)
+    await hold(place, 5)
+
+
+async def test_what_one_community_cannot_be_given_back_keeps_none_of_anothers(
+    make_database: MakeDatabase, clock: ManualClock
+) -> None:
+    """An account can hold no more than it can: its hold stays, and is named in the log."""
+    db = await make_database("rewards")
+    full, other = await make_place(db), await make_place(db)
+    await post(full, full.members[0], MOST)
+    await hold(full, MOST, seconds=60)
+    await post(full, full.members[1], -MOST, allow_negative=True)
+    await post(full, full.members[0], MOST)
+    await other.give(other.grant(other.members[0], 20))
+    await hold(other, 8, seconds=120)
+    clock.advance(timedelta(minutes=5))
+    assert await release_some(db) == 1
+    assert await stands(other) == (20, 0, 0)
+    assert await release_some(db) == 0
+    await check_books(db)

@@ -129,6 +129,10 @@ async def test_an_inverse_event_undoes_what_waits(guild: Guild, together: bool) 
         await guild.score(recalled)
         assert await decide(guild, [one.id]) == [(False, "undone")]
     assert await guild.verdicts(doubtful) == [("talk", "undone", 0)]
+    told = [
+        e.decisions[0].verdict for e in await announced(guild.db, ActivityScored) if e.event_id == doubtful.event_id
+    ]
+    assert told[-1] == "undone", "whoever was told that it waits is told what became of it"
     assert (await guild.has("ann"), await waiting(guild)) == (0, [])
     await check_books(guild.db)
 
