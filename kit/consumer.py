@@ -177,13 +177,37 @@ class Consumer:
         limit = self._runtime.settings.dead_letters_in_a_row
         for start in range(0, len(records), limit):
             part = records[start : start + limit]
-            async with self._runtime.db.begin() as tx:
-                went_well = await self._isolate_part(tx, part)
+            went_well = await self._isolate_apart(part)
             await subscription.commit(_next_to_read(part))
             self._done(part)
             self._count_dead(part, went_well)
             if self.stopped_by is not None:
                 return
+
+    async def _isolate_apart(self, part: Sequence[Stored]) -> dict[tuple[int, int], bool]:
+        """One small part in a transaction; where that fails as it ends, each record in one of its own."""
+        try:
+            async with self._runtime.db.begin() as tx:
+                return await self._isolate_part(tx, part)
+        except Exception as error:
+            # What a transaction does last is outside of every savepoint, and as likely to have a bug as any handler.
+            if is_infrastructure(error):
+                raise
+            if len(part) == 1:
+                return await self._give_up(part[0], error)
+        went_well: dict[tuple[int, int], bool] = {}
+        for record in part:
+            went_well |= await self._isolate_apart([record])
+        return went_well
+
+    async def _give_up(self, record: Stored, error: Exception) -> dict[tuple[int, int], bool]:
+        """The dead letter of a record whose transaction could not end."""
+        self._log.error("consumer.dead_letter", offset=record.offset, error=repr(error))
+        envelope = self._decode(record)
+        async with self._runtime.db.begin() as tx:
+            await inbox.keep_new(tx, [envelope] if envelope is not None else [])
+            await dead_letters.give_up(tx, self.group, record, envelope, error)
+        return {(record.partition, record.offset): False}
 
     async def _isolate_part(self, tx: Tx, part: Sequence[Stored]) -> dict[tuple[int, int], bool]:
         """Handle one small part; returns (partition, offset) → whether it went well. What was seen before, or is not

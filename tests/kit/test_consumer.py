@@ -130,6 +130,29 @@ async def test_one_bad_message_is_isolated_and_the_rest_of_its_batch_goes_on(sta
     assert consumer.stopped_by is None
 
 
+async def test_what_fails_as_its_transaction_ends_is_isolated_too(stage: Stage) -> None:
+    """Last steps are outside of every savepoint: a bug in one had stopped the consumer for good."""
+
+    async def handle(tx: Tx, batch: list[Envelope[KeyUsed]]) -> None:
+        keys = {e.event.key_id for e in batch}
+        await add_up(tx, EFFECTS, [{"key_id": k, "times": 1} for k in keys], key=["key_id"], add=["times"])
+
+        async def last(_tx: Tx) -> None:
+            if POISON in keys:
+                raise IndexError("a bug")
+
+        tx.last.append(last)
+
+    keys = [uuid4() for _ in range(12)]
+    ids = await stage.append([*keys[:5], POISON, *keys[5:]])
+    consumer = Consumer(stage.runtime, MEMBERS_TOPIC, {KeyUsed: [handle]})
+    await stage.drain(consumer)
+    assert await stage.effects() == dict.fromkeys(keys, 1)
+    [letter] = await stage.dead()
+    assert (letter.event_id, letter.state) == (ids[5], "dead")
+    assert consumer.stopped_by is None
+
+
 async def test_bytes_that_are_no_event_become_a_dead_letter(stage: Stage) -> None:
     key = uuid4()
     await stage.log.append(MEMBERS_TOPIC, [Record(b"k", b"{not json"), Record(b"k", b'{"type": 5}')])
