@@ -34,7 +34,10 @@ class Person(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
-    """One activity. `closed`: decisions of its day were gone already. New fields go to the end, with a default."""
+    """One activity. `closed`: decisions of its day were gone already. New fields go to the end, with a default.
+
+    `data` is JSON, as bytes: whole numbers of any size stand in it, and MessagePack takes those of 64 bits.
+    """
 
     event_id: UUID
     source: str
@@ -52,19 +55,20 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     import_name: str | None
     replay_id: str | None
     flags: tuple[str, ...]
-    data: dict[str, Any]
+    data: bytes
     who: Person | None
     whose: Person | None
     streak: tuple[int, int, int] | None
     closed: bool
 
     def activity(self, community_id: UUID) -> Activity:
-        return Activity(community_id=community_id, **{name: getattr(self, name) for name in _SAME})
+        same = {name: getattr(self, name) for name in _SAME}
+        return Activity(community_id=community_id, data=msgspec.json.decode(self.data), **same)
 
 
 _SAME = (
     "event_id", "source", "id", "type", "subject", "occurred_at", "received_at", "effective_at", "actor", "actor_id",
-    "author", "author_id", "group", "import_name", "replay_id", "flags", "data",
+    "author", "author_id", "group", "import_name", "replay_id", "flags",
 )  # fmt: skip
 
 
@@ -116,6 +120,7 @@ def _kept(a: Activity, scene: "Scene") -> Kept:
     streak = scene.streaks.get(a.event_id)
     return Kept(
         **{name: getattr(a, name) for name in _SAME},
+        data=msgspec.json.encode(a.data),
         who=_person(a, a.actor_id, scene),
         whose=_person(a, a.author_id, scene),
         streak=None if streak is None else (streak.current, streak.longest, streak.days),

@@ -298,3 +298,13 @@ async def test_what_stands_is_undone_as_the_new_rules_say(
     await guild.score(guild.act("message.deleted", at=minute(9), subject="m1"))
     assert await guild.has("ann") == left
     await check_books(guild.db)
+
+
+async def test_numbers_of_any_size_are_kept_as_they_came(guild: Guild, plans: Plans) -> None:
+    """A whole number beyond 64 bits had made the activity a dead letter: keeping it failed, and scoring with it."""
+    await guild.publish(rule())
+    await guild.score(guild.act(data={"order": 10**30, "ratio": 0.1, "nested": {"none": None, "list": [1, "ü"]}}))
+    assert await guild.has("ann") == 1
+    changed = {**rule(amount=3), "when": "event.data.ratio < 0.2 && event.data.nested.list[1] == 'ü'"}
+    await plans.recompute(changed)
+    assert await guild.has("ann") == 3
