@@ -46,14 +46,16 @@ class Gathering(Generic[K, T, R]):
 
     async def _run(self, key: K) -> None:
         waiting = self._waiting[key]
+        group: list[tuple[T, asyncio.Future[R]]] = []
         try:
             while group := waiting[: self._most]:
                 del waiting[: len(group)]
                 for (_, future), result in zip(group, await self._results(key, [i for i, _ in group]), strict=True):
                     _answer(future, result)
         finally:
+            # Whoever is not answered, because this task was cancelled, must not wait for ever.
             del self._waiting[key]
-            for _, future in waiting:
+            for _, future in (*group, *waiting):
                 future.cancel()
 
     async def _results(self, key: K, items: Sequence[T]) -> Sequence[R | Exception]:

@@ -60,8 +60,8 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
         ready = await holds.held_by(tx, caller.community_id, member_id)
         under_review = await reviews.pending_of(tx, caller.community_id, member_id)
         place = await known_community(tx, caller.community_id)
-        soon = local_day(tx.now + SOON, place.zone, place.day_start) if place else None
-        ending = await lots.soon_over(tx, caller.community_id, member_id, soon) if soon else []
+        days = [local_day(at, place.zone, place.day_start) for at in (tx.now, tx.now + SOON)] if place else []
+        ending = await lots.soon_over(tx, caller.community_id, member_id, *days) if days else []
     held = {row.unit: (row.balance, row.debt) for row in rows}
     items = []
     for unit in units.values():

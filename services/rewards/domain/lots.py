@@ -11,7 +11,7 @@ from datetime import date, timedelta
 from typing import Final, NamedTuple
 from uuid import UUID
 
-from services.rewards.domain.ledger import ADJUSTMENT, CAPTURE, EXPIRY, GRANT, HOLD, SPEND, Posting
+from services.rewards.domain.ledger import ADJUSTMENT, EXPIRY, GRANT, HOLD, SPEND, Posting
 
 NEVER: Final = date(9999, 12, 30)
 """Stands for what never expires: no lot has this day."""
@@ -24,7 +24,7 @@ MOST_DAYS: Final = 3660
 RETURN_DAYS: Final = 7
 """For how long what comes back after its time can still be spent."""
 
-_REVERSIBLE: Final = (GRANT, ADJUSTMENT, SPEND, HOLD, CAPTURE)
+_REVERSIBLE: Final = (GRANT, ADJUSTMENT, SPEND, HOLD)
 
 
 class Part(NamedTuple):
@@ -89,17 +89,49 @@ class Kept:
     left: dict[tuple[UUID, date], int] = field(default_factory=dict)
 
 
+def expired_of(
+    parts: Iterable[Part], amount: int, lots: dict[date, int], expired: dict[date, int], today: date
+) -> list[Part]:
+    """What of the transaction with these parts, of which so much is taken back, is not to be taken from the account,
+    because it expired there. `lots` are the account's, `expired` what expired of each; both go down by what is
+    accounted for."""
+    out = []
+    for day, made in sorted(parts):
+        if day >= today:
+            continue
+        there = min(amount, made, lots.get(day, 0))
+        lots[day] = lots.get(day, 0) - there
+        gone = min(amount - there, made - there, expired.get(day, 0))
+        if gone > 0:
+            out.append(Part(day, gone))
+            expired[day] -= gone
+        amount -= there + gone
+    return out
+
+
 def follow(
-    account: Account, postings: Sequence[Posting], days: int, parts: Mapping[UUID, Sequence[Part]], today: date | None
+    account: Account,
+    postings: Sequence[Posting],
+    days: int,
+    parts: Mapping[UUID, Sequence[Part]],
+    spared: Mapping[UUID, Sequence[Part]],
+    today: date | None,
 ) -> Kept:
     """Put one account's postings through its lots. `days` is the unit's term (0: none any more), `parts` are those of
-    the transactions that the postings reverse, `today` the community's day, for what is given back."""
+    the transactions that the postings reverse, `spared` what of a posting is not taken here because it expired,
+    `today` the community's day, for what is given back."""
     kept = Kept()
     known = {id: dict(some) for id, some in parts.items()}
     for p in postings:
         own = known.setdefault(p.reverses, {}) if p.reverses is not None else None
         if p.amount < 0:
-            taken = account.take(-p.amount, _first(p, own))
+            gone = spared.get(p.id, ())
+            for day, amount in gone:
+                assert own is not None
+                assert p.reverses is not None
+                own[day] -= amount
+                kept.left[p.reverses, day] = own[day]
+            taken = account.take(-p.amount - sum(part.amount for part in gone), _first(p, own))
             if p.kind in _REVERSIBLE:
                 kept.new += [(p.id, part) for part in taken]
         elif own is None:

@@ -107,8 +107,8 @@ async def hold(tx: Tx, community_id: UUID, wanted: Wanted, actor: str) -> tuple[
     return await store.one(tx, community_id, posting.id), True
 
 
-async def capture(tx: Tx, community_id: UUID, hold_id: UUID, *, amount: int | None, actor: str, to: str = BURN) -> Any:
-    """Give what is held, or `amount` of it, to the system account `to`; the rest goes back to the member.
+async def capture(tx: Tx, community_id: UUID, hold_id: UUID, *, amount: int | None, actor: str) -> Any:
+    """Burn what is held, or `amount` of it, as what is spent is; the rest goes back to the member.
 
     Conflict (`hold_ended`) when it ended before, by itself too; Unprocessable for more than is held.
     """
@@ -127,7 +127,9 @@ async def capture(tx: Tx, community_id: UUID, hold_id: UUID, *, amount: int | No
     postings = []
     if taken < row.amount:
         postings.append(_release(tx, row, day, row.amount - taken, actor))
-    posting = _posting(tx, row, day, id=captured, kind=CAPTURE, counter=to, amount=-taken, instead=ESCROW, actor=actor)
+    posting = _posting(
+        tx, row, day, id=captured, kind=CAPTURE, counter=BURN, amount=-taken, instead=ESCROW, actor=actor
+    )
     await _post(tx, [*postings, posting])
     if postings:
         await ledger_store.note_reversed(tx, hold_id, row.amount - taken)

@@ -195,9 +195,13 @@ async def finish(
     await store.add_entries(tx, fresh)
     after = await store.move(tx, fresh)
     accounts = {b.key: Standing(b.balance, b.debt) for b in after if not b.system}
-    besides = await _settle_debts(tx, fresh, accounts, owing)
-    if terms := {(b.community_id, b.unit): b.lots for b in after if b.system and b.lots is not None}:
-        await lots.follow(tx, [*fresh, *besides], accounts, terms)
+    terms = {(b.community_id, b.unit): b.lots for b in after if b.system and b.lots is not None}
+    spared = await lots.spare(tx, fresh, terms) if terms else lots.NOTHING
+    accounts |= await _post_besides(tx, spared.postings)
+    owed = await _settle_debts(tx, fresh, accounts, owing)
+    if terms:
+        await lots.follow(tx, [*fresh, *owed], accounts, terms, spared)
+    besides = [*spared.postings, *owed]
     tx.after_commit.append(partial(count_points, [*fresh, *besides]))
     followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
@@ -223,10 +227,17 @@ async def _settle_debts(
     if not found:
         return []
     postings = [debts.posting(uuid7(tx.now), kind, amount, cause) for _, kind, amount, cause in found]
+    accounts |= await _post_besides(tx, postings)
+    return postings
+
+
+async def _post_besides(tx: Tx, postings: Sequence[Posting]) -> dict[debts.Key, Standing]:
+    """Post what follows from other postings, which hold the members' accounts; how those stand then."""
+    if not postings:
+        return {}
     await store.add_transactions(tx, postings)
     await store.add_entries(tx, postings)
-    accounts |= {b.key: Standing(b.balance, b.debt) for b in await store.move(tx, postings) if not b.system}
-    return postings
+    return {b.key: Standing(b.balance, b.debt) for b in await store.move(tx, postings) if not b.system}
 
 
 def _contribution(posting: Posting, history: Mapping[UUID, bool]) -> Contribution:

@@ -1,17 +1,19 @@
 """SQL of lots. They belong to the account's row: who changes them holds it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, exists, func, select
+from sqlalchemy import Row, and_, exists, func, select, tuple_
 
 from kit.database import Tx, add_up, delete_among, insert_many, select_among, upsert
+from services.rewards.domain.ledger import EXPIRY
 from services.rewards.domain.lots import Part
-from services.rewards.tables.ledger import accounts
+from services.rewards.tables.ledger import accounts, entries, transactions
 from services.rewards.tables.lots import lot_parts, lots
 
+ONE_DAY = timedelta(days=1)
 LOT_KEY = ("community_id", "owner_id", "unit", "last_day")
 Key = tuple[UUID, UUID, str]
 """(community, owner, unit)"""
@@ -55,6 +57,19 @@ async def set_parts(tx: Tx, left: Mapping[tuple[UUID, date], int]) -> None:
     await delete_among(tx, lot_parts, [lot_parts.c[name] for name in key], gone)
 
 
+async def expired(tx: Tx, keys: Iterable[Key]) -> dict[Key, dict[date, int]]:
+    """What expired of accounts, by the last day it had, less what was brought back for reversals since."""
+    by = entries.c.community_id, entries.c.owner_id, entries.c.unit
+    of = transactions.c.id == entries.c.transaction_id, transactions.c.community_id == entries.c.community_id
+    line = entries.c.line == 0, transactions.c.kind == EXPIRY
+    stmt = select(*by, entries.c.day, func.sum(-entries.c.amount).label("amount"))
+    stmt = stmt.join(transactions, and_(*of)).where(tuple_(*by).in_(sorted(keys)), *line).group_by(*by, entries.c.day)
+    out: dict[Key, dict[date, int]] = {}
+    for row in await tx.all(stmt):
+        out.setdefault((row.community_id, row.owner_id, row.unit), {})[row.day - ONE_DAY] = int(row.amount)
+    return out
+
+
 # What is over
 
 
@@ -78,9 +93,9 @@ async def still(tx: Tx, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     return await select_among(tx, lots, by, [tuple(getattr(row, name) for name in LOT_KEY) for row in rows])
 
 
-async def soon_over(tx: Tx, community_id: UUID, owner_id: UUID, through: date) -> list[Row[Any]]:
-    """An owner's lots (unit, last_day, amount) that last no longer than that day, the first to end first."""
-    where = lots.c.community_id == community_id, lots.c.owner_id == owner_id, lots.c.last_day <= through
+async def soon_over(tx: Tx, community_id: UUID, owner_id: UUID, since: date, through: date) -> list[Row[Any]]:
+    """An owner's lots (unit, last_day, amount) that last until one of these days, the first to end first."""
+    where = lots.c.community_id == community_id, lots.c.owner_id == owner_id, lots.c.last_day.between(since, through)
     columns = lots.c.unit, lots.c.last_day, lots.c.amount
     return await tx.all(select(*columns).where(*where).order_by(lots.c.unit, lots.c.last_day))
 

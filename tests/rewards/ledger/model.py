@@ -24,6 +24,7 @@ class Refused(Exception):
 @dataclass
 class Account:
     points: list[date] = field(default_factory=list)
+    gone: Counter[date] = field(default_factory=Counter)
     below: int = 0
     debt: int = 0
 
@@ -64,6 +65,7 @@ class Entry:
     left: int
     taken: list[date | None] = field(default_factory=list)
     first: date = NEVER
+    made: int = 0
     until: datetime | None = None
     state: str = "open"
 
@@ -162,8 +164,10 @@ class Model:
         one.left -= part
         counter = {"grant": "mint", "adjustment": "adjust", "spend": "burn", "capture": "burn"}[one.kind]
         if one.amount > 0:
-            account.take(part, one.first)
+            expired = self._expired_of(one, part)
+            account.take(part - expired, one.first)
             self.system[counter] += part
+            self.system["expired"] -= expired
             if self.clawback == "refuse" and account.balance < 0:
                 raise Refused("insufficient")
             missing = min(-account.balance, part)
@@ -218,6 +222,7 @@ class Model:
         for account in self.people:
             over = [day for day in account.points if day < self.now.date()]
             account.points = account.points[len(over) :]
+            account.gone.update(over)
             self.system["expired"] += len(over)
 
     def change_term(self, days: int | None) -> None:
@@ -247,7 +252,8 @@ class Model:
         account, entry = self.people[op.member], Entry(op.member, kind, op.amount, abs(op.amount))
         if op.amount > 0:
             day = self._last((self.now - timedelta(days=op.ago)).date())
-            if account.give([day] * op.amount):
+            entry.made = account.give([day] * op.amount)
+            if entry.made:
                 entry.first = day
         else:
             taken = account.take(-op.amount)
@@ -255,6 +261,17 @@ class Model:
             entry.taken = taken if self.ever else [NOTHING] * len(taken)
         self.system[counter] -= op.amount
         self.entries[op.handle] = entry
+
+    def _expired_of(self, one: Entry, part: int) -> int:
+        """How much of what is taken back had expired: that is gone, and nothing else goes for it."""
+        if one.first >= self.now.date():
+            return 0
+        account = self.people[one.member]
+        there = min(part, one.made, account.points.count(one.first))
+        gone = min(part - there, one.made - there, account.gone[one.first])
+        account.gone[one.first] -= gone
+        one.made -= gone
+        return gone
 
     def _back(self, one: Entry, amount: int) -> None:
         today = self.now.date()

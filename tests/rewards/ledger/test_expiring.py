@@ -12,8 +12,9 @@ from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.sealing import seal_some, verify_chains
 from services.rewards.store import entries as reading
 from tests.rewards.boards.support import make_board, shown
+from tests.rewards.guild import make_guild, rule
 from tests.rewards.ledger.support import NOON, Place, all_entries, change_unit, check_books, make_place
-from tests.rewards.ledger.test_lots import lots_of, post
+from tests.rewards.ledger.test_lots import lots_of, post, take_back
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
@@ -185,3 +186,52 @@ async def test_a_unit_that_expires_no_more_lets_go_what_came_before(place: Place
     clock.advance(timedelta(days=500))
     assert await to_the_end(place) == 1
     assert await place.balance(member) == 3
+
+
+@pytest.mark.parametrize(("spent", "left"), [(0, 9), (4, 5), (10, -1)])
+async def test_what_expired_is_not_taken_a_second_time_when_what_brought_it_is_taken_back(
+    place: Place, clock: ManualClock, spent: int, left: int
+) -> None:
+    """Tidying up old messages had cost people what they had earned since. What was spent of it is taken back."""
+    member = place.members[0]
+    old = await post(place, member, 10)
+    if spent:
+        await post(place, member, -spent, kind="spend")
+    clock.advance(timedelta(days=20))
+    await to_the_end(place)
+    await post(place, member, 9)
+    await take_back(place, old)
+    assert await place.balance(member) == left
+    assert sum((await lots_of(place, member)).values()) == max(left, 0)
+    async with place.db.read() as tx:
+        system = {r.name: r.balance for r in await reading.system_balances(tx, place.id) if r.unit == "points"}
+    assert (system["expired"], system["adjust"], system["burn"]) == (0, -9, spent)
+    await check_books(place.db)
+
+
+async def test_of_two_that_expired_together_each_is_taken_back_from_what_expired_in_parts_too(
+    place: Place, clock: ManualClock
+) -> None:
+    member = place.members[0]
+    first, second = await post(place, member, 6), await post(place, member, 4)
+    await post(place, member, -3, kind="spend")
+    clock.advance(timedelta(days=20))
+    await to_the_end(place)
+    await post(place, member, 9)
+    for entry, amount, left in ((first, 2, 9), (first, None, 9), (second, None, 6)):
+        await take_back(place, entry, amount)
+        assert await place.balance(member) == left
+    await check_books(place.db)
+
+
+async def test_an_inverse_event_takes_nothing_for_what_expired(make_database: MakeDatabase, clock: ManualClock) -> None:
+    guild = await make_guild(await make_database("rewards"))
+    await change_unit(guild, "xp", expires_after_days=10)
+    await guild.publish(rule(amount=10))
+    await guild.score(guild.act(subject="m1"))
+    clock.advance(timedelta(days=20))
+    await to_the_end(guild)
+    await guild.score(guild.act(subject="m2", at=clock.now))
+    await guild.score(guild.act("message.deleted", at=clock.now, subject="m1"))
+    assert await guild.has("ann") == 10
+    await check_books(guild.db)
