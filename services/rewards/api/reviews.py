@@ -54,10 +54,11 @@ class Verdict(BaseModel):
 
 
 class VerdictOut(BaseModel):
-    """`decided` by this request; `conflict`: it was decided (or undone) before, and stays what it is; `unknown`."""
+    """`decided` by this request; `conflict`: it was decided (or undone) before, and stays what it is; `too_much`: an
+    account can hold no more, and it waits on; `unknown`."""
 
     id: UUID
-    status: Literal["decided", "conflict", "unknown"]
+    status: Literal["decided", "conflict", "too_much", "unknown"]
     review: ReviewOut | None
 
 
@@ -118,4 +119,5 @@ async def decide(request: Request, body: Verdict, db: Db, caller: Writer) -> Res
 def _verdict(one: reviewing.Reviewed) -> VerdictOut:
     if one.row is None:
         return VerdictOut(id=one.id, status="unknown", review=None)
-    return VerdictOut(id=one.id, status="decided" if one.decided else "conflict", review=_out(one.row))
+    status: Literal["decided", "conflict", "too_much"] = "decided" if one.decided else "conflict"
+    return VerdictOut(id=one.id, status="too_much" if one.too_much else status, review=_out(one.row))

@@ -13,6 +13,7 @@ from kit import outbox
 from kit.contracts.rewards import ActivityScored, Decision
 from kit.database import Tx
 from services.rewards.domain.engine import DECLINED, GRANTED, UNDONE
+from services.rewards.domain.ledger import MINT, MOST, system_account_id
 from services.rewards.domain.rules import grant_key
 from services.rewards.domain.undoing import Way
 from services.rewards.handlers.ledger import Grant, post_grants
@@ -27,11 +28,13 @@ Verdict = Literal["approve", "refuse"]
 
 
 class Reviewed(NamedTuple):
-    """What became of one: its row as it is now (None: there is no such review), and whether this call decided it."""
+    """What became of one: its row as it is now (None: there is no such review), whether this call decided it, and
+    whether it waits on because an account can hold no more."""
 
     id: UUID
     row: Mapping[str, Any] | None
     decided: bool
+    too_much: bool = False
 
 
 async def keep(
@@ -90,13 +93,16 @@ async def stop(tx: Tx, stopped: Sequence[Stopped]) -> None:
 async def decide(
     tx: Tx, community_id: UUID, ids: Sequence[UUID], verdict: Verdict, *, reason: str, actor: str
 ) -> list[Reviewed]:
-    """Approve or refuse these, each once: one that was decided before stays what it is. In their order."""
+    """Approve or refuse these, each once: one that was decided before stays what it is, and one that an account cannot
+    hold waits on. In their order."""
     ahead = await store.among(tx, community_id, ids)
     things = {UUID(thing) for row in ahead.values() for thing in row.things}
     await counters.lock(tx, kept=dict.fromkeys(things, tx.now))
     held = await store.among(tx, community_id, ahead, lock=True)
     now = {id: dict(row._mapping) for id, row in held.items()}
-    fresh = {id: row for id, row in now.items() if row["state"] == store.PENDING}
+    fresh = {id: now[id] for id in dict.fromkeys(ids) if id in now and now[id]["state"] == store.PENDING}
+    too_much = await _too_much(tx, fresh) if verdict == "approve" else set()
+    fresh = {id: row for id, row in fresh.items() if id not in too_much}
     state = store.APPROVED if verdict == "approve" else store.REFUSED
     for row in fresh.values():
         row |= {"state": state, "reason": reason, "decided_by": actor, "decided_at": tx.now}
@@ -108,7 +114,27 @@ async def decide(
     await decisions.put(tx, rows=told)
     for row, decision in zip(fresh.values(), told, strict=True):
         outbox.add(tx, _scored(row, decision))
-    return [Reviewed(id, now.get(id), id in fresh) for id in dict.fromkeys(ids)]
+    return [Reviewed(id, now.get(id), id in fresh, id in too_much) for id in dict.fromkeys(ids)]
+
+
+async def _too_much(tx: Tx, fresh: Mapping[UUID, Mapping[str, Any]]) -> set[UUID]:
+    """Those that would take the receiver's account or `mint` out of its range. The accounts are not held, so that what
+    comes at the same moment may still refuse all of them."""
+
+    def moves(row: Mapping[str, Any]) -> tuple[tuple[tuple[UUID, UUID, str], int], ...]:
+        community_id, unit, amount = row["community_id"], row["unit"], row["amount"]
+        mint = system_account_id(community_id, MINT)
+        return ((community_id, row["member_id"], unit), amount), ((community_id, mint, unit), -amount)
+
+    balances = await ledger_store.balances(tx, {key for row in fresh.values() for key, _ in moves(row)})
+    out = set()
+    for id, row in fresh.items():
+        after = {key: balances.get(key, 0) + change for key, change in moves(row)}
+        if any(abs(balance) > MOST for balance in after.values()):
+            out.add(id)
+        else:
+            balances |= after
+    return out
 
 
 async def _pay(tx: Tx, community_id: UUID, fresh: Mapping[UUID, dict[str, Any]]) -> None:

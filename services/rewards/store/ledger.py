@@ -107,6 +107,13 @@ async def move(tx: Tx, postings: Sequence[Posting]) -> list[Balance]:
     return await _add(tx, changes)
 
 
+async def balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], int]:
+    """What accounts (community, owner, unit) hold, of those that there are."""
+    by = accounts.c.community_id, accounts.c.owner_id, accounts.c.unit
+    rows = await select_among(tx, [*by, accounts.c.balance], by, sorted(keys))
+    return {(row.community_id, row.owner_id, row.unit): row.balance for row in rows}
+
+
 async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[tuple[UUID, UUID, str], Balance]:
     """Member accounts (community, member, unit), held until the transaction ends.
 

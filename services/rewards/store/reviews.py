@@ -11,6 +11,8 @@ from services.rewards.tables.reviews import reviews
 
 PENDING, APPROVED, REFUSED, UNDONE = "pending", "approved", "refused", "undone"
 
+_HALF = 2**31
+
 
 async def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await insert_many(tx, reviews, rows)
@@ -44,8 +46,10 @@ async def put(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 async def pending_of(tx: Tx, community_id: UUID, member_id: UUID) -> dict[str, int]:
     """Unit → how much of a member's waits."""
     where = reviews.c.community_id == community_id, reviews.c.member_id == member_id, reviews.c.state == PENDING
-    stmt = select(reviews.c.unit, func.sum(reviews.c.amount).label("sum")).where(*where).group_by(reviews.c.unit)
-    return {row.unit: int(row.sum) for row in await tx.all(stmt)}
+    # In two halves: each amount fits, and their sum need not, which SQLite refuses to add up.
+    high, low = func.sum(reviews.c.amount // _HALF).label("high"), func.sum(reviews.c.amount % _HALF).label("low")
+    rows = await tx.all(select(reviews.c.unit, high, low).where(*where).group_by(reviews.c.unit))
+    return {row.unit: int(row.high) * _HALF + int(row.low) for row in rows}
 
 
 async def page(

@@ -10,6 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from kit.contracts.rewards import ActivityScored
+from services.rewards.domain.ledger import MOST
 from services.rewards.handlers import reviewing
 from services.rewards.store import reviews as store
 from services.rewards.tables.boards import board_scores
@@ -211,3 +212,25 @@ async def test_the_statements_of_a_batch_and_of_a_verdict_do_not_grow_with_it(gu
             await decide(guild, ids)
         counted.append((len(scoring.texts), len(deciding.texts)))
     assert counted[0] == counted[1]
+
+
+async def test_of_many_that_are_approved_only_what_an_account_cannot_hold_waits_on(guild: Guild) -> None:
+    """One refused all 200 of a request, which then could not be approved at all."""
+    await guild.publish(rule(amount=MOST - 1, review_when="true"), rule("small", on="small.done", review_when="true"))
+    first, second = guild.act(), guild.act(by="bob")
+    small = [guild.act("small.done") for _ in range(2)]
+    await guild.score(first, second, *small)
+    async with guild.db.read() as tx:
+        assert await store.pending_of(tx, guild.id, guild.member("ann")) == {"xp": MOST + 1}
+    by_event = {row.event_id: row.id for row in await waiting(guild)}
+    asked = [by_event[a.event_id] for a in (first, *small, second)]
+    # Ann's first fills her account but for one, and `mint` with it.
+    assert await decide(guild, asked) == [
+        (True, "approved"),
+        (True, "approved"),
+        (False, "pending"),
+        (False, "pending"),
+    ]
+    assert (await guild.has("ann"), await guild.has("bob")) == (MOST, 0)
+    assert {row.id for row in await waiting(guild)} == set(asked[2:])
+    await check_books(guild.db)
