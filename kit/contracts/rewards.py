@@ -98,6 +98,29 @@ class BoardLed:
     cause_id: UUID | None = None
 
 
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:budget:{e.unit}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BudgetReached:
+    """What rules give everybody together came to `percent` (80 or 100) of what a budget allows in a window.
+
+    `rule_id` is whose budget it is; None: the unit's, over all rules. `of` says whether `limit` and `used` count an
+    amount or grants; `per` is day, week, month or lifetime, and `window` its key (2026-11-27, 2026-W48, 2026-11, ever).
+    Told once a window, once more where grants that were undone gave their places back; not of imported history, nor
+    of rolling windows.
+    """
+
+    community_id: UUID
+    unit: str
+    rule_id: str | None
+    of: str
+    per: str
+    window: str
+    limit: int
+    used: int
+    percent: int
+    effective_at: datetime
+
+
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.series_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DaysExcused:

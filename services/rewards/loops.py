@@ -7,11 +7,12 @@ import time
 from datetime import timedelta
 
 from kit.clock import uuid7
-from kit.metrics import BADGES, LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
+from kit.metrics import BADGES, BUDGETS_REACHED, LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.domain.badges import ENDINGS
+from services.rewards.domain.engine import WARNINGS
 from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books
@@ -44,6 +45,8 @@ PLAN_SHARE = 3
 async def watch_sum(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Keep the gauges about the books fresh: a twelfth as often as others, and never more than a twentieth of the time,
     because it reads every account."""
+    for percent in WARNINGS:
+        BUDGETS_REACHED.labels(str(percent))
     while not stopping.is_set():
         began = time.monotonic()
         async with one.db.read() as tx:

@@ -8,6 +8,7 @@ from kit.contracts.rewards import (
     BadgeRevoked,
     BoardFinalized,
     BoardLed,
+    BudgetReached,
     CommandAnswered,
     DaysExcused,
     LevelReached,
@@ -27,7 +28,7 @@ SERVICE = Service(
     subscriptions=SUBSCRIPTIONS,
     publishes=(
         ActivityScored, LevelReached, BoardLed, BoardFinalized, DaysExcused, PointsAdjusted, CommandAnswered,
-        BadgeGranted, BadgeRevoked,
+        BadgeGranted, BadgeRevoked, BudgetReached,
     ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",

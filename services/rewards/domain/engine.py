@@ -14,7 +14,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
-from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet
+from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet, UnitCap
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
@@ -53,9 +53,13 @@ class Want:
 
 
 class Limit(NamedTuple):
-    """One cap that applies to a want: which counter (or slot of moments) it reads, and how."""
+    """One cap that applies to a want: which counter (or slot of moments) it reads, and how. `per` is the window's
+    kind and `window` its key; `of_rule` says whether it is one of the rule's own."""
 
     id: UUID
+    per: str
+    window: str
+    of_rule: bool
     limit: int
     of: str
     skip: bool
@@ -104,14 +108,29 @@ class Moments:
         self.added.append((at, event_id, amount))
 
 
+WARNINGS = (80, 100)
+"""At how many per cent of a budget somebody is told."""
+
+
+class Reached(NamedTuple):
+    """A budget of a calendar window came to `percent` (one of WARNINGS) of its limit with this want."""
+
+    want: Want
+    limit: Limit
+    percent: int
+    used: int
+
+
 @dataclass(slots=True)
 class State:
-    """Counters and moments as read (and locked); `decide` moves them on. `kept` says until when somebody may ask for
-    each (None: for ever), the counters of slots included."""
+    """Counters and moments as read (and locked); `decide` moves them on, and notes in `reached` which budgets that
+    brought near their limit. `kept` says until when somebody may ask for each (None: for ever), the counters of slots
+    included."""
 
     counters: dict[UUID, int]
     moments: dict[UUID, Moments]
     kept: Mapping[UUID, datetime | None] = field(default_factory=dict)
+    reached: list[Reached] = field(default_factory=list)
 
 
 # No less than what is left of a window after any moment of it, changes of the clock included.
@@ -145,13 +164,19 @@ def _who(want: Want, scope: str) -> str | None:
 
 
 def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Limit:
-    window = f"rolling{cap.seconds}" if cap.seconds is not None else want.windows[cap.per]
+    window, of_rule = window_of(cap, want.windows), name != UNIT
     id = _name(want, f"{name}:{cap.scope}:{cap.per}:{cap.of}", who, window)
     length = timedelta(seconds=cap.seconds) if cap.seconds is not None else _LENGTHS.get(cap.per)
     needed = None if length is None else length + timedelta(hours=lateness_hours)
-    return Limit(
-        id, cap.limit, cap.of, cap.on_exceed == "skip", cap.scope == COMMUNITY, cap.seconds, needed, cap.refill
-    )
+    skip, budget = cap.on_exceed == "skip", cap.scope == COMMUNITY
+    return Limit(id, cap.per, window, of_rule, cap.limit, cap.of, skip, budget, cap.seconds, needed, cap.refill)
+
+
+UNIT = "unit"
+
+
+def window_of(cap: Cap | UnitCap, windows: Mapping[str, str]) -> str:
+    return f"rolling{cap.seconds}" if cap.seconds is not None else windows[cap.per]
 
 
 def _limits_of(want: Want) -> list[Limit]:
@@ -162,10 +187,11 @@ def _limits_of(want: Want) -> list[Limit]:
             out.append(_limit(want, f"rule:{want.rule.id}", who, cap, want.rule.lateness_hours))
     for unit_cap in want.rule_set.unit_caps:
         if unit_cap.unit == want.unit:
-            cap = Cap(per=unit_cap.per, limit=unit_cap.limit, seconds=unit_cap.seconds)
+            cap = Cap(scope=unit_cap.scope, per=unit_cap.per, limit=unit_cap.limit, seconds=unit_cap.seconds)
+            who = "" if unit_cap.scope == COMMUNITY else f"{want.member_id}"
             # The window of a unit is asked for by every rule, and so for as long as the most patient one waits.
             lateness = max(rule.lateness_hours for rule in (want.rule, *want.rule_set.rules))
-            out.append(_limit(want, "unit", f"{want.member_id}", cap, lateness))
+            out.append(_limit(want, UNIT, who, cap, lateness))
     return out
 
 
@@ -176,7 +202,11 @@ def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, uni
     named = [
         (f"rule:{rule_id}:{c.scope}:{c.per}:{c.of}", _WHOSE[c.scope], c.per, c.of) for c in caps if c.scope in _WHOSE
     ]
-    named += [(f"unit:{MEMBER}:{c.per}:amount", True, c.per, "amount") for c in rules.unit_caps if c.unit == unit]
+    named += [
+        (f"{UNIT}:{c.scope}:{c.per}:amount", _WHOSE[c.scope], c.per, "amount")
+        for c in rules.unit_caps
+        if c.unit == unit
+    ]
     return [
         (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\never"), of)
         for what, whose, per, of in dict.fromkeys(named)
@@ -325,6 +355,17 @@ def _used(limit: Limit, at: datetime, state: State) -> int:
 def _use(limit: Limit, want: Want, amount: int, state: State) -> None:
     step = 1 if limit.of == "grants" else amount
     if limit.seconds is None:
-        state.counters[limit.id] = state.counters.get(limit.id, 0) + step
+        before = state.counters.get(limit.id, 0)
+        state.counters[limit.id] = before + step
+        if limit.budget:
+            _note_reached(limit, want, before, before + step, state)
     else:
         state.moments[limit.id].add(want.at, want.event_id, step)
+
+
+def _note_reached(limit: Limit, want: Want, before: int, after: int, state: State) -> None:
+    for percent in WARNINGS:
+        # Of one batch the last is told, which says it all.
+        if before * 100 < percent * limit.limit <= after * 100:
+            state.reached = [r for r in state.reached if r.limit.id != limit.id]
+            state.reached.append(Reached(want, limit, percent, after))

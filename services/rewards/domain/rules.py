@@ -15,6 +15,7 @@ from services.rewards.domain.ledger import MOST
 # lists them.
 Receiver = Literal["actor", "subject_author"]
 Scope = Literal["member", "object", "actor_object", "pair", "community"]
+UnitScope = Literal["member", "community"]
 Window = Literal["day", "week", "month", "lifetime", "rolling"]
 Measure = Literal["amount", "grants"]
 Exceeding = Literal["truncate", "skip"]
@@ -80,9 +81,11 @@ class Cap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCap:
-    """At most `limit` of a unit per receiver and window, over all rules together."""
+    """At most `limit` of a unit per window, over all rules together: for each receiver, or (`community`) for everybody
+    together, which is a budget."""
 
     unit: str
+    scope: UnitScope = MEMBER
     per: Window = "day"
     limit: int
     seconds: int | None = None

@@ -33,6 +33,7 @@ from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Context, Failed
 from services.rewards.handlers import (
     badges,
+    budgets,
     checking_in,
     checkins,
     keeping,
@@ -137,6 +138,7 @@ async def decide(
         besides=besides,
     )
     await tallying.save(tx, state, before)
+    budgets.announce(tx, state.reached, {**refill.history(), **history})
     await undoing.keep_grants(tx, undo, every)
     types = {**refill.types(), **{a.event_id: a.type for a in found}}
     await reviewing.keep(tx, every, undo.ways, types, {**refill.history(), **history})

@@ -97,6 +97,8 @@ def rule_sets(draw: st.DrawFn) -> dict[str, Any]:
         ("daily", "checkin.submitted", "actor"),
     )
     chosen = draw(st.lists(st.sampled_from(kinds), unique=True, min_size=1))
-    caps = draw(st.lists(st.builds(lambda u, n: {"unit": u, "limit": n}, st.sampled_from(UNITS), st.integers(1, 20)),
-                         max_size=1))  # fmt: skip
+    cap = st.fixed_dictionaries(
+        {"unit": st.sampled_from(UNITS), "limit": st.integers(1, 20), "scope": st.sampled_from(["member", "community"])}
+    )
+    caps = draw(st.lists(cap, max_size=1))
     return {"rules": [draw(_rule(*kind)) for kind in chosen], "unit_caps": caps}
