@@ -139,6 +139,14 @@ CASES = {
         send("/v1/entries/holds/" + NOBODY + "/capture", {}),
         problem(404, "hold_unknown", "no such hold"),
     ),
+    "the days of a unit that there is not": (
+        send("/v1/units/gold/days", method="GET"),
+        problem(404, "unit_unknown", "no such unit"),
+    ),
+    "more days than a year": (
+        send("/v1/units/points/days?from=2024-01-01&to=2026-01-01", method="GET"),
+        problem(400, "days_invalid", "`from` is at most 365 days before `to`"),
+    ),
     "a unit that expires at once": (
         send("/v1/units/gems", {"name": "Gems", "spendable": True, "expires_after_days": 0}, method="PUT"),
         problem(

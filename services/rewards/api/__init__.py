@@ -18,6 +18,7 @@ from services.rewards.api import (
     simulations,
     standings,
     streaks,
+    unit_days,
     units,
 )
 
@@ -36,6 +37,7 @@ ROUTERS = (
     certificates.router,  # before a badge's members
     badges.router,
     units.router,
+    unit_days.router,
     reviews.router,
     checkins.router,
     standings.router,

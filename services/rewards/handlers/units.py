@@ -4,7 +4,7 @@ from uuid import UUID
 
 from kit.database import Tx
 from kit.errors import Conflict
-from services.rewards.domain.ledger import DEBT, EXPIRED, RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
+from services.rewards.domain.ledger import DEBT, ESCROW, EXPIRED, RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
 from services.rewards.store import ledger as store
 
 
@@ -18,7 +18,10 @@ async def put(tx: Tx, community_id: UUID, unit: Unit) -> None:
     if done and unit.clawback == RECORD_DEBT:
         await store.open_account(tx, community_id, unit.id, DEBT)
     if done and unit.expires_after_days is not None:
-        await store.open_account(tx, community_id, unit.id, EXPIRED)
+        # A unit that was made by a replica of before there were holds has no `escrow`, and one made later by a hold
+        # would not know that points expire.
+        for name in (ESCROW, EXPIRED):
+            await store.open_account(tx, community_id, unit.id, name)
     if done:
         await store.set_lots(tx, community_id, unit.id, unit.expires_after_days)
     if not done:

@@ -5,6 +5,7 @@ from services.rewards.tables import (
     boards,
     chain,
     checkins,
+    days,
     kept,
     ledger,
     levels,
@@ -17,6 +18,6 @@ from services.rewards.tables import (
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
-    "badges", "boards", "chain", "checkins", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
+    "badges", "boards", "chain", "checkins", "days", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
     "rules", "undoing",
 ]  # fmt: skip

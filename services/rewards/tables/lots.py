@@ -55,6 +55,7 @@ holds = Table(
     Index("ix_holds_open", "expires_at", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_holds_held", "community_id", "member_id", sqlite_where=_OPEN, postgresql_where=_OPEN),
     Index("ix_holds_member", "community_id", "member_id", "id"),
+    Index("ix_holds_state", "community_id", "state", "id"),
     Index(
         "ix_holds_capture",
         "capture_id",

@@ -19,6 +19,7 @@ from kit.database import Database, open_database
 from kit.errors import GuildhallError
 from services.rewards.domain.ledger import digest
 from services.rewards.handlers import adjusting, holds
+from services.rewards.handlers.days import add_up_some
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.holds import Wanted, release_some
 from services.rewards.handlers.ledger import post_grants, verify
@@ -29,6 +30,7 @@ from services.rewards.tables.lots import holds as held_table
 from services.rewards.tables.lots import lots
 from tests.rewards.ledger.model import ACCEPTED, DUPLICATE, Model, Op, either
 from tests.rewards.ledger.support import Place, change_unit, make_place, wish
+from tests.rewards.ledger.test_days import check_sums
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
@@ -169,8 +171,9 @@ class Attacked:
 
     async def faults(self) -> list[str]:
         self.clock.advance(timedelta(minutes=1))
-        while await seal_some(self.place.db):
+        while await seal_some(self.place.db) or await add_up_some(self.place.db):
             pass
+        await check_sums(self.place)
         async with self.place.db.read() as tx:
             return [*await verify(tx), *await verify_chains(tx)]
 
