@@ -32,7 +32,7 @@ from tests.crash.test_crash import MANY_KILLS, SEED, say, some_events
 from tests.journeys.books import Books, read_books, table
 from tests.support.network import Network, SlowLine
 
-FEW_EVENTS = 6_000
+FEW_EVENTS = 4_500
 
 
 @pytest.fixture
