@@ -77,6 +77,12 @@ async def advance(tx: Tx, plan_id: UUID, *, by: UUID, state: str, values: Mappin
     return (await tx.execute(update(t).where(*where).values(changed_at=tx.now, **values))).rowcount == 1
 
 
+async def renew(tx: Tx, plan_id: UUID, *, by: UUID, state: str, until: datetime) -> None:
+    """A plan that is still this process's and in this state stays so until then."""
+    where = t.c.id == plan_id, t.c.claimed_by == by, t.c.state == state
+    await tx.execute(update(t).where(*where).values(claimed_until=until))
+
+
 async def change(tx: Tx, plan_id: UUID, values: Mapping[str, Any]) -> None:
     await tx.execute(update(t).where(t.c.id == plan_id).values(changed_at=tx.now, **values))
 

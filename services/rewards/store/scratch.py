@@ -164,12 +164,13 @@ async def gini(tx: Tx, unit: str, *, after: bool) -> float | None:
 # What is carried over when a recompute comes into force
 
 
-async def some_dirty_counters(tx: Tx, most: int) -> tuple[list[UUID], list[Row[Any]]]:
+async def some_dirty_counters(tx: Tx, most: int | None) -> tuple[list[UUID], list[Row[Any]]]:
+    """Ids and rows; with None all of them."""
     ids = [row.id for row in await tx.all(select(dirty_counters).limit(most))]
     return ids, await select_among(tx, counters, counters.c.id, ids)
 
 
-async def some_dirty_moments(tx: Tx, most: int) -> list[Row[Any]]:
+async def some_dirty_moments(tx: Tx, most: int | None) -> list[Row[Any]]:
     same = [moments.c[name] == dirty_moments.c[name] for name in ("slot", "at", "event_id")]
     return await tx.all(select(moments).where(*same).limit(most))
 

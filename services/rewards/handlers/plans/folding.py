@@ -5,7 +5,7 @@ happened before its `since`; of a backfill, what a rule paid already, which is l
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from kit.contracts.events import Activity
@@ -32,36 +32,48 @@ CHAPTER = 500
 ROWS = 100
 
 
-async def fold_some(one: ServiceRuntime, scratch: Database, plan: Any, until: int, most: int) -> int:
-    """Take the scratch file on towards the row `until`, by about so many activities; 0: it is there."""
-    async with scratch.read() as tx:
-        places = await scratch_store.places(tx)
-    if plan.mode == BACKFILL and places[SEEDED] < until:
-        return await _walk(one, scratch, plan, (SEEDED, places[SEEDED], until), most)
-    if places[FOLDED] < until:
-        return await _walk(one, scratch, plan, (FOLDED, places[FOLDED], until), most)
-    return 0
+class Folded(NamedTuple):
+    """How many activities were looked at, and whether that was the last of them."""
+
+    activities: int
+    there: bool
+
+
+async def fold_some(one: ServiceRuntime, scratch: Database, plan: Any, until: int, most: int) -> Folded:
+    """Take the scratch file on towards the row `until`, by about so many activities in each of its walks."""
+    activities = 0
+    for name in (SEEDED, FOLDED) if plan.mode == BACKFILL else (FOLDED,):
+        async with scratch.read() as tx:
+            place = (await scratch_store.places(tx))[name]
+        if place < until:
+            walked = await _walk(one, scratch, plan, (name, place, until), most)
+            activities += walked.activities
+            if not walked.there:
+                return Folded(activities, False)
+    return Folded(activities, True)
 
 
 async def chapters_after(
     one: ServiceRuntime, community_id: UUID, seq: int, until: int, most: int
 ) -> tuple[KnownCommunity, list[Chapter]]:
     """What was kept after this row, about so many activities."""
+    chosen: list[Any] = []
+    count, more = 0, True
     async with one.db.read() as tx:
         community = await known_community(tx, community_id)
-        rows = await kept.after(tx, community_id, seq, until, ROWS)
+        while more and count < most:
+            rows = await kept.after(tx, community_id, chosen[-1].seq if chosen else seq, until, ROWS)
+            more = len(rows) == ROWS
+            for row in rows:
+                if count < most:
+                    chosen.append(row)
+                    count += row._mapping["count"]
     if community is None:
         raise Unavailable(f"community {community_id} is not known here yet", code="community_unknown")
-    chosen, count = [], 0
-    for row in rows:
-        if count >= most:
-            break
-        chosen.append(row)
-        count += row._mapping["count"]
     return community, keeping.chapters(chosen, CHAPTER)
 
 
-async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[str, int, int], most: int) -> int:
+async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[str, int, int], most: int) -> Folded:
     name, seq, until = way
     community, chapters = await chapters_after(one, plan.community_id, seq, until, most)
     for chapter in chapters or [_nothing(until)]:
@@ -81,7 +93,7 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
             await scratch_store.move_on(tx, name, chapter.seq)
             forget_announcements(tx)
         seq = chapter.seq
-    return sum(len(chapter.items) for chapter in chapters) or 1
+    return Folded(sum(len(chapter.items) for chapter in chapters), seq >= until)
 
 
 def _nothing(until: int) -> Chapter:
