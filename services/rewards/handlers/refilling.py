@@ -16,7 +16,7 @@ from kit.contracts.rewards import ActivityScored
 from kit.database import Tx
 from services.rewards.domain.engine import BUDGET, CAPPED, Undone, Verdict, Want
 from services.rewards.domain.rules import Rule
-from services.rewards.domain.undoing import Way
+from services.rewards.domain.undoing import Way, places_among
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers import settling
 from services.rewards.handlers.settling import Settled
@@ -53,14 +53,11 @@ class Refill:
 NOTHING = Refill(frozenset(), {})
 
 
-def places_of(row: Any) -> tuple[UUID, ...]:
-    """The places that an undoable grant holds."""
-    return tuple([UUID(id) for id in row.places or ()])
-
-
-async def look_ahead(tx: Tx, things: Collection[UUID]) -> Refill:
-    """What undoing these things may free, and for whom; without locks."""
-    return await _of_places(tx, {place for row in await store.grants(tx, things) for place in places_of(row)})
+async def look_ahead(tx: Tx, epochs: Mapping[UUID, UUID | None]) -> Refill:
+    """What undoing these things may free of the counters in force (by thing: whose they are), and for whom; without
+    locks."""
+    rows = await store.grants(tx, epochs)
+    return await _of_places(tx, {place for row in rows for place in places_among(row.places, epochs[row.thing])})
 
 
 async def confirm(tx: Tx, ahead: Refill, places: Collection[UUID], undone: Undone) -> Refill:

@@ -11,9 +11,10 @@ from sqlalchemy import Row, and_, distinct, func, literal_column, select
 from kit.database import Tx, add_up, delete_among, insert_many, insert_new, select_among, upsert
 from services.rewards.domain.ledger import GRANT
 from services.rewards.domain.recomputing import Key
+from services.rewards.store import reviews
 from services.rewards.tables.ledger import entries, transactions
 from services.rewards.tables.rules import counters, decisions, moments
-from services.rewards.tables.scratch import cursors, days, dirty_counters, dirty_moments, members, touched
+from services.rewards.tables.scratch import cursors, days, dirty_counters, dirty_moments, members, taken, touched
 from services.rewards.tables.scratch import seen as seen_events
 from services.rewards.tables.undoing import inverse_events, undoable_grants, waiting_grants
 
@@ -85,6 +86,28 @@ async def some_touched(tx: Tx, most: int) -> list[UUID]:
 
 async def untouch(tx: Tx, event_ids: Iterable[UUID]) -> None:
     await delete_among(tx, touched, (touched.c.event_id,), [(id,) for id in event_ids])
+
+
+# What stays
+
+
+async def take(tx: Tx, places: Mapping[Key, Any]) -> set[Key]:
+    """What of this had not taken its places yet; it has them from now on."""
+    rows = [{**key._asdict(), "places": held} for key, held in places.items()]
+    return {Key(*key) for key in await insert_new(tx, taken, rows, key=Key._fields)}
+
+
+async def held(tx: Tx, community_id: UUID, keys: Mapping[Key, UUID | None]) -> dict[Key, Any]:
+    """The places that these hold, where they hold any: because they stay, or by this grant or review of the file's."""
+    ids = sorted({key.event_id for key in keys})
+    out = {}
+    for row in await select_among(tx, taken, taken.c.event_id, ids):
+        out[Key(row.event_id, row.rule_id, row.member_id, row.unit)] = row.places
+    waiting = await reviews.reviewed(tx, community_id, ids)
+    holders = {id: key for key, grant in keys.items() if (id := grant or waiting.get(key)) is not None}
+    for id, rows in (await undoable(tx, holders)).items():
+        out.setdefault(holders[id], rows[0].places)
+    return {key: places for key, places in out.items() if key in keys and places}
 
 
 # Figures

@@ -308,3 +308,19 @@ async def test_numbers_of_any_size_are_kept_as_they_came(guild: Guild, plans: Pl
     changed = {**rule(amount=3), "when": "event.data.ratio < 0.2 && event.data.nested.list[1] == 'ü'"}
     await plans.recompute(changed)
     assert await guild.has("ann") == 3
+
+
+async def test_a_fine_that_was_forgiven_is_not_paid_back_by_every_recompute_again(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=-5))
+    talk = guild.act()
+    await guild.score(talk)
+    await by_hand(guild, talk, 5)
+    _, over = await plans.recompute(rule(amount=3))
+    assert over.posted == {"entries": 1, "units": {"xp": {"added": 3, "taken": 0}}}
+    for _ in range(2):
+        plan, over = await plans.recompute(rule(amount=3))
+        assert plan.result["postings"] == over.posted == {"entries": 0, "units": {}}
+    assert await guild.has("ann") == 3
+    _, over = await plans.recompute(rule(amount=-5))
+    assert await guild.has("ann") == 0, "of the fine nothing is left that was not forgiven"
+    await check_books(guild.db)

@@ -1,10 +1,12 @@
 """Running a plan's rules over what was kept, in its scratch file, by the code that scores what comes in.
 
 What stays as it is (R34) is not decided: it only takes its places under the limits. Of a recompute that is what
-happened before its `since`; of a backfill, what a rule paid already, which is looked at first.
+happened before its `since`; of a backfill, what a rule paid already, which is looked at first; of both, what was
+decided on before anything was kept and is kept because it was sent once more.
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import compress
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -14,13 +16,14 @@ from kit.database import Database, Tx
 from kit.errors import Unavailable
 from kit.service import ServiceRuntime
 from services.rewards.domain import engine
+from services.rewards.domain.engine import Want
 from services.rewards.domain.recomputing import BACKFILL, Key, given
-from services.rewards.domain.undoing import inverse_types
+from services.rewards.domain.undoing import inverse_types, stored_places
 from services.rewards.handlers import earning, keeping, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
 from services.rewards.handlers.keeping import Chapter
-from services.rewards.handlers.plans.scratch import forget_announcements, version_of
+from services.rewards.handlers.plans.scratch import forget_announcements, kept_since, version_of
 from services.rewards.handlers.purging import day_of
 from services.rewards.store import decisions, kept
 from services.rewards.store import plans as store
@@ -78,8 +81,11 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
     community, chapters = await chapters_after(one, plan.community_id, seq, until, most)
     for chapter in chapters or [_nothing(until)]:
         found = [item.activity(plan.community_id) for item in chapter.items]
-        staying = found if plan.mode == BACKFILL else [a for a in found if a.effective_at < plan.since]
         async with one.db.read() as live:
+            early = await store.decided_before(live, plan.community_id, {a.event_id for a in found}, kept_since(plan))
+            pays = [a.effective_at >= plan.since and a.event_id not in early for a in found]
+            paying = list(compress(found, pays))
+            staying = found if plan.mode == BACKFILL else [a for a, may in zip(found, pays, strict=True) if not may]
             there = await store.existing(live, plan.community_id, {a.event_id for a in staying}, plan.id)
         async with scratch.begin() as tx:
             if (await scratch_store.places(tx))[name] != seq:
@@ -87,9 +93,9 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
                 break
             scene = await _scene(tx, chapter, found, community, plan)
             if name == SEEDED or plan.mode != BACKFILL:
-                await _take_places(tx, staying, scene, there)
+                await _take_places(tx, staying, scene, plan, there)
             if name == FOLDED:
-                await _decide(tx, found, scene, plan, there)
+                await _decide(tx, found, paying, scene, plan, there)
             await scratch_store.move_on(tx, name, chapter.seq)
             forget_announcements(tx)
         seq = chapter.seq
@@ -101,10 +107,11 @@ def _nothing(until: int) -> Chapter:
     return Chapter(until, "UTC", 0, ())
 
 
-async def _decide(tx: Tx, found: Sequence[Activity], scene: Scene, plan: Any, there: Existing) -> None:
+async def _decide(
+    tx: Tx, found: Sequence[Activity], paying: Sequence[Activity], scene: Scene, plan: Any, there: Existing
+) -> None:
     ids = [a.event_id for a in found]
     scene.decided.update(await decisions.decided(tx, event_ids=ids))
-    paying: Sequence[Activity] = [a for a in found if a.effective_at >= plan.since]
     if plan.mode == BACKFILL:
         scene.decided.update({(key.event_id, key.rule_id) for key in there.lines if there.others(key)})
     await earning.decide(tx, found, scene, paying=paying)
@@ -112,34 +119,47 @@ async def _decide(tx: Tx, found: Sequence[Activity], scene: Scene, plan: Any, th
         await scratch_store.note_touched(tx, ids)
 
 
-async def _take_places(tx: Tx, staying: Sequence[Activity], scene: Scene, there: Existing) -> None:
-    """What was given for these takes its places under the limits of the plan's rules."""
-    amounts = _given(there)
-    wants = [
-        want
+async def _take_places(tx: Tx, staying: Sequence[Activity], scene: Scene, plan: Any, there: Existing) -> None:
+    """What was given for these takes its places under the limits of the plan's rules, once."""
+    amounts = _given(there, plan)
+    wants = {
+        key: want
         for a in staying
         for want in earning.wants_of(a, scene)
-        if want.member_id is not None and Key(want.event_id, want.rule.id, want.member_id, want.unit) in amounts
-    ]
+        if want.member_id is not None
+        and (key := Key(want.event_id, want.rule.id, want.member_id, want.unit)) in amounts
+    }
     if not wants:
         return
-    before, state = await tallying.state_of(tx, wants, ())
-    for want in wants:
-        assert want.member_id is not None
-        amount, undone = amounts[Key(want.event_id, want.rule.id, want.member_id, want.unit)]
+    # An activity that was sent once more is here twice.
+    new = await scratch_store.take(tx, {key: _places(want, *amounts[key]) for key, want in wants.items()})
+    fresh = {key: want for key, want in wants.items() if key in new}
+    before, state = await tallying.state_of(tx, list(fresh.values()), ())
+    for key, want in fresh.items():
+        amount, undone = amounts[key]
         engine.take(want, amount, state, undone)
     await tallying.save(tx, state, before)
 
 
-def _given(there: Existing) -> Mapping[Key, tuple[int, bool]]:
-    """Key → how much was given, and whether it was undone since."""
-    first = {
-        Key(r.event_id, r.rule_id, r.member_id, r.unit): r.amount
-        for r in there.decisions
-        if r.transaction_id is not None and r.receiver == str(r.member_id)
-    }
+def _places(want: Want, amount: int, undone: bool) -> Any:
+    """What it holds, and gives back when it is undone."""
+    ids = {limit.id for limit in want.limits if limit.refill}
+    return None if undone or amount < 0 else stored_places(sorted(ids), want.epoch)
+
+
+def _given(there: Existing, plan: Any) -> Mapping[Key, tuple[int, bool]]:
+    """Key → how much was given, and whether it was undone since. What was given before anything was kept is not among
+    it: limits of a lifetime know it already, and windows of then are over."""
+    first = {}
+    early = set()
+    for r in there.decisions:
+        if r.transaction_id is not None and r.receiver == str(r.member_id):
+            key = Key(r.event_id, r.rule_id, r.member_id, r.unit)
+            first[key] = r.amount
+            if r.decided_at < kept_since(plan):
+                early.add(key)
     out = {}
-    for key in there.lines:
+    for key in there.lines.keys() - early:
         amount = given(there.others(key))
         if amount or first.get(key):
             out[key] = (amount, False) if amount else (first[key], True)

@@ -43,6 +43,12 @@ def version_of(plan_id: UUID) -> int:
     return -1 - plan_id.int % (2**31 - 1)
 
 
+def kept_since(plan: Any) -> datetime:
+    """What was decided on before this stays as it is: it is not kept, but for what was sent once more."""
+    since: datetime = plan.kept_from or plan.created_at
+    return since
+
+
 def folder(one: ServiceRuntime, plan_id: UUID) -> Path:
     return one.settings.data_dir / FOLDER / str(plan_id)
 
@@ -131,7 +137,7 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
             await connection.execute(text(statement))
     async with one.db.read() as tx:
         units = await ledger_store.units_of(tx, plan.community_id)
-        before = await plans_store.given_before(tx, plan.community_id, plan.kept_from)
+        before = await plans_store.given_before(tx, plan.community_id, kept_since(plan))
     async with db.begin() as tx:
         row = {
             "community_id": plan.community_id,
