@@ -69,6 +69,25 @@ async def test_what_a_recompute_leaves_as_it_is_gives_its_place_back_among_the_n
     await check_books(guild.db)
 
 
+@pytest.mark.parametrize("times", [1, 2])
+async def test_what_waits_for_the_place_of_what_stays_waits_for_it_by_the_new_rules(
+    guild: Guild, plans: Plans, times: int
+) -> None:
+    await guild.publish(liked(2))
+    await guild.score(react(guild, "m1"))
+    await guild.score(react(guild, "m2", at=minute(1)))
+    for n in range(times):
+        await plans.recompute(liked(5 + n), since=minute(4))
+    await guild.score(react(guild, "m3", at=minute(5)))
+    await guild.score(unreact(guild, "m1", at=minute(6)))
+    assert await guild.has("ann") == 2, "the second one, of before"
+    await guild.score(unreact(guild, "m2", at=minute(7)))
+    assert await guild.has("ann") == 4 + times
+    await guild.score(react(guild, "m4", at=minute(8)))
+    assert await guild.has("ann") == 4 + times
+    await check_books(guild.db)
+
+
 async def test_what_a_backfill_leaves_as_it_is_gives_its_place_back_among_the_new_counters(
     guild: Guild, plans: Plans
 ) -> None:

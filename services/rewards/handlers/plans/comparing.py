@@ -41,7 +41,8 @@ class Difference(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class Compared:
     """Events with what is there (held, where it is to be posted) and what should be. `staying` is what is left as it
-    is, with the scratch file's grant of it; `reviews` what somebody looks at, by the ids of that."""
+    is, with the scratch file's grant of it; `reviews` what somebody looks at, by the ids of that; of `early` events
+    all stays."""
 
     existing: Existing
     differences: Sequence[Difference]
@@ -49,6 +50,7 @@ class Compared:
     """The scratch file's decisions."""
     staying: Mapping[Key, UUID | None]
     reviews: Mapping[Key, UUID]
+    early: Collection[UUID]
 
 
 async def refusing(tx: Tx, community_id: UUID) -> set[str]:
@@ -87,7 +89,7 @@ async def compare(
             spared, found = sum(part for _, part in found.back), NOTHING
         if amount or have or outcome is not None:
             out.append(Difference(key, amount, have, found, spared, at, day, outcome, mark))
-    return Compared(there, out, [row for row in rows if row.verdict != PENDING], staying, looked_at)
+    return Compared(there, out, [row for row in rows if row.verdict != PENDING], staying, looked_at, early)
 
 
 async def compare_some(one: ServiceRuntime, scratch: Database, plan: Any, most: int) -> int:

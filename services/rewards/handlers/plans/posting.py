@@ -15,7 +15,8 @@ from services.rewards.domain.ledger import GRANT, MINT, RECORD_DEBT, REVERSAL, P
 from services.rewards.domain.recomputing import ACTOR_PREFIX, RECOMPUTED, Line
 from services.rewards.domain.rules import grant_key
 from services.rewards.domain.undoing import joined_places
-from services.rewards.handlers import ledger
+from services.rewards.handlers import ledger, refilling
+from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.plans.comparing import NO_LINES, Compared, Difference, compare, refusing
 from services.rewards.store import counters, reviews
 from services.rewards.store import ledger as ledger_store
@@ -47,7 +48,9 @@ async def post(live: Tx, scratch: Tx, plan: Any, event_ids: Sequence[UUID]) -> l
     owing = {(plan.community_id, unit.id) for unit in units if unit.clawback == RECORD_DEBT}
     await ledger.finish(live, [p for _, p in done], history=dict.fromkeys(event_ids, True), owing=owing)
     await store.link(live, [_link(plan, d, p) for d, p in done])
-    await _keep_ways(live, scratch, plan, found, done)
+    in_force = await rules_store.epoch(live, community_id=plan.community_id, version=plan.base)
+    await _keep_ways(live, scratch, plan, in_force, found, done)
+    await _let_wait(live, plan, in_force, found, event_ids)
     await store.put_decisions(live, _decisions(live, plan, found, done))
     return [p for _, p in done]
 
@@ -134,7 +137,12 @@ def _link(plan: Any, d: Difference, p: Posting) -> dict[str, Any]:
 
 
 async def _keep_ways(
-    live: Tx, scratch: Tx, plan: Any, found: Compared, done: Sequence[tuple[Difference, Posting]]
+    live: Tx,
+    scratch: Tx,
+    plan: Any,
+    in_force: UUID | None,
+    found: Compared,
+    done: Sequence[tuple[Difference, Posting]],
 ) -> None:
     """What stands can be undone as the plan's rules say, whichever rules gave it; what stays, as before. Both hold
     places among the plan's counters besides those that they held."""
@@ -148,7 +156,6 @@ async def _keep_ways(
     }
     staying = await _places_of_staying(scratch, plan, found)
     there = await undoing_store.ways_of(live, targets.keys() | staying.keys())
-    in_force = await rules_store.epoch(live, community_id=plan.community_id, version=plan.base)
     gone, new = [], []
     for transaction_id, d in targets.items():
         assert d.outcome is not None
@@ -176,6 +183,19 @@ async def _places_of_staying(scratch: Tx, plan: Any, found: Compared) -> dict[UU
         ids = [line.transaction_id for line in found.existing.lines.get(key, ())]
         out |= dict.fromkeys([*ids, *([found.reviews[key]] if key in found.reviews else [])], places)
     return out
+
+
+async def _let_wait(live: Tx, plan: Any, in_force: UUID | None, found: Compared, event_ids: Sequence[UUID]) -> None:
+    """What stays without anything, for want of a place that may become free, waits for it among the plan's counters
+    too."""
+    rows = await undoing_store.waiting_of(live, plan.community_id, event_ids)
+    rows = [row for row in rows if row.at < plan.since or row.event_id in found.early]
+    if rows:
+        versions = {(plan.community_id, row.rule_version) for row in rows}
+        epochs = await rule_sets.epochs(live, versions)
+        rows = [row for row in rows if epochs[plan.community_id, row.rule_version] == in_force]
+        rules = rule_sets.parse(plan.draft)
+        await undoing_store.add_waiting(live, refilling.under(rows, rules, plan.version, plan.id))
 
 
 def _way(row: Any) -> dict[str, Any]:
