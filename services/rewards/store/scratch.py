@@ -91,23 +91,17 @@ async def untouch(tx: Tx, event_ids: Iterable[UUID]) -> None:
 # What stays
 
 
-async def take(tx: Tx, places: Mapping[Key, Any]) -> set[Key]:
+async def take(tx: Tx, keys: Iterable[Key]) -> set[Key]:
     """What of this had not taken its places yet; it has them from now on."""
-    rows = [{**key._asdict(), "places": held} for key, held in places.items()]
-    return {Key(*key) for key in await insert_new(tx, taken, rows, key=Key._fields)}
+    return {Key(*key) for key in await insert_new(tx, taken, [key._asdict() for key in keys], key=Key._fields)}
 
 
 async def held(tx: Tx, community_id: UUID, keys: Mapping[Key, UUID | None]) -> dict[Key, Any]:
-    """The places that these hold, where they hold any: because they stay, or by this grant or review of the file's."""
-    ids = sorted({key.event_id for key in keys})
-    out = {}
-    for row in await select_among(tx, taken, taken.c.event_id, ids):
-        out[Key(row.event_id, row.rule_id, row.member_id, row.unit)] = row.places
-    waiting = await reviews.reviewed(tx, community_id, ids)
+    """The places that these hold by this grant, or by a review, of the file's; those that hold any."""
+    waiting = await reviews.reviewed(tx, community_id, {key.event_id for key in keys})
     holders = {id: key for key, grant in keys.items() if (id := grant or waiting.get(key)) is not None}
-    for id, rows in (await undoable(tx, holders)).items():
-        out.setdefault(holders[id], rows[0].places)
-    return {key: places for key, places in out.items() if key in keys and places}
+    ways = await undoable(tx, holders)
+    return {holders[id]: rows[0].places for id, rows in ways.items() if rows[0].places}
 
 
 # Figures

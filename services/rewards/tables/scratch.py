@@ -7,7 +7,7 @@ and `dirty_moments` are what changed since it was last carried over, noted by tr
 
 from sqlalchemy import BigInteger, Column, Date, Integer, MetaData, String, Table, Uuid
 
-from kit.database import JsonText, UtcDateTime
+from kit.database import UtcDateTime
 
 metadata = MetaData()
 
@@ -20,7 +20,7 @@ cursors = Table(
 
 touched = Table("scratch_touched", metadata, Column("event_id", Uuid, primary_key=True))
 
-# What was given otherwise and stays, once it took its places; `places` as in `undoable_grants`.
+# What was given otherwise and stays, once it took its places.
 taken = Table(
     "scratch_taken",
     metadata,
@@ -28,7 +28,6 @@ taken = Table(
     Column("rule_id", String(100), primary_key=True),
     Column("member_id", Uuid, primary_key=True),
     Column("unit", String(30), primary_key=True),
-    Column("places", JsonText),
 )
 
 seen = Table("scratch_seen", metadata, Column("event_id", Uuid, primary_key=True))

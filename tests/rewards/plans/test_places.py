@@ -69,6 +69,24 @@ async def test_what_a_recompute_leaves_as_it_is_gives_its_place_back_among_the_n
     await check_books(guild.db)
 
 
+async def test_what_stays_and_is_undone_while_the_recompute_runs_gives_its_place_back(
+    guild: Guild, plans: Plans
+) -> None:
+    """Its place had been taken among the new counters by then, and was taken for ever."""
+    await guild.publish(liked(2))
+    await guild.score(react(guild, "m1"))
+    await guild.score(react(guild, "m2", at=minute(5)))
+    plan = await plans.simulate(liked(5), since=minute(4))
+    await plans.publish(plan)
+    await guild.score(unreact(guild, "m1", at=minute(6)))
+    await plans.work(plan.id)
+    assert await guild.has("ann") == 5, "the second one waited for the place"
+    await guild.score(react(guild, "m3", at=minute(8)))
+    await guild.score(unreact(guild, "m2", at=minute(9)))
+    assert await guild.has("ann") == 5
+    await check_books(guild.db)
+
+
 @pytest.mark.parametrize("times", [1, 2])
 async def test_what_waits_for_the_place_of_what_stays_waits_for_it_by_the_new_rules(
     guild: Guild, plans: Plans, times: int

@@ -6,6 +6,7 @@ decided on before anything was kept and is kept because it was sent once more.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import compress
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -16,10 +17,10 @@ from kit.database import Database, Tx
 from kit.errors import Unavailable
 from kit.service import ServiceRuntime
 from services.rewards.domain import engine
-from services.rewards.domain.engine import Want
+from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.recomputing import BACKFILL, Key, given
 from services.rewards.domain.undoing import inverse_types, stored_places
-from services.rewards.handlers import earning, keeping, tallying
+from services.rewards.handlers import earning, keeping, settling, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
 from services.rewards.handlers.keeping import Chapter
@@ -28,6 +29,7 @@ from services.rewards.handlers.purging import day_of
 from services.rewards.store import decisions, kept
 from services.rewards.store import plans as store
 from services.rewards.store import scratch as scratch_store
+from services.rewards.store import undoing as undoing_store
 from services.rewards.store.plans import Existing
 from services.rewards.store.scratch import FOLDED, POSTED, SEEDED
 
@@ -87,13 +89,14 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
             paying = list(compress(found, pays))
             staying = found if plan.mode == BACKFILL else [a for a, may in zip(found, pays, strict=True) if not may]
             there = await store.existing(live, plan.community_id, {a.event_id for a in staying}, plan.id)
+            ways = await undoing_store.ways_of(live, there.places)
         async with scratch.begin() as tx:
             if (await scratch_store.places(tx))[name] != seq:
                 # Another process took this one's turn over, with the same files.
                 break
             scene = await _scene(tx, chapter, found, community, plan)
             if name == SEEDED or plan.mode != BACKFILL:
-                await _take_places(tx, staying, scene, plan, there)
+                await _take_places(tx, staying, scene, _given(there, plan), ways)
             if name == FOLDED:
                 await _decide(tx, found, paying, scene, plan, there)
             await scratch_store.move_on(tx, name, chapter.seq)
@@ -119,9 +122,38 @@ async def _decide(
         await scratch_store.note_touched(tx, ids)
 
 
-async def _take_places(tx: Tx, staying: Sequence[Activity], scene: Scene, plan: Any, there: Existing) -> None:
+class Given(NamedTuple):
+    """What was given otherwise. `undone` since, or can be undone as one of the `lines` can."""
+
+    amount: int
+    undone: bool
+    lines: tuple[UUID, ...]
+
+
+def _given(there: Existing, plan: Any) -> dict[Key, Given]:
+    """By key. What was given before anything was kept is not among it: limits of a lifetime know it already, and
+    windows of then are over."""
+    first, early = {}, set()
+    for r in there.decisions:
+        if r.transaction_id is not None and r.receiver == str(r.member_id):
+            key = Key(r.event_id, r.rule_id, r.member_id, r.unit)
+            first[key] = r.amount
+            if r.decided_at < kept_since(plan):
+                early.add(key)
+    out = {}
+    for key in there.lines.keys() - early:
+        lines = there.others(key)
+        amount = given(lines)
+        if amount or first.get(key):
+            left = tuple([line.transaction_id for line in lines if line.left])
+            out[key] = Given(amount or first[key], not amount, left)
+    return out
+
+
+async def _take_places(
+    tx: Tx, staying: Sequence[Activity], scene: Scene, amounts: Mapping[Key, Given], ways: Mapping[UUID, Sequence[Any]]
+) -> None:
     """What was given for these takes its places under the limits of the plan's rules, once."""
-    amounts = _given(there, plan)
     wants = {
         key: want
         for a in staying
@@ -132,38 +164,38 @@ async def _take_places(tx: Tx, staying: Sequence[Activity], scene: Scene, plan: 
     if not wants:
         return
     # An activity that was sent once more is here twice.
-    new = await scratch_store.take(tx, {key: _places(want, *amounts[key]) for key, want in wants.items()})
+    new = await scratch_store.take(tx, wants)
     fresh = {key: want for key, want in wants.items() if key in new}
     before, state = await tallying.state_of(tx, list(fresh.values()), ())
     for key, want in fresh.items():
-        amount, undone = amounts[key]
-        engine.take(want, amount, state, undone)
+        engine.take(want, amounts[key].amount, state, amounts[key].undone)
     await tallying.save(tx, state, before)
+    await _hold_places(tx, {key: (want, amounts[key]) for key, want in fresh.items()}, scene, ways)
 
 
-def _places(want: Want, amount: int, undone: bool) -> Any:
-    """What it holds, and gives back when it is undone."""
-    ids = {limit.id for limit in want.limits if limit.refill}
-    return None if undone or amount < 0 else stored_places(sorted(ids), want.epoch)
-
-
-def _given(there: Existing, plan: Any) -> Mapping[Key, tuple[int, bool]]:
-    """Key → how much was given, and whether it was undone since. What was given before anything was kept is not among
-    it: limits of a lifetime know it already, and windows of then are over."""
-    first = {}
-    early = set()
-    for r in there.decisions:
-        if r.transaction_id is not None and r.receiver == str(r.member_id):
-            key = Key(r.event_id, r.rule_id, r.member_id, r.unit)
-            first[key] = r.amount
-            if r.decided_at < kept_since(plan):
-                early.add(key)
-    out = {}
-    for key in there.lines.keys() - early:
-        amount = given(there.others(key))
-        if amount or first.get(key):
-            out[key] = (amount, False) if amount else (first[key], True)
-    return out
+async def _hold_places(
+    tx: Tx, taken: Mapping[Key, tuple[Want, Given]], scene: Scene, ways: Mapping[UUID, Sequence[Any]]
+) -> None:
+    """What gives its places back when it is undone is granted in the file too: it may be undone while the plan runs."""
+    verdicts, rows = [], []
+    for want, grant in taken.values():
+        places = tuple(sorted({limit.id for limit in want.limits if limit.refill}))
+        held = next((ways[id] for id in grant.lines if id in ways), ())
+        if places and held and not grant.undone and grant.amount > 0:
+            verdicts.append(Verdict(replace(want, review=False), engine.GRANTED, grant.amount, "", places))
+            rows.append(held)
+    history = {verdict.want.event_id: True for verdict in verdicts}
+    settled, _ = await settling.post(tx, verdicts, [], units={}, places=scene.communities, history=history)
+    undoable = [
+        {
+            **{name: getattr(way, name) for name in ("thing", "at", "types", "lifetime", "notify")},
+            "transaction_id": one.transaction_id,
+            "places": stored_places(one.verdict.places, one.verdict.want.epoch),
+        }
+        for one, held in zip(settled, rows, strict=True)
+        for way in held
+    ]
+    await undoing_store.add_grants(tx, undoable)
 
 
 async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community: KnownCommunity, plan: Any) -> Scene:
