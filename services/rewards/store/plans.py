@@ -110,7 +110,8 @@ async def existing(
     """With `lock` the entries are held until the transaction ends."""
     ids = sorted(event_ids)
     rows = [r for r in await select_among(tx, decisions, decisions.c.event_id, ids) if r.community_id == community_id]
-    again = await select_among(tx, recomputed, recomputed.c.event_id, ids)
+    mine = recomputed.c.community_id == community_id
+    again = await select_among(tx, recomputed, recomputed.c.event_id, ids, where=mine)
     grants = {r.transaction_id: _key(r) for r in rows if r.transaction_id and r.receiver == str(r.member_id)}
     grants |= {r.transaction_id: _key(r) for r in again if r.reverses is None}
     by = entries.c.transaction_id, entries.c.line
