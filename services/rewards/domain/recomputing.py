@@ -62,21 +62,39 @@ NOTHING = Change((), 0)
 
 
 def given(lines: Sequence[Line]) -> int:
-    return sum(line.given for line in lines)
+    """What the rules gave by these lines (oldest first): by those of the newest sign that anything is left of. What a
+    person forgave of a fine is over where the rules reward the same by now."""
+    for line in reversed(lines):
+        if line.given:
+            return _sum(lines, plus=line.given > 0)
+    return 0
 
 
 def change(wanted: int, lines: Sequence[Line]) -> Change:
-    """From what these lines (oldest first) gave to what is wanted. Newer lines go back first."""
-    have = given(lines)
-    if wanted == have:
-        return NOTHING
-    if have == 0 or ((have > 0) == (wanted > 0) and abs(wanted) > abs(have)):
-        return Change((), wanted - have)
-    keep = wanted if wanted != 0 and (have > 0) == (wanted > 0) else 0
-    excess, back = abs(have) - abs(keep), []
+    """From what these lines (oldest first) gave to what is wanted. Newer lines go back first.
+
+    Lines of the two signs do not count against each other: of what a person took back nothing more goes back, and it
+    would be missing for ever, and posted again by every comparison.
+    """
+    back: list[tuple[Line, int]] = []
+    more = 0
+    for plus in (False, True):
+        have = abs(_sum(lines, plus=plus))
+        keep = abs(wanted) if wanted and (wanted > 0) == plus else 0
+        back += _taken(lines, max(0, have - keep), plus=plus)
+        more += max(0, keep - have)
+    return Change(tuple(back), more if wanted > 0 else -more)
+
+
+def _sum(lines: Sequence[Line], *, plus: bool) -> int:
+    return sum(line.given for line in lines if (line.amount > 0) == plus)
+
+
+def _taken(lines: Sequence[Line], excess: int, *, plus: bool) -> list[tuple[Line, int]]:
+    out = []
     for line in reversed(lines):
-        part = min(excess, line.left) if (line.amount > 0) == (have > 0) else 0
+        part = min(excess, line.left) if (line.amount > 0) == plus else 0
         if part > 0:
-            back.append((line, part))
+            out.append((line, part))
             excess -= part
-    return Change(tuple(back), wanted - keep)
+    return out

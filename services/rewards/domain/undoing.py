@@ -5,10 +5,10 @@ An inverse event names what it is about as the event that it undoes did: by `sub
 is somebody's of one kind, a check-in somebody's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime, timedelta
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 from kit.contracts.events import Activity
@@ -137,6 +137,29 @@ def undoes(inverse: Inverse, way: Way, at: datetime, order: int) -> bool:
 def undone(inverses: Iterable[Inverse], way: Way, at: datetime, order: int) -> Inverse | None:
     """The first of the inverse events that undoes it."""
     return next((inverse for inverse in inverses if undoes(inverse, way, at, order)), None)
+
+
+def stored_places(ids: Collection[UUID], epoch: UUID | None) -> Any:
+    """Places under caps that refill as JSON, with whose counters they are among (`Want.epoch`): a list is among the
+    community's own, an object has recomputes' ids (and "" for the community's own). None where there is no place."""
+    names = [str(id) for id in ids]
+    return (names if epoch is None else {str(epoch): names}) if names else None
+
+
+def places_among(stored: Any, epoch: UUID | None) -> tuple[UUID, ...]:
+    """Those of the places that are among these counters."""
+    by = stored if isinstance(stored, Mapping) else {"": stored or ()}
+    return tuple([UUID(id) for id in by.get("" if epoch is None else str(epoch), ())])
+
+
+def joined_places(old: Any, in_force: UUID | None, new: Any, coming: UUID) -> Any:
+    """The places among the counters in force and those among the ones to come: until a recompute is over, and for ever
+    if it is cancelled, the old ones are given back, and then the others."""
+    before = [str(id) for id in places_among(old, in_force)]
+    then = [str(id) for id in places_among(new, coming)]
+    if not then:
+        return stored_places(places_among(old, in_force), in_force)
+    return {**({"" if in_force is None else str(in_force): before} if before else {}), str(coming): then}
 
 
 _WRITTEN = "content"

@@ -114,11 +114,12 @@ async def decide(
     if not wants and not inverses:
         await post_grants(tx, [], history={}, places=scene.communities, besides=besides)
         return
-    refill = await refilling.look_ahead(tx, {i.thing for i in inverses}) if inverses else refilling.NOTHING
+    epochs = undoing.epochs_of(found, inverses, scene.epochs)
+    refill = await refilling.look_ahead(tx, epochs) if inverses else refilling.NOTHING
     undo = await undoing.of_batch(found, wants, inverses, refill)
     before, state = await tallying.state_of(tx, [*refill.wants, *wants], undo.things | refill.places)
     undone, fresh = await undoing.record(tx, undo, [*refill.wants, *wants])
-    takebacks, stopped = await undoing.look_up(tx, fresh)
+    takebacks, stopped = await undoing.look_up(tx, fresh, epochs)
     units = await undoing.units_of(tx, takebacks)
     freed = [*undoing.freed(takebacks, units), *(place for one in stopped for place in one.places)]
     refill = await refilling.confirm(tx, refill, set(freed), undone)

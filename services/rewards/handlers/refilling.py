@@ -15,8 +15,8 @@ from kit.consumer import NotYet
 from kit.contracts.rewards import ActivityScored
 from kit.database import Tx
 from services.rewards.domain.engine import BUDGET, CAPPED, Undone, Verdict, Want
-from services.rewards.domain.rules import Rule
-from services.rewards.domain.undoing import Way
+from services.rewards.domain.rules import Rule, RuleSet
+from services.rewards.domain.undoing import Way, places_among
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers import settling
 from services.rewards.handlers.settling import Settled
@@ -53,14 +53,11 @@ class Refill:
 NOTHING = Refill(frozenset(), {})
 
 
-def places_of(row: Any) -> tuple[UUID, ...]:
-    """The places that an undoable grant holds."""
-    return tuple([UUID(id) for id in row.places or ()])
-
-
-async def look_ahead(tx: Tx, things: Collection[UUID]) -> Refill:
-    """What undoing these things may free, and for whom; without locks."""
-    return await _of_places(tx, {place for row in await store.grants(tx, things) for place in places_of(row)})
+async def look_ahead(tx: Tx, epochs: Mapping[UUID, UUID | None]) -> Refill:
+    """What undoing these things may free of the counters in force (by thing: whose they are), and for whom; without
+    locks."""
+    rows = await store.grants(tx, epochs)
+    return await _of_places(tx, {place for row in rows for place in places_among(row.places, epochs[row.thing])})
 
 
 async def confirm(tx: Tx, ahead: Refill, places: Collection[UUID], undone: Undone) -> Refill:
@@ -82,29 +79,48 @@ async def _of_places(tx: Tx, places: Collection[UUID]) -> Refill:
     sets, epochs = await rule_sets.of_versions(tx, versions), await rule_sets.epochs(tx, versions)
     waiting = {}
     for row in rows:
-        rule_set = sets[row.community_id, row.rule_version]
-        want = Want(
-            community_id=row.community_id,
-            rule=_rule(rule_set.rules, row.rule_id),
-            rule_version=row.rule_version,
-            rule_set=rule_set,
-            event_id=row.event_id,
-            at=row.at,
-            actor_id=row.actor_id,
-            subject=row.subject,
-            member_id=row.member_id,
-            unit=row.unit,
-            amount=row.amount,
-            windows=row.windows,
-            epoch=epochs[row.community_id, row.rule_version],
-            review=row.review,
-        )
+        key = row.community_id, row.rule_version
+        rule = _rule(sets[key].rules, row.rule_id)
+        assert rule is not None, "versions never change"
+        want = _want(row, rule, sets[key], row.rule_version, epochs[key])
         waiting[_key(want)] = want, row
     return Refill(frozenset(places), waiting)
 
 
-def _rule(rules: Iterable[Rule], id: str) -> Rule:
-    return next(rule for rule in rules if rule.id == id)
+def under(rows: Iterable[Any], rules: RuleSet, version: int, epoch: UUID) -> list[dict[str, Any]]:
+    """What waits, as it waits by other rules and among other counters: rows again, for the first of their places that
+    refill. What these rules have no such place for waits no longer."""
+    out = []
+    for row in rows:
+        rule = _rule(rules.rules, row.rule_id)
+        if rule is not None:
+            limits = _want(row, rule, rules, version, epoch).limits
+            places = [limit.id for limit in limits if limit.refill]
+            out += [{**row._mapping, "place": place, "rule_version": version} for place in places[:1]]
+    return out
+
+
+def _want(row: Any, rule: Rule, rule_set: RuleSet, version: int, epoch: UUID | None) -> Want:
+    return Want(
+        community_id=row.community_id,
+        rule=rule,
+        rule_version=version,
+        rule_set=rule_set,
+        event_id=row.event_id,
+        at=row.at,
+        actor_id=row.actor_id,
+        subject=row.subject,
+        member_id=row.member_id,
+        unit=row.unit,
+        amount=row.amount,
+        windows=row.windows,
+        epoch=epoch,
+        review=row.review,
+    )
+
+
+def _rule(rules: Iterable[Rule], id: str) -> Rule | None:
+    return next((rule for rule in rules if rule.id == id), None)
 
 
 async def let_wait(

@@ -20,8 +20,8 @@ from kit.turns import in_turns
 from services.rewards.domain.engine import REFUSED, UNDONE, Undone, Want
 from services.rewards.domain.explaining import cause
 from services.rewards.domain.ledger import MINT, REFUSE, REVERSAL, Posting, Unit, digest
-from services.rewards.domain.undoing import EARLIER, Inverse, Way, inverse_of, undone, ways
-from services.rewards.handlers.refilling import Refill, places_of
+from services.rewards.domain.undoing import EARLIER, Inverse, Way, inverse_of, places_among, stored_places, undone, ways
+from services.rewards.handlers.refilling import Refill
 from services.rewards.handlers.settling import Settled
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import reviews
@@ -43,7 +43,8 @@ class Undoing:
 
 
 class Takeback(NamedTuple):
-    """A grant to be taken back; `posting` is its reversal, `places` what it gives back under caps that refill."""
+    """A grant to be taken back; `posting` is its reversal, `places` what it gives back under caps that refill, of the
+    counters in force."""
 
     posting: Posting
     inverse: Inverse
@@ -63,6 +64,14 @@ def inverses_of(found: Sequence[Activity], inverse: Mapping[UUID, frozenset[str]
     """Those of the activities that undo something; `inverse` says by community which types do."""
     seen = [inverse_of(a, order) for order, a in enumerate(found) if a.type in inverse[a.community_id]]
     return tuple([one for one in seen if one is not None])
+
+
+def epochs_of(
+    found: Sequence[Activity], inverses: Sequence[Inverse], epochs: Mapping[UUID, UUID | None]
+) -> dict[UUID, UUID | None]:
+    """Thing → whose counters are in force in the community that it is a thing of."""
+    of = {a.event_id: a.community_id for a in found} if inverses else {}
+    return {inverse.thing: epochs[of[inverse.event_id]] for inverse in inverses}
 
 
 async def of_batch(
@@ -101,7 +110,9 @@ async def record(tx: Tx, batch: Undoing, wants: Sequence[Want]) -> tuple[Undone,
     return out, fresh
 
 
-async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> tuple[list[Takeback], list[Stopped]]:
+async def look_up(
+    tx: Tx, inverses: Sequence[Inverse], epochs: Mapping[UUID, UUID | None]
+) -> tuple[list[Takeback], list[Stopped]]:
     """The grants of earlier batches that these inverse events undo, held, as far as they are not taken back yet; in
     the order of the events. And those of them that still wait for review, held too."""
     about: dict[UUID, list[Inverse]] = {}
@@ -114,7 +125,7 @@ async def look_up(tx: Tx, inverses: Sequence[Inverse]) -> tuple[list[Takeback], 
         by = undone(about[row.thing], way, row.at, EARLIER)
         if by is not None:
             keys.append((row.thing, row.transaction_id))
-            hit.setdefault(row.transaction_id, (by, row.notify, places_of(row)))
+            hit.setdefault(row.transaction_id, (by, row.notify, places_among(row.places, epochs[row.thing])))
     await store.remove_grants(tx, keys)
     stopped = [Stopped(row, hit[row.id][0], hit[row.id][2]) for row in await reviews.lock_pending(tx, hit)]
     lines = await ledger_store.lock_grants(tx, hit)
@@ -133,14 +144,13 @@ async def units_of(tx: Tx, takebacks: Sequence[Takeback]) -> dict[tuple[UUID, st
 
 
 def freed(takebacks: Sequence[Takeback], units: Mapping[tuple[UUID, str], Unit]) -> list[UUID]:
-    """The places that are given back, once for each grant. A unit that may refuse to give back points does not give
-    back places: who had spent them would earn the same again."""
-    return [
-        place
-        for one in takebacks
-        if units[one.posting.community_id, one.posting.unit].clawback != REFUSE
-        for place in one.places
-    ]
+    """The places that are given back: once for what was given once, though a recompute gave more of it later. A unit
+    that may refuse to give back points does not give back places: who had spent them would earn the same again."""
+    out: dict[Any, UUID] = {}
+    for p, _, _, places in takebacks:
+        if units[p.community_id, p.unit].clawback != REFUSE:
+            out |= {(p.source_event_id, p.rule_id, p.member_id, p.unit, place): place for place in places}
+    return list(out.values())
 
 
 def _reversal(tx: Tx, line: ledger_store.Line, by: Inverse) -> Posting:
@@ -198,7 +208,7 @@ def _undoable(batch: Undoing, one: Settled) -> list[dict[str, Any]]:
             "types": way.types,
             "lifetime": way.lifetime_seconds,
             "notify": want.rule.notify,
-            "places": [str(id) for id in one.verdict.places] or None,
+            "places": stored_places(one.verdict.places, want.epoch),
         }
         for way in batch.ways.get((want.event_id, want.rule.id), ())
     ]

@@ -77,6 +77,12 @@ async def advance(tx: Tx, plan_id: UUID, *, by: UUID, state: str, values: Mappin
     return (await tx.execute(update(t).where(*where).values(changed_at=tx.now, **values))).rowcount == 1
 
 
+async def renew(tx: Tx, plan_id: UUID, *, by: UUID, state: str, until: datetime) -> None:
+    """A plan that is still this process's and in this state stays so until then."""
+    where = t.c.id == plan_id, t.c.claimed_by == by, t.c.state == state
+    await tx.execute(update(t).where(*where).values(claimed_until=until))
+
+
 async def change(tx: Tx, plan_id: UUID, values: Mapping[str, Any]) -> None:
     await tx.execute(update(t).where(t.c.id == plan_id).values(changed_at=tx.now, **values))
 
@@ -104,7 +110,8 @@ async def existing(
     """With `lock` the entries are held until the transaction ends."""
     ids = sorted(event_ids)
     rows = [r for r in await select_among(tx, decisions, decisions.c.event_id, ids) if r.community_id == community_id]
-    again = await select_among(tx, recomputed, recomputed.c.event_id, ids)
+    mine = recomputed.c.community_id == community_id
+    again = await select_among(tx, recomputed, recomputed.c.event_id, ids, where=mine)
     grants = {r.transaction_id: _key(r) for r in rows if r.transaction_id and r.receiver == str(r.member_id)}
     grants |= {r.transaction_id: _key(r) for r in again if r.reverses is None}
     by = entries.c.transaction_id, entries.c.line
@@ -134,6 +141,13 @@ async def _by_hand(tx: Tx, transaction_ids: Sequence[UUID]) -> dict[UUID, int]:
     return out
 
 
+async def decided_before(tx: Tx, community_id: UUID, event_ids: Collection[UUID], before: datetime) -> set[UUID]:
+    """Those of the events that were decided on before then."""
+    d = decisions.c
+    early = and_(d.community_id == community_id, d.decided_at < before)
+    return {row.event_id for row in await select_among(tx, (d.event_id,), d.event_id, sorted(event_ids), where=early)}
+
+
 async def balances(tx: Tx, community_id: UUID, after: tuple[UUID, str] | None, most: int) -> list[Row[Any]]:
     """(unit, owner_id, balance) of members, by owner and unit."""
     where = [accounts.c.community_id == community_id, accounts.c.system == 0]
@@ -145,15 +159,13 @@ async def balances(tx: Tx, community_id: UUID, after: tuple[UUID, str] | None, m
     return await tx.all(select(*columns).where(*where).order_by(accounts.c.owner_id, accounts.c.unit).limit(most))
 
 
-async def given_before(tx: Tx, community_id: UUID, before: datetime | None) -> list[Row[Any]]:
-    """(rule_id, owner_id, unit, amount, grants): what rules gave to members and was posted before then (None: ever)."""
+async def given_before(tx: Tx, community_id: UUID, before: datetime) -> list[Row[Any]]:
+    """(rule_id, owner_id, unit, amount, grants): what rules gave to members and was posted before then."""
     g = transactions.c
     same = and_(entries.c.transaction_id == g.id, entries.c.line == 0)
     columns = g.rule_id, entries.c.owner_id, entries.c.unit
     sums = func.sum(entries.c.amount).label("amount"), func.count().label("grants")
-    where = [g.community_id == community_id, g.kind == GRANT, entries.c.amount > 0]
-    if before is not None:
-        where.append(g.created_at < before)
+    where = g.community_id == community_id, g.kind == GRANT, g.created_at < before, entries.c.amount > 0
     stmt = select(*columns, *sums).select_from(transactions.join(entries, same)).where(*where).group_by(*columns)
     return await tx.all(stmt)
 
@@ -181,7 +193,8 @@ async def put_decisions(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 
 async def put_undoable(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
-    await upsert(tx, undoable_grants, rows, key=("thing", "transaction_id"), update=("types", "lifetime", "places"))
+    changed = ("at", "types", "lifetime", "notify", "places")
+    await upsert(tx, undoable_grants, rows, key=("thing", "transaction_id"), update=changed)
 
 
 async def carry_over(

@@ -7,6 +7,7 @@ from uuid import UUID
 from sqlalchemy import Row, func, select
 
 from kit.database import Tx, insert_many, select_among, upsert
+from services.rewards.domain.recomputing import Key
 from services.rewards.tables.reviews import reviews
 
 PENDING, APPROVED, REFUSED, UNDONE = "pending", "approved", "refused", "undone"
@@ -29,12 +30,12 @@ async def among(tx: Tx, community_id: UUID, ids: Iterable[UUID], *, lock: bool =
     return {row.id: row for row in rows}
 
 
-async def reviewed(tx: Tx, community_id: UUID, event_ids: Iterable[UUID]) -> set[tuple[UUID, str, UUID, str]]:
-    """(event, rule, member, unit) of what waits, or waited, among what was decided on these events."""
+async def reviewed(tx: Tx, community_id: UUID, event_ids: Iterable[UUID]) -> dict[Key, UUID]:
+    """What waits, or waited, among what was decided on these events, and the review's id."""
     t = reviews.c
-    columns = t.event_id, t.rule_id, t.member_id, t.unit
+    columns = t.event_id, t.rule_id, t.member_id, t.unit, t.id
     rows = await select_among(tx, columns, t.event_id, sorted(event_ids), where=t.community_id == community_id)
-    return {tuple(row) for row in rows}
+    return {Key(row.event_id, row.rule_id, row.member_id, row.unit): row.id for row in rows}
 
 
 async def put(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:

@@ -11,9 +11,10 @@ from sqlalchemy import Row, and_, distinct, func, literal_column, select
 from kit.database import Tx, add_up, delete_among, insert_many, insert_new, select_among, upsert
 from services.rewards.domain.ledger import GRANT
 from services.rewards.domain.recomputing import Key
+from services.rewards.store import reviews
 from services.rewards.tables.ledger import entries, transactions
 from services.rewards.tables.rules import counters, decisions, moments
-from services.rewards.tables.scratch import cursors, days, dirty_counters, dirty_moments, members, touched
+from services.rewards.tables.scratch import cursors, days, dirty_counters, dirty_moments, members, taken, touched
 from services.rewards.tables.scratch import seen as seen_events
 from services.rewards.tables.undoing import inverse_events, undoable_grants, waiting_grants
 
@@ -85,6 +86,22 @@ async def some_touched(tx: Tx, most: int) -> list[UUID]:
 
 async def untouch(tx: Tx, event_ids: Iterable[UUID]) -> None:
     await delete_among(tx, touched, (touched.c.event_id,), [(id,) for id in event_ids])
+
+
+# What stays
+
+
+async def take(tx: Tx, keys: Iterable[Key]) -> set[Key]:
+    """What of this had not taken its places yet; it has them from now on."""
+    return {Key(*key) for key in await insert_new(tx, taken, [key._asdict() for key in keys], key=Key._fields)}
+
+
+async def held(tx: Tx, community_id: UUID, keys: Mapping[Key, UUID | None]) -> dict[Key, Any]:
+    """The places that these hold by this grant, or by a review, of the file's; those that hold any."""
+    waiting = await reviews.reviewed(tx, community_id, {key.event_id for key in keys})
+    holders = {id: key for key, grant in keys.items() if (id := grant or waiting.get(key)) is not None}
+    ways = await undoable(tx, holders)
+    return {holders[id]: rows[0].places for id, rows in ways.items() if rows[0].places}
 
 
 # Figures
@@ -164,12 +181,13 @@ async def gini(tx: Tx, unit: str, *, after: bool) -> float | None:
 # What is carried over when a recompute comes into force
 
 
-async def some_dirty_counters(tx: Tx, most: int) -> tuple[list[UUID], list[Row[Any]]]:
+async def some_dirty_counters(tx: Tx, most: int | None) -> tuple[list[UUID], list[Row[Any]]]:
+    """Ids and rows; with None all of them."""
     ids = [row.id for row in await tx.all(select(dirty_counters).limit(most))]
     return ids, await select_among(tx, counters, counters.c.id, ids)
 
 
-async def some_dirty_moments(tx: Tx, most: int) -> list[Row[Any]]:
+async def some_dirty_moments(tx: Tx, most: int | None) -> list[Row[Any]]:
     same = [moments.c[name] == dirty_moments.c[name] for name in ("slot", "at", "event_id")]
     return await tx.all(select(moments).where(*same).limit(most))
 

@@ -58,6 +58,12 @@ async def waiting(tx: Tx, places: Iterable[UUID]) -> list[Row[Any]]:
     return await select_among(tx, waiting_grants, waiting_grants.c.place, sorted(places))
 
 
+async def waiting_of(tx: Tx, community_id: UUID, event_ids: Iterable[UUID]) -> list[Row[Any]]:
+    """What of these events waits, or waited among counters that are not in force any more."""
+    t = waiting_grants.c
+    return await select_among(tx, waiting_grants, t.event_id, sorted(event_ids), where=t.community_id == community_id)
+
+
 async def add_waiting(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     await insert_new(tx, waiting_grants, rows, key=[column.name for column in waiting_grants.primary_key])
 

@@ -20,6 +20,16 @@ cursors = Table(
 
 touched = Table("scratch_touched", metadata, Column("event_id", Uuid, primary_key=True))
 
+# What was given otherwise and stays, once it took its places.
+taken = Table(
+    "scratch_taken",
+    metadata,
+    Column("event_id", Uuid, primary_key=True),
+    Column("rule_id", String(100), primary_key=True),
+    Column("member_id", Uuid, primary_key=True),
+    Column("unit", String(30), primary_key=True),
+)
+
 seen = Table("scratch_seen", metadata, Column("event_id", Uuid, primary_key=True))
 
 members = Table(

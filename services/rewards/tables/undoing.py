@@ -16,7 +16,8 @@ undoable_grants = Table(
     Column("types", JsonText, nullable=False),
     Column("lifetime", Integer, nullable=False),
     Column("notify", Boolean, nullable=False),
-    # Ids of the counters in which it holds a place that it gives back when it is undone; null: none.
+    # Ids of the counters in which it holds a place that it gives back when it is undone, as `domain.undoing` stores
+    # them; null: none.
     Column("places", JsonText),
     Index("ix_undoable_grants_transaction", "transaction_id"),
     sqlite_with_rowid=False,
@@ -43,6 +44,7 @@ waiting_grants = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("history", Boolean, nullable=False),
     Column("review", Boolean, nullable=False, server_default=false()),
+    Index("ix_waiting_grants_event", "event_id"),
     sqlite_with_rowid=False,
 )
 

@@ -61,15 +61,17 @@ def _give(to: str) -> st.SearchStrategy[dict[str, Any]]:
 
 
 _caps = st.builds(
-    lambda scope, per, limit, of, exceed: {
+    lambda scope, per, limit, of, exceed, refill: {
         "scope": scope, "per": per, "limit": limit, "of": of, "on_exceed": exceed,
         **({"seconds": 7200} if per == "rolling" else {}),
+        **({"refill": True} if refill and of == "grants" and per != "rolling" else {}),
     },
     st.sampled_from(["member", "object", "actor_object", "pair", "community"]),
     st.sampled_from(["day", "week", "lifetime", "rolling"]),
     st.integers(1, 12),
     st.sampled_from(["amount", "grants"]),
     st.sampled_from(["truncate", "skip"]),
+    st.booleans(),
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """Other rules over what was: the plan's numbers are the result, and the result is what they would have given."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -171,6 +172,14 @@ async def test_what_a_recompute_gave_can_be_undone_by_what_comes_later(guild: Gu
     await check_books(guild.db)
 
 
+async def test_who_is_told_of_what_is_undone_is_as_the_new_rules_say(guild: Guild, plans: Plans) -> None:
+    await guild.publish(POST)
+    await guild.score(post(guild))
+    await plans.recompute({**POST, "notify": True})
+    await guild.score(delete(guild, at=minute(5)))
+    assert [event.notify for event in await announced(guild.db, PointsAdjusted)] == [True]
+
+
 async def test_an_inverse_event_that_only_the_new_rules_know_undoes_what_came_before_it(
     guild: Guild, plans: Plans
 ) -> None:
@@ -209,6 +218,21 @@ async def test_another_community_is_scored_as_before(guild: Guild, plans: Plans)
     await plans.recompute(rule(amount=1))
     await other.score(other.act(at=minute(2)))
     assert (await guild.has("ann"), await other.has("ann")) == (2, 12)
+
+
+async def test_of_an_event_that_two_communities_know_each_recompute_sees_its_own(guild: Guild, plans: Plans) -> None:
+    other = await make_guild(guild.db)
+    shared = guild.act()
+    await guild.publish(rule("talk", amount=5))
+    await other.publish(rule("chat", amount=5))
+    await guild.score(shared)
+    await other.score(replace(shared, community_id=other.id))
+    theirs = replace(plans, guild=other)
+    await theirs.recompute(rule("chat", amount=8))
+    _, over = await plans.recompute(rule("talk", amount=6))
+    assert over.posted == {"entries": 1, "units": {"xp": {"added": 1, "taken": 0}}}
+    assert (await guild.has("ann"), await other.balance(guild.member("ann"), "xp")) == (6, 8)
+    await check_books(guild.db)
 
 
 async def test_what_was_given_for_what_is_not_kept_counts_for_limits_of_a_lifetime(
@@ -308,3 +332,19 @@ async def test_numbers_of_any_size_are_kept_as_they_came(guild: Guild, plans: Pl
     changed = {**rule(amount=3), "when": "event.data.ratio < 0.2 && event.data.nested.list[1] == 'ü'"}
     await plans.recompute(changed)
     assert await guild.has("ann") == 3
+
+
+async def test_a_fine_that_was_forgiven_is_not_paid_back_by_every_recompute_again(guild: Guild, plans: Plans) -> None:
+    await guild.publish(rule(amount=-5))
+    talk = guild.act()
+    await guild.score(talk)
+    await by_hand(guild, talk, 5)
+    _, over = await plans.recompute(rule(amount=3))
+    assert over.posted == {"entries": 1, "units": {"xp": {"added": 3, "taken": 0}}}
+    for _ in range(2):
+        plan, over = await plans.recompute(rule(amount=3))
+        assert plan.result["postings"] == over.posted == {"entries": 0, "units": {}}
+    assert await guild.has("ann") == 3
+    _, over = await plans.recompute(rule(amount=-5))
+    assert await guild.has("ann") == 0, "of the fine nothing is left that was not forgiven"
+    await check_books(guild.db)

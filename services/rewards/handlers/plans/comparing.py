@@ -12,7 +12,7 @@ from services.rewards.domain.engine import PENDING
 from services.rewards.domain.ledger import REFUSE
 from services.rewards.domain.recomputing import BACKFILL, NOTHING, Change, Key, change, given
 from services.rewards.handlers.plans.folding import chapters_after
-from services.rewards.handlers.plans.scratch import forget_announcements
+from services.rewards.handlers.plans.scratch import forget_announcements, kept_since
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as store
 from services.rewards.store import reviews
@@ -40,12 +40,17 @@ class Difference(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """Events with what is there (held, where it is to be posted) and what should be."""
+    """Events with what is there (held, where it is to be posted) and what should be. `staying` is what is left as it
+    is, with the scratch file's grant of it; `reviews` what somebody looks at, by the ids of that; of `early` events
+    all stays."""
 
     existing: Existing
     differences: Sequence[Difference]
     rows: Sequence[Any]
     """The scratch file's decisions."""
+    staying: Mapping[Key, UUID | None]
+    reviews: Mapping[Key, UUID]
+    early: Collection[UUID]
 
 
 async def refusing(tx: Tx, community_id: UUID) -> set[str]:
@@ -62,15 +67,19 @@ async def compare(
     paid = {(key.event_id, key.rule_id) for key in there.lines if there.others(key)}
     rows = await scratch_store.decided(scratch, ids)
     # What somebody decides is theirs: neither paid nor taken back for them, whatever rules there are.
-    persons = await reviews.reviewed(live, plan.community_id, ids)
-    persons |= {(r.event_id, r.rule_id, r.member_id, r.unit) for r in rows if r.verdict == PENDING}
-    out = []
+    looked_at = await reviews.reviewed(live, plan.community_id, ids)
+    persons = {Key(r.event_id, r.rule_id, r.member_id, r.unit) for r in rows if r.verdict == PENDING} | looked_at.keys()
+    early = {r.event_id for r in there.decisions if r.decided_at < kept_since(plan)}
+    out: list[Difference] = []
+    staying: dict[Key, UUID | None] = dict.fromkeys(persons)
     for key in sorted(wanted.keys() | there.lines.keys()):
         lines, outcome = there.lines.get(key, []), wanted.get(key)
         at, day = (outcome.effective_at, outcome.day) if outcome is not None else there.places[lines[0].transaction_id]
-        stays = at < plan.since or key in persons or (plan.mode == BACKFILL and (key.event_id, key.rule_id) in paid)
+        stays = at < plan.since or key in persons or key.event_id in early
+        stays = stays or (plan.mode == BACKFILL and (key.event_id, key.rule_id) in paid)
         have, mark = given(lines), f"{len(lines)} {sum(line.reversed for line in lines)}"
         if stays:
+            staying[key] = None if outcome is None else outcome.transaction_id
             if at >= plan.since and have:
                 out.append(Difference(key, have, have, NOTHING, 0, at, day, None, mark))
             continue
@@ -80,7 +89,7 @@ async def compare(
             spared, found = sum(part for _, part in found.back), NOTHING
         if amount or have or outcome is not None:
             out.append(Difference(key, amount, have, found, spared, at, day, outcome, mark))
-    return Compared(there, out, [row for row in rows if row.verdict != PENDING])
+    return Compared(there, out, [row for row in rows if row.verdict != PENDING], staying, looked_at, early)
 
 
 async def compare_some(one: ServiceRuntime, scratch: Database, plan: Any, most: int) -> int:

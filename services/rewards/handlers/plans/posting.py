@@ -14,11 +14,14 @@ from kit.database import Tx
 from services.rewards.domain.ledger import GRANT, MINT, RECORD_DEBT, REVERSAL, Posting, digest
 from services.rewards.domain.recomputing import ACTOR_PREFIX, RECOMPUTED, Line
 from services.rewards.domain.rules import grant_key
-from services.rewards.handlers import ledger
+from services.rewards.domain.undoing import joined_places
+from services.rewards.handlers import ledger, refilling
+from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.plans.comparing import NO_LINES, Compared, Difference, compare, refusing
-from services.rewards.store import counters
+from services.rewards.store import counters, reviews
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as store
+from services.rewards.store import rules as rules_store
 from services.rewards.store import scratch as scratch_store
 from services.rewards.store import undoing as undoing_store
 
@@ -45,7 +48,9 @@ async def post(live: Tx, scratch: Tx, plan: Any, event_ids: Sequence[UUID]) -> l
     owing = {(plan.community_id, unit.id) for unit in units if unit.clawback == RECORD_DEBT}
     await ledger.finish(live, [p for _, p in done], history=dict.fromkeys(event_ids, True), owing=owing)
     await store.link(live, [_link(plan, d, p) for d, p in done])
-    await _keep_ways(live, scratch, found, done)
+    in_force = await rules_store.epoch(live, community_id=plan.community_id, version=plan.base)
+    await _keep_ways(live, scratch, plan, in_force, found, done)
+    await _let_wait(live, plan, in_force, found, event_ids)
     await store.put_decisions(live, _decisions(live, plan, found, done))
     return [p for _, p in done]
 
@@ -66,7 +71,9 @@ async def _hold_things(live: Tx, scratch: Tx, plan: Any, event_ids: Sequence[UUI
     outcomes = await scratch_store.outcomes(scratch, event_ids)
     ways = await scratch_store.undoable(scratch, [outcome.transaction_id for outcome in outcomes.values()])
     there = await store.existing(live, plan.community_id, event_ids, plan.id)
-    old = await undoing_store.ways_of(live, [line.transaction_id for some in there.lines.values() for line in some])
+    grants = [line.transaction_id for some in there.lines.values() for line in some]
+    waiting = (await reviews.reviewed(live, plan.community_id, event_ids)).values()
+    old = await undoing_store.ways_of(live, [*grants, *waiting])
     things = {row.thing for rows in (*ways.values(), *old.values()) for row in rows}
     if things:
         await counters.lock(live, kept=dict.fromkeys(things, live.now))
@@ -129,8 +136,16 @@ def _link(plan: Any, d: Difference, p: Posting) -> dict[str, Any]:
     }
 
 
-async def _keep_ways(live: Tx, scratch: Tx, found: Compared, done: Sequence[tuple[Difference, Posting]]) -> None:
-    """What stands can be undone as the plan's rules say, whichever rules gave it."""
+async def _keep_ways(
+    live: Tx,
+    scratch: Tx,
+    plan: Any,
+    in_force: UUID | None,
+    found: Compared,
+    done: Sequence[tuple[Difference, Posting]],
+) -> None:
+    """What stands can be undone as the plan's rules say, whichever rules gave it; what stays, as before. Both hold
+    places among the plan's counters besides those that they held."""
     wanted = await scratch_store.undoable(scratch, {d.outcome.transaction_id for d in found.differences if d.outcome})
     targets = {p.id: d for d, p in done if p.kind == GRANT and d.outcome is not None}
     targets |= {
@@ -139,20 +154,48 @@ async def _keep_ways(live: Tx, scratch: Tx, found: Compared, done: Sequence[tupl
         if d.outcome is not None
         for line in found.existing.lines.get(d.key, ())
     }
-    there = await undoing_store.ways_of(live, targets)
+    staying = await _places_of_staying(scratch, plan, found)
+    there = await undoing_store.ways_of(live, targets.keys() | staying.keys())
     gone, new = [], []
     for transaction_id, d in targets.items():
         assert d.outcome is not None
         old = {row.thing: _way(row) for row in there.get(transaction_id, ())}
+        before = next((way["places"] for way in old.values()), None)
         ways = {row.thing: _way(row) for row in wanted.get(d.outcome.transaction_id, ())}
         gone += [(thing, transaction_id) for thing in old.keys() - ways.keys()]
-        new += [
-            {"thing": thing, "transaction_id": transaction_id, **way}
-            for thing, way in ways.items()
-            if old.get(thing) != way
-        ]
+        for thing, way in ways.items():
+            way["places"] = joined_places(before, in_force, way["places"], plan.id)
+            if old.get(thing) != way:
+                new.append({"thing": thing, "transaction_id": transaction_id, **way})
+    for id, places in staying.items():
+        for row in there.get(id, ()):
+            joined = joined_places(row.places, in_force, places, plan.id)
+            if joined != row.places:
+                new.append({"thing": row.thing, "transaction_id": id, **_way(row), "places": joined})
     await undoing_store.remove_grants(live, gone)
     await store.put_undoable(live, new)
+
+
+async def _places_of_staying(scratch: Tx, plan: Any, found: Compared) -> dict[UUID, Any]:
+    """Grants (and reviews) that stay → the places that they hold among the plan's counters."""
+    out: dict[UUID, Any] = {}
+    for key, places in (await scratch_store.held(scratch, plan.community_id, found.staying)).items():
+        ids = [line.transaction_id for line in found.existing.lines.get(key, ())]
+        out |= dict.fromkeys([*ids, *([found.reviews[key]] if key in found.reviews else [])], places)
+    return out
+
+
+async def _let_wait(live: Tx, plan: Any, in_force: UUID | None, found: Compared, event_ids: Sequence[UUID]) -> None:
+    """What stays without anything, for want of a place that may become free, waits for it among the plan's counters
+    too."""
+    rows = await undoing_store.waiting_of(live, plan.community_id, event_ids)
+    rows = [row for row in rows if row.at < plan.since or row.event_id in found.early]
+    if rows:
+        versions = {(plan.community_id, row.rule_version) for row in rows}
+        epochs = await rule_sets.epochs(live, versions)
+        rows = [row for row in rows if epochs[plan.community_id, row.rule_version] == in_force]
+        rules = rule_sets.parse(plan.draft)
+        await undoing_store.add_waiting(live, refilling.under(rows, rules, plan.version, plan.id))
 
 
 def _way(row: Any) -> dict[str, Any]:

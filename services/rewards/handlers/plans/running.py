@@ -1,6 +1,8 @@
 """The background work of plans, in steps: any process may take the next one of a plan that nobody holds."""
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -8,9 +10,11 @@ from uuid import UUID
 import structlog
 
 from kit.database import Database, Tx, is_infrastructure, lock_alone
+from kit.errors import Unavailable
 from kit.metrics import RECOMPUTED_ENTRIES
+from kit.runtime import pause
 from kit.service import ServiceRuntime
-from services.rewards.domain.recomputing import COMPARING, DONE, FAILED, FOLDING, READY
+from services.rewards.domain.recomputing import COMPARING, DONE, FAILED, FOLDING, POSTING, READY
 from services.rewards.domain.undoing import inverse_types
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.keeping import gate
@@ -19,7 +23,7 @@ from services.rewards.handlers.plans.comparing import compare_some
 from services.rewards.handlers.plans.figuring import figure, hash_of
 from services.rewards.handlers.plans.folding import chapters_after, fold_some
 from services.rewards.handlers.plans.planning import FRESH
-from services.rewards.handlers.plans.scratch import drop, forget_announcements, left_over, open_scratch
+from services.rewards.handlers.plans.scratch import drop, forget_announcements, no_room, open_scratch, with_files
 from services.rewards.store import kept
 from services.rewards.store import plans as store
 from services.rewards.store import rules as rules_store
@@ -34,6 +38,7 @@ STEP = 1000
 CARRY = 5000
 """Counters in a step."""
 LEASE = timedelta(seconds=60)
+RENEW_SECONDS = 15.0
 
 
 class Lost(Exception):
@@ -46,38 +51,63 @@ async def step(one: ServiceRuntime, plan_id: UUID, me: UUID) -> bool:
         plan = await store.claim(tx, plan_id, by=me, until=tx.now + LEASE)
     if plan is None:
         return False
-    scratch = await open_scratch(one, plan)
     try:
-        if plan.state == FOLDING:
-            await _fold(one, scratch, plan, me)
-        elif plan.state == COMPARING:
-            await _compare(one, scratch, plan, me)
-        else:
-            await _post(one, scratch, plan, me)
+        async with _held(one, plan, me):
+            scratch = await open_scratch(one, plan)
+            try:
+                await _STEPS[plan.state](one, scratch, plan, me)
+            finally:
+                await scratch.close()
     except Lost:
         return False
     except Exception as error:
         # Whatever fails, and does not pass by itself, would fail for ever and keep the other plans waiting.
-        if is_infrastructure(error):
+        reason = no_room(error)
+        if reason is None and is_infrastructure(error):
             raise
-        await _fail(one, plan, me, error)
+        await _fail(one, plan, me, error, reason or repr(error))
         return False
-    finally:
-        await scratch.close()
     return True
 
 
 async def tidy(one: ServiceRuntime) -> None:
     """Remove the files of plans that are over."""
+    # The files first: a plan that is made in between has its row by the time that rows are read.
+    found = with_files(one)
     async with one.db.read() as tx:
         wanted = {row.id for row in await store.with_files(tx, tx.now - FRESH)}
-    for plan_id in left_over(one, wanted):
+    for plan_id in found - wanted:
         drop(one, plan_id)
 
 
-async def _fail(one: ServiceRuntime, plan: Any, me: UUID, error: Exception) -> None:
+@asynccontextmanager
+async def _held(one: ServiceRuntime, plan: Any, me: UUID) -> AsyncIterator[None]:
+    """However long a step takes, nobody takes the plan over: two who do would both begin it anew for ever."""
+    over = asyncio.Event()
+    renewing = asyncio.create_task(_renew(one, plan, me, over))
+    try:
+        yield
+    finally:
+        over.set()
+        await renewing
+
+
+async def _renew(one: ServiceRuntime, plan: Any, me: UUID, over: asyncio.Event) -> None:
+    while True:
+        await pause(over, RENEW_SECONDS)
+        if over.is_set():
+            return
+        try:
+            async with one.db.begin() as tx:
+                await store.renew(tx, plan.id, by=me, state=plan.state, until=tx.now + LEASE)
+        except Unavailable as error:
+            # The step finds out by itself whether it lost the plan over this.
+            logger.warning("plan.not_renewed", plan=str(plan.id), error=str(error))
+
+
+async def _fail(one: ServiceRuntime, plan: Any, me: UUID, error: Exception, reason: str) -> None:
     logger.exception("plan.failed", plan=str(plan.id), error=repr(error))
-    over = {"state": FAILED, "error": repr(error)[:500], "claimed_by": None, "claimed_until": None}
+    over = {"state": FAILED, "error": reason[:500], "claimed_by": None, "claimed_until": None}
     async with one.db.begin() as tx:
         await store.advance(tx, plan.id, by=me, state=plan.state, values=over)
 
@@ -88,12 +118,12 @@ async def _advance(tx: Tx, plan: Any, me: UUID, **values: Any) -> None:
 
 
 async def _fold(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
-    count = await fold_some(one, scratch, plan, plan.head, STEP)
+    folded = await fold_some(one, scratch, plan, plan.head, STEP)
     async with one.db.begin() as tx:
-        if count:
-            await _advance(tx, plan, me, claimed_until=tx.now + LEASE, done=plan.done + count)
-        else:
+        if folded.there:
             await _advance(tx, plan, me, state=COMPARING, done=0)
+        else:
+            await _advance(tx, plan, me, claimed_until=tx.now + LEASE, done=plan.done + folded.activities)
 
 
 async def _compare(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
@@ -109,19 +139,21 @@ async def _compare(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) 
 
 
 async def _post(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
-    """First up to what came until now, so that what was undone meanwhile is not paid; then some more of what is to be
-    posted; then the counters; then all that is left, with nobody scoring meanwhile, and the rules are in force."""
+    """First up to what came until now, so that what was undone meanwhile is not paid; then what is to be posted; then
+    the counters; then all that came meanwhile, with nobody scoring, and the rules are in force.
+
+    Only who has more left than a step takes leaves the rest to the next one: in a community where something always
+    comes, whoever began anew for all that came would never come to an end. So each round is as long as what came during
+    the one before.
+    """
     async with one.db.read() as tx:
         head = await kept.head(tx, plan.community_id)
-    if await fold_some(one, scratch, plan, head, STEP):
+    if not (await fold_some(one, scratch, plan, head, STEP)).there:
         async with one.db.begin() as tx:
             await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
         return
-    if await _post_some(one, scratch, plan, me):
-        return
-    if await _carry_some(one, scratch, plan, me):
-        return
-    await _come_into_force(one, scratch, plan, me)
+    if await _post_some(one, scratch, plan, me) and await _carry_some(one, scratch, plan, me):
+        await _come_into_force(one, scratch, plan, me)
 
 
 async def _due(one: ServiceRuntime, scratch: Database, plan: Any) -> tuple[int, list[UUID], list[UUID]]:
@@ -137,17 +169,19 @@ async def _due(one: ServiceRuntime, scratch: Database, plan: Any) -> tuple[int, 
 
 
 async def _post_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> bool:
+    """True when everything that is folded is posted."""
     seq, ids, again = await _due(one, scratch, plan)
     async with scratch.begin() as inner:
-        if not again and seq <= (await scratch_store.places(inner))[POSTED]:
-            return False
+        places = await scratch_store.places(inner)
+        if not again and seq <= places[POSTED]:
+            return True
         async with one.db.begin() as tx:
             await _post_these(tx, inner, plan, me, [*ids, *again], done=plan.done + len(ids))
         # After the ledger: who is killed in between looks at the same once more, and finds nothing to post.
         await scratch_store.untouch(inner, again)
         await scratch_store.move_on(inner, POSTED, seq)
         forget_announcements(inner)
-    return True
+    return seq >= places[FOLDED] and len(again) < STEP
 
 
 async def _post_these(tx: Tx, inner: Tx, plan: Any, me: UUID, ids: Sequence[UUID], **values: Any) -> None:
@@ -161,24 +195,25 @@ async def _post_these(tx: Tx, inner: Tx, plan: Any, me: UUID, ids: Sequence[UUID
 
 
 async def _carry_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> bool:
-    """Counters and moments under the recompute's own names, which nobody reads yet; False when few are left."""
+    """Counters and moments under the recompute's own names, which nobody reads yet; True when few are left."""
     async with scratch.begin() as inner:
         async with one.db.begin() as tx:
             await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
-            count = await _carry(tx, inner, one.settings.counter_days)
+            ids, moments = await _carry(tx, inner, one.settings.counter_days, CARRY)
+        await scratch_store.clean(inner, ids, moments)
         forget_announcements(inner)
-    return count >= CARRY
+    return len(ids) + len(moments) < CARRY
 
 
-async def _carry(tx: Tx, inner: Tx, days: int) -> int:
-    ids, counted = await scratch_store.some_dirty_counters(inner, CARRY)
-    given = await scratch_store.some_dirty_moments(inner, CARRY)
+async def _carry(tx: Tx, inner: Tx, days: int, most: int | None) -> tuple[list[UUID], list[tuple[Any, ...]]]:
+    """Up to so many of each kind (None: all); which ones. The caller notes that, once it is certain."""
+    ids, counted = await scratch_store.some_dirty_counters(inner, most)
+    given = await scratch_store.some_dirty_moments(inner, most)
     since = tx.now - timedelta(days=days)
     wanted = [dict(r._mapping) for r in counted if r.kept_until is None or r.kept_until >= since]
     moments = [dict(r._mapping) for r in given if r.kept_until is None or r.kept_until >= since]
     await store.carry_over(tx, wanted, moments, [])
-    await scratch_store.clean(inner, ids, [(r.slot, r.at, r.event_id) for r in given])
-    return len(ids) + len(given)
+    return ids, [(r.slot, r.at, r.event_id) for r in given]
 
 
 async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
@@ -186,19 +221,19 @@ async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me
         await lock_alone(tx, gate(plan.community_id))
         head = await kept.head(tx, plan.community_id)
         # What came since the last look, if it is little: nobody scores meanwhile.
-        await fold_some(one, scratch, plan, head, STEP)
+        if not (await fold_some(one, scratch, plan, head, STEP)).there:
+            return
         seq, ids, again = await _due(one, scratch, plan)
         if seq < head or len(again) == STEP:
             return
-        async with scratch.begin() as inner:
+        # Only read: what the file said to be done would be lost with a transaction that fails after all.
+        async with scratch.read() as inner:
             await _post_these(tx, inner, plan, me, [*ids, *again], done=plan.total)
-            while await _carry(tx, inner, one.settings.counter_days):
-                pass
+            await _carry(tx, inner, one.settings.counter_days, None)
             await _carry_the_rest(tx, inner, plan)
-            over = {"claimed_by": None, "claimed_until": None, "state": DONE}
-            await store.change(tx, plan.id, over)
-            await rules_store.put_in_force(tx, community_id=plan.community_id, version=plan.version)
-            forget_announcements(inner)
+        over = {"claimed_by": None, "claimed_until": None, "state": DONE}
+        await store.change(tx, plan.id, over)
+        await rules_store.put_in_force(tx, community_id=plan.community_id, version=plan.version)
     logger.info("recompute.done", plan=str(plan.id), version=plan.version)
 
 
@@ -210,3 +245,6 @@ async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
     rows = [dict(r._mapping) for r in await scratch_store.inverses_of(inner, types)] if types else []
     await undoing_store.add_inverses(tx, rows)
+
+
+_STEPS = {FOLDING: _fold, COMPARING: _compare, POSTING: _post}

@@ -5,7 +5,9 @@ It is a cache: whoever finds none makes it anew from what is kept, and comes to 
 on with the file that it left.
 """
 
+import errno
 import shutil
+import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -20,7 +22,7 @@ from kit.clock import Clock
 from kit.database import Database, Tx, insert_many, open_database
 from kit.service import ServiceRuntime
 from services.rewards.domain import engine
-from services.rewards.domain.ledger import ALLOW_NEGATIVE, SYSTEM_ACCOUNTS
+from services.rewards.domain.ledger import ALLOW_NEGATIVE, MOST, REFUSE, SYSTEM_ACCOUNTS, Unit
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as plans_store
@@ -39,6 +41,12 @@ def version_of(plan_id: UUID) -> int:
     """The version that a plan's rules have in its scratch file, which no real one has: what is read once of a version
     is remembered by the process."""
     return -1 - plan_id.int % (2**31 - 1)
+
+
+def kept_since(plan: Any) -> datetime:
+    """What was decided on before this stays as it is: it is not kept, but for what was sent once more."""
+    since: datetime = plan.kept_from or plan.created_at
+    return since
 
 
 def folder(one: ServiceRuntime, plan_id: UUID) -> Path:
@@ -68,11 +76,37 @@ def drop(one: ServiceRuntime, plan_id: UUID) -> None:
     shutil.rmtree(folder(one, plan_id), ignore_errors=True)
 
 
-def left_over(one: ServiceRuntime, wanted: Iterable[UUID]) -> list[UUID]:
-    """Plans that have a file here and are not among the wanted."""
-    root, names = one.settings.data_dir / FOLDER, {str(id) for id in wanted}
-    found = [entry.name for entry in root.iterdir()] if root.exists() else []
-    return [UUID(name) for name in found if name not in names]
+def with_files(one: ServiceRuntime) -> set[UUID]:
+    """Plans that have a file here. What else stands beside them is somebody else's."""
+    root = one.settings.data_dir / FOLDER
+    names = [entry.name for entry in root.iterdir()] if root.exists() else []
+    return {plan_id for name in names if (plan_id := _id_of(name)) is not None}
+
+
+def _id_of(name: str) -> UUID | None:
+    try:
+        found = UUID(name)
+    except ValueError:
+        return None
+    return found if str(found) == name else None
+
+
+def no_room(error: BaseException) -> str | None:
+    """Why there can be no file, in words; None for any other trouble. Unlike a database that is away this does not pass
+    by itself: somebody has to make room."""
+    cause: BaseException | None = error
+    while cause is not None:
+        original = getattr(cause, "orig", None) or cause
+        of_sqlite = getattr(original, "sqlite_errorcode", None)
+        # The lowest byte is the kind of it, the next one says more.
+        if getattr(original, "errno", None) in _NO_ROOM or (of_sqlite is not None and of_sqlite & 0xFF in _NO_FILE):
+            return f"the plan's file under {FOLDER}/ of the data directory cannot be written: {original}"
+        cause = cause.__cause__
+    return None
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_NO_FILE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
 def forget_announcements(tx: Tx) -> None:
@@ -103,7 +137,7 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
             await connection.execute(text(statement))
     async with one.db.read() as tx:
         units = await ledger_store.units_of(tx, plan.community_id)
-        before = await plans_store.given_before(tx, plan.community_id, plan.kept_from)
+        before = await plans_store.given_before(tx, plan.community_id, kept_since(plan))
     async with db.begin() as tx:
         row = {
             "community_id": plan.community_id,
@@ -118,12 +152,18 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
         await insert_many(tx, rule_sets_table, [row])
         keys = [(plan.community_id, name, unit) for unit in units for name in SYSTEM_ACCOUNTS]
         await ledger_store.open_system_accounts(tx, keys)
-        # What is spent and owed is not known here: an inverse event takes back whatever the rules gave.
-        plain = [(plan.community_id, replace(unit, clawback=ALLOW_NEGATIVE)) for unit in units.values()]
-        await ledger_store.add_units(tx, plain)
+        await ledger_store.add_units(tx, [(plan.community_id, _plain(unit)) for unit in units.values()])
         await insert_many(tx, counters, _lifelong(plan, before))
         await store.begin(tx)
         forget_announcements(tx)
+
+
+def _plain(unit: Unit) -> Unit:
+    """What is spent and owed is not known here: an inverse event takes back whatever the rules gave. A unit that may
+    refuse that stays one: its grants do not give their places back."""
+    if unit.clawback == REFUSE:
+        return replace(unit, minimum=-MOST)
+    return replace(unit, clawback=ALLOW_NEGATIVE)
 
 
 def _lifelong(plan: Any, before: Iterable[Any]) -> list[dict[str, Any]]:
