@@ -209,7 +209,8 @@ class BadgeGranted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeRevoked:
     """A grant ended; once each. `why` is one of undone (the criterion holds no more), expired, by_hand; `ended_at` of
-    one that expired is when it did, not when that was noted. `notify` whether the member should be told."""
+    one that expired is when it did, not when that was noted. `notify` whether the member should be told: nobody is of
+    the end of a grant that they were not told of."""
 
     community_id: UUID
     badge_id: str

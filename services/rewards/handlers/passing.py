@@ -72,8 +72,8 @@ async def _page(tx: Tx, one: Defined, after: UUID | None) -> UUID | None:
         ended = seat.standing.calendar.end_of(programme.last_day)
         result = Result(one.community_id, member, series_id, mending.results(seat), ended)
         standing = held[one.community_id, one.badge.id, member]
-        value, reached = shown(one.badge, result)
+        value, since = shown(one.badge, result)
         if domain.may_change(one.badge, standing.standing, value, tx.now):
-            standing.take(domain.measured(one.badge, standing.standing, value, reached(), tx.now))
+            standing.take(domain.measured(one.badge, standing.standing, value, since, tx.now))
     await save(tx, list(held.values()))
     return members[-1] if len(members) == PAGE else None

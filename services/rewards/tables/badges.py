@@ -34,7 +34,8 @@ badge_standings = Table(
     sqlite_with_rowid=False,
 )
 
-# Kept for ever: a certificate of a badge that is held no longer is answered for too. `code` verifies it.
+# Kept for ever: a certificate of a badge that is held no longer is answered for too. `code` verifies it. `told` is
+# whether the member was told of it, and is to be of its end.
 badge_grants = Table(
     "badge_grants",
     metadata,
@@ -49,6 +50,7 @@ badge_grants = Table(
     Column("event_id", Uuid),
     Column("actor", String(150), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("told", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("ended_why", String(10)),

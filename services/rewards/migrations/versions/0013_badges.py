@@ -54,6 +54,7 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Uuid()),
         sa.Column("actor", sa.String(length=150), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("told", sa.Boolean(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("ended_at", UtcDateTime()),
         sa.Column("ended_why", sa.String(length=10)),
