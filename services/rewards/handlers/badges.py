@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -44,7 +45,7 @@ class Defined(NamedTuple):
 
 
 MOST_REMEMBERED = 5000
-# Versions never change, so what was read once stays right.
+# Versions never change, so what was read once stays right; what is not committed yet may never come to be.
 _read: dict[tuple[UUID, str, int], Defined] = {}
 
 
@@ -55,20 +56,26 @@ async def of_communities(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, li
     known = {key: _read[*key, version] for key, version in newest.items() if (*key, version) in _read}
     missing = [(*key, version) for key, version in newest.items() if key not in known]
     if missing:
-        if len(_read) > MOST_REMEMBERED:
-            _read.clear()
         born = await store.created_at(tx, [(c, i) for c, i, _ in missing])
         for row in await store.bodies(tx, missing):
             body = msgspec.convert(row.body, Badge)
             at = born[row.community_id, row.id]
-            defined = Defined(row.community_id, body, row.version, at, row.created_at, row.actor)
-            _read[row.community_id, row.id, row.version] = known[row.community_id, row.id] = defined
+            known[row.community_id, row.id] = Defined(
+                row.community_id, body, row.version, at, row.created_at, row.actor
+            )
+        tx.after_commit.append(partial(_remember, [known[key[:2]] for key in missing]))
     out: dict[UUID, list[Defined]] = {}
     for key, one in known.items():
         out.setdefault(key[0], []).append(one)
     for some in out.values():
         some.sort(key=lambda one: (one.created_at, one.badge.id))
     return out
+
+
+def _remember(some: Sequence[Defined]) -> None:
+    if len(_read) > MOST_REMEMBERED:
+        _read.clear()
+    _read.update({(one.community_id, one.badge.id, one.version): one for one in some})
 
 
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Defined]]:
