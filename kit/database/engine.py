@@ -64,7 +64,8 @@ class Tx:
     """The unit of work: one transaction, first argument of every handler and store function.
 
     `now` is fixed when it begins. `last` runs before the commit (outbox rows are written last), `after_commit`
-    once it is durable (of one that only reads: once it is over). `request_id` is that of the request it serves, if any, from the first announcement on.
+    once it is durable (of one that only reads: once it is over). `request_id` is that of the request it serves, if
+    any, from the first announcement on.
     Not safe for concurrent use: statements of one transaction follow one another.
     """
 

@@ -84,12 +84,40 @@ def test_a_name_too_long_for_the_sheet_gets_smaller_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["한국", "محمد", "שרה", "नमस्ते", "Anna 한", "\U0001f389", "\u0e01", "e\u0301\u0323\u0331"]
+    "name",
+    [
+        "한국",
+        "محمد",
+        "שרה",
+        "नमस्ते",
+        "Anna 한",
+        "\U0001f389",
+        "\u0e01",
+        "e\u0301\u0323\u0331",
+        "A\u0488",
+        "Ann\ue000a",
+        "Ann\u0378a",
+        "Ann\x07a",
+        "Ann\U0010fffda",
+        "Ann\u0600a",
+    ],
 )
 def test_a_name_with_letters_that_no_font_has_is_refused_with_them(name: str) -> None:
     with pytest.raises(Undrawable) as refused:
         draw(certificate(member=name), "png")
     assert refused.value.letters[:1] in [*normalize("NFC", name)]
+
+
+@pytest.mark.parametrize("name", ["\u200b\u200d", "\u3164", "\u2800\u2800", "\ufe0f\u200e \u2060", "", " \u3000"])
+def test_a_name_of_which_nothing_can_be_seen_is_refused(name: str) -> None:
+    for format in ("png", "pdf"):
+        with pytest.raises(Undrawable) as refused:
+            draw(certificate(member=name), format)
+        assert refused.value.letters == name
+
+
+def test_what_cannot_be_seen_in_a_name_leaves_no_trace() -> None:
+    assert text_of(draw(certificate(member="\u202eAn\u00adna\u200b \u200bLee\ufeff"), "pdf"))[3] == "Anna Lee"
 
 
 def test_emoji_beside_a_name_are_left_out_and_leave_no_hole() -> None:
