@@ -1,6 +1,6 @@
 """Certificates as PNG and PDF: the only code that knows fonts and the libraries that draw (docs/decisions/0024).
 
-Drawing takes a second of a processor: `draw` is called in a thread, by one at a time.
+Drawing takes some tenths of a second of a processor: `draw` is called in a thread, by one at a time.
 """
 
 from services.rewards.domain.certificates import Certificate, Format

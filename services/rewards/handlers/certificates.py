@@ -36,8 +36,8 @@ class Verified:
 async def of_member(
     tx: Tx, community_id: UUID, badge_id: str, member_id: UUID, *, locale: Locale | None, base: str
 ) -> Certificate:
-    """The certificate of a badge that the member holds; NotFound where they do not. `base` is where this installation
-    is reached."""
+    """The certificate of a badge that the member holds; NotFound where they do not, or had their data erased. `base` is
+    where this installation is reached."""
     one = await badges.existing(tx, community_id, badge_id)
     key = community_id, badge_id, member_id
     row = (await store.standings_of(tx, [key])).get(key)
@@ -47,6 +47,8 @@ async def of_member(
     (grant,) = await store.grants_of(tx, [(*key, standing.number)])
     place = await _place(tx, community_id)
     member = (await copies.known_members(tx, community_id, [member_id])).get(member_id)
+    if member is not None and member.state == GONE:
+        raise NotFound("the member had their data erased", code="certificate_unknown")
     if member is None:
         raise NotFound("this member's name is not known here yet", code="member_unknown")
     spoken = locale or ("zh-CN" if (member.locale or place.locale).startswith("zh") else "en")

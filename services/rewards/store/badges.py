@@ -86,9 +86,10 @@ async def holders(tx: Tx, community_id: UUID, badge_id: str, *, after: UUID | No
 
 
 async def expired(tx: Tx, limit: int) -> list[Key]:
-    """Standings that are written as held and expired meanwhile."""
+    """Standings that are written as held and expired meanwhile, the first to expire first."""
     here = standings.c
-    stmt = select(*_OF_STANDING).where(here.held, here.expires_at <= tx.now).order_by(*_OF_STANDING).limit(limit)
+    stmt = select(*_OF_STANDING).where(here.held, here.expires_at <= tx.now)
+    stmt = stmt.order_by(here.expires_at, *_OF_STANDING).limit(limit)
     return [(r.community_id, r.badge_id, r.member_id) for r in await tx.all(stmt)]
 
 
@@ -115,12 +116,6 @@ async def grant_with(tx: Tx, code: str) -> Row[Any] | None:
 
 
 # Runs
-
-
-async def begin_run(tx: Tx, community_id: UUID, badge_id: str) -> None:
-    """Look at a badge's programme as soon as may be."""
-    row = {"community_id": community_id, "badge_id": badge_id, "due_at": tx.now, "after_member": None, "done": False}
-    await insert_many(tx, runs, [row])
 
 
 async def put_run(tx: Tx, row: dict[str, Any]) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from kit.contracts.rewards import BadgeRevoked
+from services.rewards.handlers import granting
 from tests.rewards.badges.support import badge, bare, expire, grants, held, minutes, standing
 from tests.rewards.badges.test_measured import check_in, give, grant, revoke, streak
 from tests.rewards.badges.test_programmes import DAY, OVER, make_term, passed, run, write
@@ -118,6 +119,22 @@ async def test_a_programme_is_passed_once_however_often_its_badge_ends(
     await write(guild, "ann", 32)
     await run(guild)
     assert len(await grants(guild, "passed")) == 1
+
+
+async def test_what_expired_first_is_ended_first(
+    make_database: MakeDatabase, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(granting, "EXPIRE_AT_ONCE", 2)
+    guild = await bare(await make_database("rewards"), badge(kind="expiring", expires_after_days=1, least=1))
+    names = [f"p{n}" for n in range(6)]
+    await guild.score(*[guild.act(by=by, at=MORNING - minutes(n)) for n, by in enumerate(names)])
+    clock.advance(2 * DAY)
+    while await expire(guild):
+        pass
+    ends = [event.ended_at for event in await announced(guild.db, BadgeRevoked)]
+    assert [sorted(ends[n : n + 2]) for n in (0, 2, 4)] == [
+        [MORNING + DAY - minutes(n), MORNING + DAY - minutes(n - 1)] for n in (5, 3, 1)
+    ]
 
 
 # Who is told
