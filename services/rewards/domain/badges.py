@@ -13,7 +13,7 @@ from uuid import UUID
 from services.rewards.domain.rules import Receiver
 
 Kind = Literal["permanent", "auto_revoke", "expiring"]
-What = Literal["events", "streak", "balance", "level", "programme", "hand"]
+What = Literal["events", "streak", "balance", "level", "programme", "percentile", "hand"]
 Counting = Literal["events", "days", "people"]
 Measure = Literal["current", "longest", "days"]
 Result = Literal["passed", "perfect"]
@@ -30,6 +30,7 @@ STREAK: Final = "streak"
 BALANCE: Final = "balance"
 LEVEL: Final = "level"
 PROGRAMME: Final = "programme"
+PERCENTILE: Final = "percentile"
 HAND: Final = "hand"
 
 RESERVED: Final = frozenset({"members", "certificates"})
@@ -51,8 +52,9 @@ class Criterion:
     `events`: events of types `on` for which `when` holds, of the member (`whose` actor) or about what the member wrote
     (subject_author); `count` says what is counted of them: the events, the community's days they fell on, or the other
     people in them. `streak`: `measure` of check-in series `series`. `balance`: of `unit`. `level`: the community's
-    level. Each is reached at `least`. `programme`: `result` in the programme of `series`, when that is over. `hand`: by
-    an operator only.
+    level. Each is reached at `least`. `programme`: `result` in the programme of `series`, when that is over.
+    `percentile`: among the best `percent` of a hundred of a period of this kind of `board`, when that is final. `hand`:
+    by an operator only.
     """
 
     kind: What
@@ -64,6 +66,9 @@ class Criterion:
     measure: Measure = "longest"
     result: Result = "passed"
     unit: str = ""
+    board: str = ""
+    period: str = ""
+    percent: int = 0
     least: int = 1
 
 
@@ -134,6 +139,20 @@ class Reached(NamedTuple):
 Since = Callable[[datetime | None], Reached | None]
 """When a value first came to be enough (None as argument), or came to it by something at or after that time; None for
 never. For the first time there is an answer wherever the value is enough now."""
+
+
+def once(at: datetime) -> Since:
+    """Of what came to hold at that time and is over: it is not reached again."""
+
+    def since(after: datetime | None) -> Reached | None:
+        return Reached(at, None, False) if after is None or at >= after else None
+
+    return since
+
+
+def places(members: int, percent: int) -> int:
+    """How many of a board's members are its best so many of a hundred: rounded down, and always one."""
+    return max(1, members * percent // 100)
 
 
 class Grant(NamedTuple):

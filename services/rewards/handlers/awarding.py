@@ -218,12 +218,8 @@ def _is_about(one: Defined, series: set[tuple[UUID, str]]) -> bool:
 
 
 def shown(badge: Badge, result: Result) -> tuple[int, Since]:
-    """The value that a badge for a programme goes by, and since when: a programme is over once."""
-
-    def since(after: datetime | None) -> Reached | None:
-        return Reached(result.ended_at, None, False) if after is None or result.ended_at >= after else None
-
-    return int(badge.criterion.result in result.shown), since
+    """The value that a badge for a programme goes by, and since when."""
+    return int(badge.criterion.result in result.shown), domain.once(result.ended_at)
 
 
 async def _of_balances(
