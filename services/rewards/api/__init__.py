@@ -13,6 +13,7 @@ from services.rewards.api import (
     entries,
     holds,
     levels,
+    posters,
     reviews,
     rules,
     simulations,
@@ -35,6 +36,7 @@ ROUTERS = (
     levels.router,
     certificates.router,  # before a badge's members
     badges.router,
+    posters.router,
     units.router,
     reviews.router,
     checkins.router,

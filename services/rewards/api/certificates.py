@@ -2,29 +2,24 @@
 
 import re
 from datetime import date
-from functools import partial
-from importlib import import_module
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from kit.auth import Principal
-from kit.errors import BadRequest, Unprocessable
-from kit.http import problems, runtime_of
+from kit.errors import BadRequest
+from kit.http import problems
 from kit.service import ServiceRuntime
 from services.rewards.api.badges import BadgePath
-from services.rewards.api.common import SERVICE, Db, ReaderOrMember, check_known, check_own
-from services.rewards.api.desk import Desk
-from services.rewards.domain.certificates import Certificate, Format, Locale, Undrawable
+from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
+from services.rewards.api.desk import A_FILE, One, drawn
+from services.rewards.domain.certificates import paper
+from services.rewards.domain.paper import Format, Locale
 from services.rewards.handlers import certificates as handlers
 
 router = APIRouter(tags=["rewards: badges"])
-
-One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
-TYPES: dict[Format, str] = {"png": "image/png", "pdf": "application/pdf"}
 
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{0,260}")
 """A name of the DNS, or an address, and a port; none at all in a request of HTTP/1.0."""
@@ -68,13 +63,7 @@ async def verify(code: Code, db: Db, response: Response) -> VerifiedOut:
 @router.get(
     "/v1/badges/{badge_id}/members/{member_id}/certificate",
     response_class=Response,
-    responses={
-        200: {
-            "content": {type: {"schema": {"type": "string", "format": "binary"}} for type in TYPES.values()},
-            "description": "The file",
-        },
-        **problems(400, 404, 422, 503),
-    },
+    responses={200: A_FILE, **problems(400, 404, 422, 503)},
     summary="A certificate of a badge",
 )
 async def get_certificate(
@@ -95,10 +84,7 @@ async def get_certificate(
     async with db.read() as tx:
         await check_known(tx, caller, member_id)
         found = await handlers.of_member(tx, caller.community_id, badge_id, member_id, locale=locale, base=base)
-    body = await _drawn(one, caller, member_id, found, format)
-    name = f"certificate-{found.code[:8]}.{format}"
-    headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-cache"}
-    return Response(body, media_type=TYPES[format], headers=headers)
+    return await drawn(one, caller, member_id, paper(found), format, f"certificate-{found.code[:8]}")
 
 
 def _base(one: ServiceRuntime, request: Request) -> str:
@@ -109,20 +95,3 @@ def _base(one: ServiceRuntime, request: Request) -> str:
     if not _HOST.fullmatch(request.headers.get("host", "")):
         raise BadRequest("the Host header is no address that could stand on a certificate", code="host_invalid")
     return str(request.base_url).rstrip("/")
-
-
-async def _drawn(one: ServiceRuntime, caller: Principal, member_id: UUID, found: Certificate, format: Format) -> bytes:
-    desk: Desk = one.memory.setdefault("drawing", Desk())
-    # A key asks for many members: what counts as one who waits is whom it asks for.
-    whose = caller.actor, member_id
-    try:
-        return await desk.sheet((found, format), whose, partial(_draw, found, format, one.settings.certificate_font))
-    except Undrawable as error:
-        said = f"no font here has {error.letters!r}; GUILDHALL_CERTIFICATE_FONT may name one that does"
-        raise Unprocessable(said, code="name_undrawable", letters=error.letters) from error
-
-
-def _draw(found: Certificate, format: Format, font: str) -> bytes:
-    # The libraries that draw take longer to load than everything else: only who draws loads them.
-    drawn: bytes = import_module("services.rewards.drawing").draw(found, format, font)
-    return drawn

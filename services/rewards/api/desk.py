@@ -4,8 +4,28 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from importlib import import_module
+from typing import Annotated, Any
+from uuid import UUID
 
-from kit.errors import Unavailable
+from fastapi import Depends
+from starlette.responses import Response
+
+from kit.auth import Principal
+from kit.errors import Unavailable, Unprocessable
+from kit.http import runtime_of
+from kit.service import ServiceRuntime
+from services.rewards.api.common import SERVICE
+from services.rewards.domain.paper import Format, Paper, Undrawable
+
+One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
+TYPES: dict[Format, str] = {"png": "image/png", "pdf": "application/pdf"}
+A_FILE: dict[str, Any] = {
+    "content": {type: {"schema": {"type": "string", "format": "binary"}} for type in TYPES.values()},
+    "description": "The file",
+}
+"""The answer of a route, for its documentation."""
 
 MOST_WAITING = 8
 """Drawing takes some tenths of a second: who would wait longer than for these is better told to come again."""
@@ -49,3 +69,25 @@ class Desk:
         if len(self._kept) > MOST_KEPT:
             self._kept.popitem(last=False)
         return drawn
+
+
+async def drawn(
+    one: ServiceRuntime, caller: Principal, member_id: UUID, paper: Paper, format: Format, name: str
+) -> Response:
+    """The answer with a member's sheet as a file of this name. Unprocessable where a text on it cannot be drawn."""
+    desk: Desk = one.memory.setdefault("drawing", Desk())
+    # A key asks for many members: what counts as one who waits is whom it asks for.
+    whose = caller.actor, member_id
+    try:
+        body = await desk.sheet((paper, format), whose, partial(_draw, paper, format, one.settings.certificate_font))
+    except Undrawable as error:
+        said = f"no font here has {error.letters!r}; GUILDHALL_CERTIFICATE_FONT may name one that does"
+        raise Unprocessable(said, code="name_undrawable", letters=error.letters) from error
+    headers = {"Content-Disposition": f'inline; filename="{name}.{format}"', "Cache-Control": "private, no-cache"}
+    return Response(body, media_type=TYPES[format], headers=headers)
+
+
+def _draw(paper: Paper, format: Format, font: str) -> bytes:
+    # The libraries that draw take longer to load than everything else: only who draws loads them.
+    drawn: bytes = import_module("services.rewards.drawing").draw(paper, format, font)
+    return drawn

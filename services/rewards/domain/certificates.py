@@ -1,13 +1,10 @@
-"""What stands on a certificate, in which words, and what of a name can be drawn."""
+"""What stands on a certificate, and in which words."""
 
-import unicodedata
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-Locale = Literal["en", "zh-CN"]
-Format = Literal["png", "pdf"]
+from services.rewards.domain.paper import Line, Locale, Paper
 
 GROUP = 4
 """Digits of a code between two hyphens, for who types it."""
@@ -25,16 +22,6 @@ class Certificate:
     code: str
     link: str
     locale: Locale
-
-
-class Line(NamedTuple):
-    """A centred line: its text, the size of its letters and its base line in points from the top of an A4 sheet that
-    lies on its side. What is too long for the sheet gets smaller letters."""
-
-    text: str
-    size: float
-    at: float
-    strong: bool = False
 
 
 _WORDS: Final[dict[Locale, dict[str, str]]] = {
@@ -58,97 +45,22 @@ def plain(code: str) -> str:
     return code.replace("-", "").lower()
 
 
-def lines(c: Certificate) -> list[Line]:
+def paper(c: Certificate) -> Paper:
     """The template."""
     words = _WORDS[c.locale]
-    return [
-        Line(c.community, 20, 105),
-        Line(words["title"], 44, 175, strong=True),
-        Line(words["lead"], 15, 225),
-        Line(c.member, 38, 280, strong=True),
-        Line(words["passed" if c.passed else "got"], 15, 325),
-        Line(c.badge, 30, 375, strong=True),
-        Line(c.day.isoformat(), 16, 430),
-        Line(f"{words['code']}: {grouped(c.code)}", 11, 490),
-        Line(c.link, 10, 510),
-    ]
-
-
-class Undrawable(Exception):
-    """A text with letters that no font at hand has, or with none that could be seen; `letters` are some of them."""
-
-    def __init__(self, letters: str) -> None:
-        super().__init__(letters)
-        self.letters = letters
-
-
-_UNSEEN = frozenset(
-    chr(code)
-    for codes in (
-        (0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x20E3, 0x2800, 0x3164, 0xFEFF, 0xFFA0),
-        range(0x17B4, 0x17B6), range(0x180B, 0x1810), range(0x200B, 0x2010), range(0x202A, 0x202F),
-        range(0x2060, 0x2070), range(0xFE00, 0xFE10), range(0xFFF0, 0xFFF9), range(0x1BCA0, 0x1BCA4),
-        range(0x1D173, 0x1D17B), range(0xE0000, 0xE1000),
+    return Paper(
+        title=c.badge,
+        day=c.day,
+        locale=c.locale,
+        lines=(
+            Line(c.community, 20, 105),
+            Line(words["title"], 44, 175, strong=True),
+            Line(words["lead"], 15, 225),
+            Line(c.member, 38, 280, strong=True),
+            Line(words["passed" if c.passed else "got"], 15, 325),
+            Line(c.badge, 30, 375, strong=True),
+            Line(c.day.isoformat(), 16, 430),
+            Line(f"{words['code']}: {grouped(c.code)}", 11, 490),
+            Line(c.link, 10, 510),
+        ),
     )
-    for code in codes
-)  # fmt: skip
-"""What Unicode calls ignorable by default (joiners, directions, variants, fillers), the frame of a keycap and the
-braille letter without dots: fonts that have them draw nothing."""
-_NO_LETTERS = ("Cc", "Cf", "Cs", "Co", "Cn")
-"""Not text, or none that everybody reads alike, whatever a font has there."""
-
-
-def clusters(text: str) -> list[str]:
-    """Letters with the marks that stand on them; what cannot be seen is left out, white space is one space."""
-    out: list[str] = []
-    for letter in unicodedata.normalize("NFC", " ".join(text.split())):
-        if letter in _UNSEEN:
-            continue
-        if out and unicodedata.category(letter) in _MARKS:
-            out[-1] += letter
-        else:
-            out.append(letter)
-    return out
-
-
-def drawable(text: str, has: Sequence[Callable[[str], bool]]) -> list[tuple[int, str]]:
-    """The text as runs of (number of the font, letters), each letter in the first font that has it with its marks.
-
-    Symbols that no font has (an emoji beside a name) are left out as long as something else is left. Undrawable for
-    letters, and for what is none: a name that is not all there is none.
-    """
-    runs: list[tuple[int, str]] = []
-    missing: list[str] = []
-    for cluster in clusters(text):
-        kind = unicodedata.category(cluster[0])
-        font = next((n for n, covers in enumerate(has) if all(map(covers, cluster))), None)
-        if font is None and kind[0] == "S":
-            continue
-        if font is None or kind in _NO_LETTERS or _is_shaped(cluster):
-            missing.append(cluster)
-        elif cluster == " " and (not runs or runs[-1][1].endswith(" ")):
-            # What stood between two spaces was left out.
-            continue
-        elif runs and (runs[-1][0] == font or cluster == " "):
-            runs[-1] = runs[-1][0], runs[-1][1] + cluster
-        else:
-            runs.append((font, cluster))
-    if missing or not runs:
-        raise Undrawable("".join(dict.fromkeys(missing))[:20] or text[:20])
-    if runs[-1][1].endswith(" "):
-        runs[-1] = runs[-1][0], runs[-1][1].rstrip(" ")
-    return [run for run in runs if run[1]]
-
-
-_MARKS = ("Mn", "Mc", "Me")
-_SHAPED = (range(0x0900, 0x10A0), range(0x1780, 0x1D00), range(0xA800, 0xAC00))
-"""Scripts of South and South-East Asia, whose letters change with their neighbours."""
-
-
-def _is_shaped(cluster: str) -> bool:
-    """Whether drawing letter by letter would be wrong, whatever the font: from right to left, with marks that are not
-    part of the letter, or of a script whose letters join."""
-    first = ord(cluster[0])
-    if len(cluster) > 1 or unicodedata.category(cluster) in _MARKS:
-        return True
-    return unicodedata.bidirectional(cluster) in ("R", "AL") or any(first in some for some in _SHAPED)

@@ -1,4 +1,4 @@
-"""A laid out certificate as PNG."""
+"""A sheet that is laid out as PNG."""
 
 from functools import lru_cache
 from io import BytesIO

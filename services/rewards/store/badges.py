@@ -168,6 +168,20 @@ async def remove_marks(tx: Tx, keys: Sequence[tuple[UUID, str, UUID, str, UUID]]
     await delete_among(tx, marks, _OF_MARK, keys)
 
 
+async def granted_between(
+    tx: Tx, community_id: UUID, member_id: UUID, first: datetime, last: datetime
+) -> list[Row[Any]]:
+    """The member's grants of these times (both inclusive) that were not taken back, in their order."""
+    same = and_(*[mine == theirs for mine, theirs in zip(_OF_STANDING, _OF_GRANT, strict=False)])
+    g = grants.c
+    where = standings.c.community_id == community_id, standings.c.member_id == member_id
+    kept = or_(g.ended_why.is_(None), g.ended_why == "expired")
+    stmt = (
+        select(grants).select_from(grants.join(standings, same)).where(*where, kept, g.granted_at.between(first, last))
+    )
+    return await tx.all(stmt.order_by(g.granted_at, g.badge_id, g.number))
+
+
 async def grants_of_member(tx: Tx, community_id: UUID, member_id: UUID) -> list[Row[Any]]:
     """The last grant of each badge that the member was ever granted."""
     last = and_(*[mine == theirs for mine, theirs in zip(_OF_STANDING, _OF_GRANT, strict=False)])

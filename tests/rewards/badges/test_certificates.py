@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.rewards.domain.certificates import Certificate, Format, Undrawable, clusters, drawable, grouped, plain
+from services.rewards.domain.certificates import Certificate, grouped, paper, plain
+from services.rewards.domain.paper import Format, Paper, Undrawable, clusters, drawable
 from services.rewards.drawing import draw
 from services.rewards.drawing.sheet import HEIGHT, MARGIN, WIDTH, lay_out
 from tests.rewards.serving import Rewards
@@ -20,7 +21,7 @@ CODE = "0123456789abcdef" * 2
 LINK = f"https://guild.example/v1/badges/certificates/{CODE}"
 
 
-def certificate(**fields: Any) -> Certificate:
+def certificate(**fields: Any) -> Paper:
     values: dict[str, Any] = {
         "community": "The Reading Guild",
         "member": "Zoë Łukasiewicz",
@@ -32,7 +33,7 @@ def certificate(**fields: Any) -> Certificate:
         "locale": "en",
         **fields,
     }
-    return Certificate(**values)
+    return paper(Certificate(**values))
 
 
 def text_of(pdf: bytes) -> list[str]:

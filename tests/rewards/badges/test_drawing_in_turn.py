@@ -9,7 +9,8 @@ from typing import Any
 import httpx2
 import pytest
 
-from services.rewards.api import certificates, desk
+from services.rewards.api import desk
+from services.rewards.domain.paper import Paper
 from tests.rewards.serving import Rewards
 
 
@@ -22,19 +23,20 @@ class Pen:
         self.drawn: list[str] = []
         self._one = threading.Lock()
 
-    def draw(self, found: Any, format: str, font: str) -> bytes:
+    def draw(self, paper: Paper, format: str, font: str) -> bytes:
+        member = paper.lines[3].text
         assert self._one.acquire(blocking=False), "one at a time"
         self.begun.set()
         self.free.wait(20)
         self._one.release()
-        self.drawn.append(found.member)
-        return f"{found.member} {format}".encode()
+        self.drawn.append(member)
+        return f"{member} {format}".encode()
 
 
 @pytest.fixture
 def pen(monkeypatch: pytest.MonkeyPatch) -> Iterator[Pen]:
     one = Pen()
-    monkeypatch.setattr(certificates, "_draw", one.draw)
+    monkeypatch.setattr(desk, "_draw", one.draw)
     yield one
     one.free.set()
 
