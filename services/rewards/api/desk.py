@@ -17,7 +17,7 @@ from kit.errors import Unavailable, Unprocessable
 from kit.http import runtime_of
 from kit.service import ServiceRuntime
 from services.rewards.api.common import SERVICE
-from services.rewards.domain.paper import Format, Paper, Undrawable
+from services.rewards.domain.paper import Format, Paper, Undrawable, clusters
 
 One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
 TYPES: dict[Format, str] = {"png": "image/png", "pdf": "application/pdf"}
@@ -81,10 +81,15 @@ async def drawn(
     try:
         body = await desk.sheet((paper, format), whose, partial(_draw, paper, format, one.settings.certificate_font))
     except Undrawable as error:
-        said = f"no font here has {error.letters!r}; GUILDHALL_CERTIFICATE_FONT may name one that does"
-        raise Unprocessable(said, code="name_undrawable", letters=error.letters) from error
+        raise Unprocessable(_said(error.letters), code="name_undrawable", letters=error.letters) from error
     headers = {"Content-Disposition": f'inline; filename="{name}.{format}"', "Cache-Control": "private, no-cache"}
     return Response(body, media_type=TYPES[format], headers=headers)
+
+
+def _said(letters: str) -> str:
+    if not clusters(letters):
+        return "a name that is to stand here has nothing that can be seen"
+    return f"no font here has {letters!r}; if these are letters, GUILDHALL_CERTIFICATE_FONT may name one that has them"
 
 
 def _draw(paper: Paper, format: Format, font: str) -> bytes:

@@ -221,6 +221,18 @@ async def test_a_name_that_cannot_be_drawn_is_answered_with_its_letters(rewards:
     assert (reply.status_code, reply.json()["code"], reply.json()["letters"]) == (422, "name_undrawable", "김민수")
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("\u200b\u200d", "nothing that can be seen"), ("Ann\x07a", "no font here has '\\x07'")],
+)
+async def test_a_name_that_is_none_is_refused_and_the_answer_says_why(rewards: Rewards, name: str, said: str) -> None:
+    url = await make(rewards)
+    await rewards.guild.know("ann", display_name=name, version=2)
+    reply = await rewards.client.get(f"{url}/certificate")
+    assert (reply.status_code, reply.json()["code"]) == (422, "name_undrawable")
+    assert said in reply.json()["detail"]
+
+
 async def test_a_member_has_their_own_certificate_as_a_picture_and_nobody_elses(rewards: Rewards) -> None:
     url = await make(rewards)
     ann, bob = await rewards.member("ann"), await rewards.member("bob")
