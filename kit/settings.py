@@ -12,6 +12,8 @@ from pathlib import Path
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from kit.fonts import is_font
+
 PREFIX = "GUILDHALL_"
 NOT_SETTINGS = ("GUILDHALL_TEST_", "GUILDHALL_REQUIRE", "GUILDHALL_CRASH_", "GUILDHALL_API_KEY")
 
@@ -164,6 +166,8 @@ def _contradictions(settings: Settings) -> Iterator[str]:
         yield "GUILDHALL_SECRET_KEY: at least 32 characters"
     if settings.certificate_font and not Path(settings.certificate_font).is_file():
         yield "GUILDHALL_CERTIFICATE_FONT: there is no such file"
+    elif settings.certificate_font and not is_font(Path(settings.certificate_font)):
+        yield "GUILDHALL_CERTIFICATE_FONT: this is no TrueType or OpenType font with outlines and Unicode letters"
     signs_in = [bool(settings.kafka_sasl), bool(settings.kafka_username), bool(settings.kafka_password)]
     if any(signs_in) and not all(signs_in):
         yield "GUILDHALL_KAFKA_SASL, GUILDHALL_KAFKA_USERNAME and GUILDHALL_KAFKA_PASSWORD go together: all or none"

@@ -210,8 +210,9 @@ class BadgeGranted:
     """A member got a badge; once per (community, badge, member, `number`), which counts the member's grants of it.
 
     `granted_at` is the effective time of the event that reached it, `cause_id` that event; None for an operator's
-    word, an entry by hand or a mended day. `expires_at` None: it does not end by itself. `history` is true when it was
-    reached by what was imported; `notify` whether the member should be told.
+    word, an entry by hand, a mended day, and what is over (a programme, a board's period). `expires_at` None: it does
+    not end by itself. `history` is true when it was reached by what was imported; `notify` whether the member should be
+    told.
     """
 
     community_id: UUID
@@ -232,7 +233,8 @@ class BadgeGranted:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BadgeRevoked:
     """A grant ended; once each. `why` is one of undone (the criterion holds no more), expired, by_hand; `ended_at` of
-    one that expired is when it did, not when that was noted. `notify` whether the member should be told."""
+    one that expired is when it did, not when that was noted. `notify` whether the member should be told: nobody is of
+    the end of a grant that they were not told of."""
 
     community_id: UUID
     badge_id: str

@@ -64,7 +64,8 @@ class Tx:
     """The unit of work: one transaction, first argument of every handler and store function.
 
     `now` is fixed when it begins. `last` runs before the commit (outbox rows are written last), `after_commit`
-    once it is durable. `request_id` is that of the request it serves, if any, from the first announcement on.
+    once it is durable (of one that only reads: once it is over). `request_id` is that of the request it serves, if
+    any, from the first announcement on.
     Not safe for concurrent use: statements of one transaction follow one another.
     """
 
@@ -182,7 +183,10 @@ class Database:
         """A read-only snapshot."""
         with _translated():
             async with self._reader.connect() as conn:
-                yield Tx(self, conn, self.clock())
+                tx = Tx(self, conn, self.clock())
+                yield tx
+        for done in tx.after_commit:
+            done()
 
     async def ask(self, question: Question, **params: Any) -> list[Any]:
         """The rows of a question, as they are committed at one instant; in one trip, without a transaction.

@@ -95,7 +95,7 @@ async def expire_badges(one: ServiceRuntime, stopping: asyncio.Event) -> None:
 
 
 async def award_programmes(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """Badges for programmes that are over, some hundreds of members at a time."""
+    """Badges for programmes and boards' periods that are over, some hundreds of members at a time."""
     while not stopping.is_set():
         async with one.db.begin() as tx:
             found = await passing.look(tx)

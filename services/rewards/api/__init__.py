@@ -13,6 +13,7 @@ from services.rewards.api import (
     entries,
     holds,
     levels,
+    posters,
     reviews,
     rules,
     simulations,
@@ -36,6 +37,7 @@ ROUTERS = (
     levels.router,
     certificates.router,  # before a badge's members
     badges.router,
+    posters.router,
     units.router,
     unit_days.router,
     reviews.router,

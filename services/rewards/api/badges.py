@@ -14,6 +14,7 @@ from kit.http.instants import Instant
 from kit.idempotency import Reply, once
 from services.rewards.api.checkins import Types, When
 from services.rewards.api.common import (
+    BoardId,
     Db,
     ReaderOrMember,
     SeriesId,
@@ -83,6 +84,15 @@ class LevelModel(_Model):
     least: int = Field(ge=2, le=MOST_LEVELS)
 
 
+class PercentileModel(_Model):
+    """Among the best of a period of a board, when that is final."""
+
+    kind: Literal["percentile"]
+    board: BoardId
+    period: Literal["day", "week", "month", "quarter", "season"]
+    percent: int = Field(ge=1, le=100, description="Of those who are shown; rounded down, and always the first.")
+
+
 class HandModel(_Model):
     """An operator's word alone."""
 
@@ -90,7 +100,8 @@ class HandModel(_Model):
 
 
 CriterionModel = Annotated[
-    EventsModel | StreakModel | ProgrammeModel | BalanceModel | LevelModel | HandModel, Field(discriminator="kind")
+    EventsModel | StreakModel | ProgrammeModel | BalanceModel | LevelModel | PercentileModel | HandModel,
+    Field(discriminator="kind"),
 ]
 Name = Annotated[Text, Field(min_length=1, max_length=100)]
 Description = Annotated[Text, Field(max_length=500)]
@@ -213,6 +224,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "programme": ("series", "result"),
     "balance": ("unit", "least"),
     "level": ("least",),
+    "percentile": ("board", "period", "percent"),
     "hand": (),
 }
 

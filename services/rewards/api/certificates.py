@@ -1,30 +1,28 @@
 """Certificates of badges: drawn for who holds one, verified for whoever has the code."""
 
-import asyncio
+import re
 from datetime import date
-from importlib import import_module
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Path, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from kit.errors import Unavailable, Unprocessable
-from kit.http import problems, runtime_of
+from kit.errors import BadRequest
+from kit.http import problems
 from kit.service import ServiceRuntime
 from services.rewards.api.badges import BadgePath
-from services.rewards.api.common import SERVICE, Db, ReaderOrMember, check_known, check_own
-from services.rewards.domain.certificates import Certificate, Format, Locale, Undrawable
+from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
+from services.rewards.api.desk import A_FILE, One, drawn
+from services.rewards.domain.certificates import paper
+from services.rewards.domain.paper import Format, Locale
 from services.rewards.handlers import certificates as handlers
 
 router = APIRouter(tags=["rewards: badges"])
 
-One = Annotated[ServiceRuntime, Depends(runtime_of(SERVICE))]
-TYPES: dict[Format, str] = {"png": "image/png", "pdf": "application/pdf"}
-
-WAIT_SECONDS = 10.0
-"""How long a request waits for its turn to draw."""
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{0,260}")
+"""A name of the DNS, or an address, and a port; none at all in a request of HTTP/1.0."""
 
 Code = Annotated[str, Path(pattern=r"^[0-9A-Fa-f-]{32,40}$", description="With or without hyphens.")]
 
@@ -65,13 +63,7 @@ async def verify(code: Code, db: Db, response: Response) -> VerifiedOut:
 @router.get(
     "/v1/badges/{badge_id}/members/{member_id}/certificate",
     response_class=Response,
-    responses={
-        200: {
-            "content": {type: {"schema": {"type": "string", "format": "binary"}} for type in TYPES.values()},
-            "description": "The file",
-        },
-        **problems(400, 404, 422),
-    },
+    responses={200: A_FILE, **problems(400, 404, 422, 503)},
     summary="A certificate of a badge",
 )
 async def get_certificate(
@@ -85,36 +77,21 @@ async def get_certificate(
     locale: Annotated[Locale | None, Query(description="Default the member's, else the community's.")] = None,
 ) -> Response:
     """An A4 sheet; the same bytes each time. 422 `name_undrawable` where a name has letters that no font at hand has:
-    nothing is left out of a name but emoji, and no boxes are drawn."""
+    nothing is left out of a name but emoji, and no boxes are drawn. 503 `drawing_busy` with `Retry-After` while more
+    than a few wait for theirs, or the caller for another of this member's."""
     check_own(caller, member_id)
-    base = one.settings.public_url.rstrip("/") or str(request.base_url).rstrip("/")
+    base = _base(one, request)
     async with db.read() as tx:
         await check_known(tx, caller, member_id)
         found = await handlers.of_member(tx, caller.community_id, badge_id, member_id, locale=locale, base=base)
-    body = await _drawn(one, found, format)
-    name = f"certificate-{found.code[:8]}.{format}"
-    headers = {"Content-Disposition": f'inline; filename="{name}"', "Cache-Control": "private, no-cache"}
-    return Response(body, media_type=TYPES[format], headers=headers)
+    return await drawn(one, caller, member_id, paper(found), format, f"certificate-{found.code[:8]}")
 
 
-async def _drawn(one: ServiceRuntime, found: Certificate, format: Format) -> bytes:
-    """Drawn in a thread, one at a time: each takes a good part of a second of a processor."""
-    turn: asyncio.Lock = one.memory.setdefault("drawing", asyncio.Lock())
-    try:
-        async with asyncio.timeout(WAIT_SECONDS):
-            await turn.acquire()
-    except TimeoutError as error:
-        raise Unavailable("others are being drawn; try again", code="drawing_busy", retry_after=2) from error
-    try:
-        return await asyncio.to_thread(_draw, found, format, one.settings.certificate_font)
-    except Undrawable as error:
-        said = f"no font here has {error.letters!r}; GUILDHALL_CERTIFICATE_FONT may name one that does"
-        raise Unprocessable(said, code="name_undrawable", letters=error.letters) from error
-    finally:
-        turn.release()
-
-
-def _draw(found: Certificate, format: Format, font: str) -> bytes:
-    # The libraries that draw take longer to load than everything else: only who draws loads them.
-    drawn: bytes = import_module("services.rewards.drawing").draw(found, format, font)
-    return drawn
+def _base(one: ServiceRuntime, request: Request) -> str:
+    """Where this installation is reached; without a setting what the caller reached it by."""
+    if one.settings.public_url:
+        return one.settings.public_url.rstrip("/")
+    # Whoever asks writes this header, and it comes to stand on paper.
+    if not _HOST.fullmatch(request.headers.get("host", "")):
+        raise BadRequest("the Host header is no address that could stand on a certificate", code="host_invalid")
+    return str(request.base_url).rstrip("/")

@@ -4,7 +4,7 @@ A member holds a badge by a grant; grants are numbered, since one that ended may
 word stands: what was granted or revoked by hand no event changes, until it expires.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
@@ -13,7 +13,7 @@ from uuid import UUID
 from services.rewards.domain.rules import Receiver
 
 Kind = Literal["permanent", "auto_revoke", "expiring"]
-What = Literal["events", "streak", "balance", "level", "programme", "hand"]
+What = Literal["events", "streak", "balance", "level", "programme", "percentile", "hand"]
 Counting = Literal["events", "days", "people"]
 Measure = Literal["current", "longest", "days"]
 Result = Literal["passed", "perfect"]
@@ -30,6 +30,7 @@ STREAK: Final = "streak"
 BALANCE: Final = "balance"
 LEVEL: Final = "level"
 PROGRAMME: Final = "programme"
+PERCENTILE: Final = "percentile"
 HAND: Final = "hand"
 
 RESERVED: Final = frozenset({"members", "certificates"})
@@ -51,8 +52,9 @@ class Criterion:
     `events`: events of types `on` for which `when` holds, of the member (`whose` actor) or about what the member wrote
     (subject_author); `count` says what is counted of them: the events, the community's days they fell on, or the other
     people in them. `streak`: `measure` of check-in series `series`. `balance`: of `unit`. `level`: the community's
-    level. Each is reached at `least`. `programme`: `result` in the programme of `series`, when that is over. `hand`: by
-    an operator only.
+    level. Each is reached at `least`. `programme`: `result` in the programme of `series`, when that is over.
+    `percentile`: among the best `percent` of a hundred of a period of this kind of `board`, when that is final. `hand`:
+    by an operator only.
     """
 
     kind: What
@@ -64,6 +66,9 @@ class Criterion:
     measure: Measure = "longest"
     result: Result = "passed"
     unit: str = ""
+    board: str = ""
+    period: str = ""
+    percent: int = 0
     least: int = 1
 
 
@@ -129,6 +134,25 @@ class Reached(NamedTuple):
     at: datetime
     event_id: UUID | None
     history: bool
+
+
+Since = Callable[[datetime | None], Reached | None]
+"""When a value first came to be enough (None as argument), or came to it by something at or after that time; None for
+never. For the first time there is an answer wherever the value is enough now."""
+
+
+def once(at: datetime) -> Since:
+    """Of what came to hold at that time and is over: it is not reached again."""
+
+    def since(after: datetime | None) -> Reached | None:
+        return Reached(at, None, False) if after is None or at >= after else None
+
+    return since
+
+
+def places(members: int, percent: int) -> int:
+    """How many of a board's members are its best so many of a hundred: rounded down, and always one."""
+    return max(1, members * percent // 100)
 
 
 class Grant(NamedTuple):
@@ -197,8 +221,9 @@ def wants_marks(badge: Badge, before: Standing, progress: int, now: datetime) ->
     return progress >= badge.criterion.least and not present.held and not present.fixed
 
 
-def measured(badge: Badge, before: Standing, value: int, reached: Reached, now: datetime) -> Outcome:
-    """A value that is kept elsewhere (a streak, a balance) is `value` now; if that is enough, since `reached`."""
+def measured(badge: Badge, before: Standing, value: int, since: Since, now: datetime) -> Outcome:
+    """A value that is kept elsewhere (a streak, a balance) is `value` now; if that is enough, `since` says since when.
+    One that expired is reached again by what happens after that, not by what still holds."""
     standing, changes = _expired(before, now)
     standing = replace(standing, progress=max(value, 0))
     if standing.fixed:
@@ -206,11 +231,10 @@ def measured(badge: Badge, before: Standing, value: int, reached: Reached, now: 
     enough = value >= badge.criterion.least
     if standing.held and not enough and badge.kind == AUTO_REVOKE and not standing.by_hand:
         return Outcome(replace(standing, held=False), (*changes, End(standing.number, now, "undone")))
-    if enough and not standing.held:
-        # One that expired is reached again by what happens after that, not by what still holds.
-        at = reached.at if standing.expires_at is None else max(reached.at, standing.expires_at)
-        standing, grant = _granted(badge, standing, reached._replace(at=at))
-        changes = (*changes, grant)
+    while enough and not standing.held and (reached := since(standing.expires_at)) is not None:
+        standing, grant = _granted(badge, standing, reached)
+        standing, ended = _expired(standing, now)
+        changes = (*changes, grant, *ended)
     return Outcome(standing, changes)
 
 
@@ -225,10 +249,11 @@ def may_change(badge: Badge, standing: Standing, value: int, now: datetime) -> b
 
 
 def by_hand(badge: Badge, before: Standing, now: datetime, at: datetime) -> Outcome:
-    """An operator grants it, as of `at`. The caller has seen that it is not held."""
+    """An operator grants it, as of `at`: nothing that was counted before counts on. The caller has seen that it is not
+    held."""
     standing, changes = _expired(before, now)
     standing, grant = _granted(badge, standing, Reached(at, None, False))
-    return Outcome(replace(standing, by_hand=True), (*changes, grant), ())
+    return Outcome(replace(standing, progress=0, by_hand=True), (*changes, grant), ())
 
 
 def taken(before: Standing, now: datetime) -> Outcome:

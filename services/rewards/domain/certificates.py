@@ -1,13 +1,10 @@
-"""What stands on a certificate, in which words, and what of a name can be drawn."""
+"""What stands on a certificate, and in which words."""
 
-import unicodedata
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, Literal, NamedTuple
+from typing import Final
 
-Locale = Literal["en", "zh-CN"]
-Format = Literal["png", "pdf"]
+from services.rewards.domain.paper import Line, Locale, Paper
 
 GROUP = 4
 """Digits of a code between two hyphens, for who types it."""
@@ -25,16 +22,6 @@ class Certificate:
     code: str
     link: str
     locale: Locale
-
-
-class Line(NamedTuple):
-    """A centred line: its text, the size of its letters and its base line in points from the top of an A4 sheet that
-    lies on its side. What is too long for the sheet gets smaller letters."""
-
-    text: str
-    size: float
-    at: float
-    strong: bool = False
 
 
 _WORDS: Final[dict[Locale, dict[str, str]]] = {
@@ -58,81 +45,22 @@ def plain(code: str) -> str:
     return code.replace("-", "").lower()
 
 
-def lines(c: Certificate) -> list[Line]:
+def paper(c: Certificate) -> Paper:
     """The template."""
     words = _WORDS[c.locale]
-    return [
-        Line(c.community, 20, 105),
-        Line(words["title"], 44, 175, strong=True),
-        Line(words["lead"], 15, 225),
-        Line(c.member, 38, 280, strong=True),
-        Line(words["passed" if c.passed else "got"], 15, 325),
-        Line(c.badge, 30, 375, strong=True),
-        Line(c.day.isoformat(), 16, 430),
-        Line(f"{words['code']}: {grouped(c.code)}", 11, 490),
-        Line(c.link, 10, 510),
-    ]
-
-
-class Undrawable(Exception):
-    """A text with letters that no font at hand has; `letters` are some of them."""
-
-    def __init__(self, letters: str) -> None:
-        super().__init__(letters)
-        self.letters = letters
-
-
-def clusters(text: str) -> list[str]:
-    """Letters with the marks that stand on them; what cannot be seen is left out, white space is one space."""
-    out: list[str] = []
-    for letter in unicodedata.normalize("NFC", " ".join(text.split())):
-        kind = unicodedata.category(letter)
-        if kind in ("Cc", "Cf", "Cs", "Co", "Cn", "Me") or "\ufe00" <= letter <= "\ufe0f":
-            continue
-        if kind in ("Mn", "Mc") and out:
-            out[-1] += letter
-        else:
-            out.append(letter)
-    return out
-
-
-def drawable(text: str, has: Sequence[Callable[[str], bool]]) -> list[tuple[int, str]]:
-    """The text as runs of (number of the font, letters), each letter in the first font that has it with its marks.
-
-    Symbols that no font has (an emoji beside a name) are left out as long as something else is left. Undrawable for
-    letters: a name that is not all there is none.
-    """
-    runs: list[tuple[int, str]] = []
-    missing: list[str] = []
-    left_out = 0
-    for cluster in clusters(text):
-        font = next((n for n, covers in enumerate(has) if all(map(covers, cluster))), None)
-        if font is None and unicodedata.category(cluster[0])[0] == "S":
-            left_out += 1
-        elif font is None or _is_shaped(cluster):
-            missing.append(cluster)
-        elif cluster == " " and (not runs or runs[-1][1].endswith(" ")):
-            # What stood between two spaces was left out.
-            continue
-        elif runs and (runs[-1][0] == font or cluster == " "):
-            runs[-1] = runs[-1][0], runs[-1][1] + cluster
-        else:
-            runs.append((font, cluster))
-    if missing or (left_out and not runs):
-        raise Undrawable("".join(dict.fromkeys(missing))[:20] or text[:20])
-    if runs and runs[-1][1].endswith(" "):
-        runs[-1] = runs[-1][0], runs[-1][1].rstrip(" ")
-    return [run for run in runs if run[1]]
-
-
-_SHAPED = (range(0x0900, 0x10A0), range(0x1780, 0x1D00), range(0xA800, 0xAC00))
-"""Scripts of South and South-East Asia, whose letters change with their neighbours."""
-
-
-def _is_shaped(cluster: str) -> bool:
-    """Whether drawing letter by letter would be wrong, whatever the font: from right to left, with marks that are not
-    part of the letter, or of a script whose letters join."""
-    first = ord(cluster[0])
-    if len(cluster) > 1 or unicodedata.category(cluster) in ("Mn", "Mc"):
-        return True
-    return unicodedata.bidirectional(cluster) in ("R", "AL") or any(first in some for some in _SHAPED)
+    return Paper(
+        title=c.badge,
+        day=c.day,
+        locale=c.locale,
+        lines=(
+            Line(c.community, 20, 105),
+            Line(words["title"], 44, 175, strong=True),
+            Line(words["lead"], 15, 225),
+            Line(c.member, 38, 280, strong=True),
+            Line(words["passed" if c.passed else "got"], 15, 325),
+            Line(c.badge, 30, 375, strong=True),
+            Line(c.day.isoformat(), 16, 430),
+            Line(f"{words['code']}: {grouped(c.code)}", 11, 490),
+            Line(c.link, 10, 510),
+        ),
+    )

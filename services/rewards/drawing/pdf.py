@@ -1,4 +1,4 @@
-"""A laid out certificate as PDF, with its letters as text."""
+"""A sheet that is laid out as PDF, with its letters as text."""
 
 from datetime import UTC, datetime, time
 
@@ -8,12 +8,12 @@ from services.rewards.drawing.sheet import FRAMES, HEIGHT, STRONG, WIDTH, Sheet
 
 
 def to_pdf(sheet: Sheet) -> bytes:
-    certificate = sheet.certificate
+    paper = sheet.paper
     pdf = FPDF(orientation="landscape", unit="pt", format=(HEIGHT, WIDTH))
-    # Of the certificate and not of the moment: the same certificate is the same file.
-    pdf.set_creation_date(datetime.combine(certificate.day, time(), UTC))
-    pdf.set_title(certificate.badge)
-    pdf.set_lang(certificate.locale)
+    # Of the paper and not of the moment: the same paper is the same file.
+    pdf.set_creation_date(datetime.combine(paper.day, time(), UTC))
+    pdf.set_title(paper.title)
+    pdf.set_lang(paper.locale)
     pdf.set_auto_page_break(False)
     pdf.add_page()
     pdf.set_draw_color(*STRONG)

@@ -1,5 +1,6 @@
-"""A laid out certificate as PNG."""
+"""A sheet that is laid out as PNG."""
 
+from functools import lru_cache
 from io import BytesIO
 
 from PIL import Image, ImageDraw, ImageFont
@@ -10,6 +11,12 @@ SCALE = 2
 """Pixels a point: 1,684 × 1,190 of them."""
 
 
+@lru_cache(maxsize=32)
+def _font(path: str, size: float) -> ImageFont.FreeTypeFont:
+    # The plain layout adds up the widths that the sheet was laid out with, on every machine alike.
+    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
+
+
 def to_png(sheet: Sheet) -> bytes:
     image = Image.new("RGB", (WIDTH * SCALE, HEIGHT * SCALE), (255, 255, 255))
     pen = ImageDraw.Draw(image)
@@ -17,8 +24,7 @@ def to_png(sheet: Sheet) -> bytes:
         near, right, low = distance * SCALE, (WIDTH - distance) * SCALE, (HEIGHT - distance) * SCALE
         pen.rectangle((near, near, right, low), outline=STRONG, width=max(1, round(width * SCALE)))
     for run in sheet.runs:
-        # The plain layout adds up the widths that the sheet was laid out with, on every machine alike.
-        font = ImageFont.truetype(sheet.fonts[run.font], run.size * SCALE, layout_engine=ImageFont.Layout.BASIC)
+        font = _font(sheet.fonts[run.font], run.size * SCALE)
         pen.text((run.x * SCALE, run.y * SCALE), run.letters, fill=run.color, font=font, anchor="ls")
     out = BytesIO()
     image.save(out, "PNG")

@@ -1,4 +1,4 @@
-"""A certificate laid out: which letters in which font, how large, where. Both formats draw what is here."""
+"""A sheet of paper laid out: which letters in which font, how large, where. Both formats draw what is here."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pylopdf_fonts_zh_cn
 from fontTools.ttLib import TTFont
 
-from services.rewards.domain.certificates import Certificate, drawable, lines
+from services.rewards.domain.paper import Paper, drawable
 
 WIDTH, HEIGHT = 842, 595
 """An A4 sheet on its side, in points."""
@@ -50,7 +50,7 @@ class Run(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    certificate: Certificate
+    paper: Paper
     fonts: tuple[str, ...]
     """Paths of the fonts that runs number."""
     runs: tuple[Run, ...]
@@ -67,11 +67,11 @@ def font_paths(more: str) -> list[str]:
     return [latin, str(pylopdf_fonts_zh_cn.sans_path()), *([more] if more else [])]
 
 
-def lay_out(certificate: Certificate, more: str) -> Sheet:
+def lay_out(paper: Paper, more: str) -> Sheet:
     paths = font_paths(more)
     fonts = [_font(path) for path in paths]
     runs: list[Run] = []
-    for line in lines(certificate):
+    for line in paper.lines:
         parts = drawable(line.text, [font.has for font in fonts])
         width = _width(parts, fonts)
         size = min(line.size, (WIDTH - 2 * MARGIN) / width) if width else line.size
@@ -81,7 +81,7 @@ def lay_out(certificate: Certificate, more: str) -> Sheet:
             x += fonts[number].width(letters) * size
     used = sorted({run.font for run in runs})
     renumbered = tuple([run._replace(font=used.index(run.font)) for run in runs])
-    return Sheet(certificate, tuple([paths[number] for number in used]), renumbered)
+    return Sheet(paper, tuple([paths[number] for number in used]), renumbered)
 
 
 def _width(parts: Sequence[tuple[int, str]], fonts: Sequence[Font]) -> float:

@@ -17,7 +17,17 @@ from kit.database import Tx
 from kit.ids import uuid5
 from kit.turns import in_turns
 from services.rewards.domain import badges as domain
-from services.rewards.domain.badges import BALANCE, LEVEL, PROGRAMME, STREAK, Badge, Criterion, Measure, Reached
+from services.rewards.domain.badges import (
+    BALANCE,
+    LEVEL,
+    PROGRAMME,
+    STREAK,
+    Badge,
+    Criterion,
+    Measure,
+    Reached,
+    Since,
+)
 from services.rewards.domain.ledger import Posting
 from services.rewards.domain.levels import Scheme
 from services.rewards.domain.levels import read as read_scheme
@@ -35,13 +45,14 @@ from services.rewards.store.badges import Key
 
 class Streak(NamedTuple):
     """A member's streak in a series after a change. `value` gives a measure of it now, `reached` when that came to a
-    number of days and by which event (None: by none)."""
+    number of days and by which event (None: by none); with a time, by a day that was counted then or later, if one
+    was."""
 
     community_id: UUID
     member_id: UUID
     series_id: str
     value: Callable[[Measure], int]
-    reached: Callable[[Measure, int], tuple[datetime, UUID | None]]
+    reached: Callable[[Measure, int, datetime | None], tuple[datetime, UUID | None] | None]
 
 
 class Result(NamedTuple):
@@ -143,7 +154,7 @@ async def _settle(tx: Tx, notes: Sequence[Note]) -> None:
     for key, measure in measures:
         if key in held:
             one = held[key]
-            one.take(domain.measured(one.defined.badge, one.standing, measure.value, measure.reached(), tx.now))
+            one.take(domain.measured(one.defined.badge, one.standing, measure.value, measure.since, tx.now))
     await save(tx, list(held.values()))
 
 
@@ -161,7 +172,7 @@ async def _defined(tx: Tx, notes: Sequence[Note]) -> Mapping[UUID, Sequence[Defi
 
 class _Measured(NamedTuple):
     value: int
-    reached: Callable[[], Reached]
+    since: Since
 
 
 def _of_streaks(notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]) -> list[tuple[Key, _Measured]]:
@@ -177,9 +188,11 @@ def _of_streaks(notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]
     return out
 
 
-def _streak_reached(streak: Streak, wanted: Criterion, history: frozenset[UUID]) -> Reached:
-    at, event_id = streak.reached(wanted.measure, wanted.least)
-    return Reached(at, event_id, event_id in history)
+def _streak_reached(
+    streak: Streak, wanted: Criterion, history: frozenset[UUID], after: datetime | None
+) -> Reached | None:
+    found = streak.reached(wanted.measure, wanted.least, after)
+    return Reached(*found, found[1] in history) if found is not None else None
 
 
 async def _of_programmes(
@@ -204,9 +217,9 @@ def _is_about(one: Defined, series: set[tuple[UUID, str]]) -> bool:
     return wanted.kind == PROGRAMME and (one.community_id, wanted.series) in series
 
 
-def shown(badge: Badge, result: Result) -> tuple[int, Callable[[], Reached]]:
+def shown(badge: Badge, result: Result) -> tuple[int, Since]:
     """The value that a badge for a programme goes by, and since when."""
-    return int(badge.criterion.result in result.shown), lambda: Reached(result.ended_at, None, False)
+    return int(badge.criterion.result in result.shown), domain.once(result.ended_at)
 
 
 async def _of_balances(
@@ -243,14 +256,18 @@ def _measure(badge: Badge, balance: Balance, levels: tuple[str, Scheme] | None) 
     return None
 
 
-def _balance_reached(balance: Balance, measure: Callable[[int], int], least: int) -> Reached:
+def _balance_reached(
+    balance: Balance, measure: Callable[[int], int], least: int, after: datetime | None
+) -> Reached | None:
     changes = sorted(balance.changes, key=lambda change: change.at)
     so_far = balance.balance - sum(change.amount for change in changes)
     for change in changes:
         so_far += change.amount
-        if measure(so_far) >= least:
-            break
-    return Reached(change.at, change.cause_id, change.history)
+        # Whoever spends has enough afterwards too, and has reached nothing by it.
+        brings = after is None or (change.amount > 0 and change.at >= after)
+        if brings and measure(so_far) >= least:
+            return Reached(change.at, change.cause_id, change.history)
+    return None
 
 
 async def _worth_holding(

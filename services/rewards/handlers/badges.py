@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -19,6 +20,7 @@ from services.rewards.domain.badges import (
     MOST_BADGES,
     MOST_COUNTED,
     MOST_DAYS,
+    PERCENTILE,
     PROGRAMME,
     RESERVED,
     STREAK,
@@ -29,6 +31,7 @@ from services.rewards.domain.levels import MOST_LEVELS
 from services.rewards.handlers import checkins
 from services.rewards.starter_badges import STARTER
 from services.rewards.store import badges as store
+from services.rewards.store import boards as boards_store
 from services.rewards.store import ledger as ledger_store
 
 
@@ -44,7 +47,7 @@ class Defined(NamedTuple):
 
 
 MOST_REMEMBERED = 5000
-# Versions never change, so what was read once stays right.
+# Versions never change, so what was read once stays right; what is not committed yet may never come to be.
 _read: dict[tuple[UUID, str, int], Defined] = {}
 
 
@@ -55,20 +58,26 @@ async def of_communities(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, li
     known = {key: _read[*key, version] for key, version in newest.items() if (*key, version) in _read}
     missing = [(*key, version) for key, version in newest.items() if key not in known]
     if missing:
-        if len(_read) > MOST_REMEMBERED:
-            _read.clear()
         born = await store.created_at(tx, [(c, i) for c, i, _ in missing])
         for row in await store.bodies(tx, missing):
             body = msgspec.convert(row.body, Badge)
             at = born[row.community_id, row.id]
-            defined = Defined(row.community_id, body, row.version, at, row.created_at, row.actor)
-            _read[row.community_id, row.id, row.version] = known[row.community_id, row.id] = defined
+            known[row.community_id, row.id] = Defined(
+                row.community_id, body, row.version, at, row.created_at, row.actor
+            )
+        tx.after_commit.append(partial(_remember, [known[key[:2]] for key in missing]))
     out: dict[UUID, list[Defined]] = {}
     for key, one in known.items():
         out.setdefault(key[0], []).append(one)
     for some in out.values():
         some.sort(key=lambda one: (one.created_at, one.badge.id))
     return out
+
+
+def _remember(some: Sequence[Defined]) -> None:
+    if len(_read) > MOST_REMEMBERED:
+        _read.clear()
+    _read.update({(one.community_id, one.badge.id, one.version): one for one in some})
 
 
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Defined]]:
@@ -112,14 +121,7 @@ async def create(tx: Tx, community_id: UUID, badge: Badge, actor: str) -> Define
         raise Conflict(f"there is a badge {badge.id!r} already", code="badge_exists")
     await _follow(tx, community_id, badge, 1 if badge.enabled else 0)
     if badge.criterion.kind == PROGRAMME:
-        row = {
-            "community_id": community_id,
-            "badge_id": badge.id,
-            "due_at": tx.now,
-            "after_member": None,
-            "done": False,
-        }
-        await store.put_run(tx, row)
+        await store.put_run(tx, store.new_run(tx, community_id, badge.id))
     return await existing(tx, community_id, badge.id)
 
 
@@ -153,6 +155,8 @@ def _kind_problems(badge: Badge) -> list[FieldError]:
     criterion, at = badge.criterion, "/expires_after_days"
     if (badge.kind == EXPIRING) != (badge.expires_after_days is not None):
         return [FieldError(at, "expiring_only", "an expiring badge needs it, and no other has it")]
+    if badge.kind == AUTO_REVOKE and criterion.kind == PERCENTILE:
+        return [FieldError("/kind", "not_revocable", "a period that is final stays what it was")]
     if badge.kind == AUTO_REVOKE and criterion.kind == STREAK and criterion.measure == "current":
         said = "a streak ends while nobody does anything; longest and days can be lost"
         return [FieldError("/criterion/measure", "not_revocable", said)]
@@ -169,6 +173,8 @@ async def _criterion_problems(tx: Tx, community_id: UUID, criterion: Criterion) 
         out += [] if bad is None else [bad]
     if criterion.kind in (STREAK, PROGRAMME):
         out += await _series_problems(tx, community_id, criterion)
+    if criterion.kind == PERCENTILE:
+        out += await _board_problems(tx, community_id, criterion)
     if criterion.kind == BALANCE:
         units = await ledger_store.units_of(tx, community_id)
         if criterion.unit not in units:
@@ -185,6 +191,16 @@ async def _series_problems(tx: Tx, community_id: UUID, criterion: Criterion) -> 
         return [FieldError(at, "checkin_unknown", str(error))]
     if criterion.kind == PROGRAMME and series.programme is None:
         return [FieldError(at, "no_programme", "this series has no programme that could be passed")]
+    return []
+
+
+async def _board_problems(tx: Tx, community_id: UUID, criterion: Criterion) -> list[FieldError]:
+    board = await boards_store.board(tx, community_id, criterion.board)
+    if board is None:
+        said = f"there is no board {criterion.board!r}; see GET /v1/boards"
+        return [FieldError("/criterion/board", "board_unknown", said)]
+    if criterion.period not in board.periods:
+        return [FieldError("/criterion/period", "period_not_kept", f"this board keeps {', '.join(board.periods)}")]
     return []
 
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from kit import copies
@@ -11,7 +11,8 @@ from kit.database import Tx
 from kit.days import local_day
 from kit.errors import NotFound, Unavailable
 from services.rewards.domain.badges import PROGRAMME
-from services.rewards.domain.certificates import Certificate, Locale, plain
+from services.rewards.domain.certificates import Certificate, plain
+from services.rewards.domain.paper import Locale
 from services.rewards.handlers import badges
 from services.rewards.handlers.granting import Held
 from services.rewards.store import badges as store
@@ -33,11 +34,29 @@ class Verified:
     ended_why: str | None
 
 
+class Whom(NamedTuple):
+    """Whose sheet it is, and in which language."""
+
+    place: KnownCommunity
+    name: str
+    locale: Locale
+
+
+async def whom(tx: Tx, community_id: UUID, member_id: UUID, locale: Locale | None) -> Whom | None:
+    """The language is the one asked for, else the member's, else the community's. None: they had their data erased."""
+    place = await _place(tx, community_id)
+    member = (await copies.known_members(tx, community_id, [member_id])).get(member_id)
+    if member is None:
+        raise NotFound("this member's name is not known here yet", code="member_unknown")
+    spoken = locale or ("zh-CN" if (member.locale or place.locale).startswith("zh") else "en")
+    return Whom(place, member.display_name, spoken) if member.state != GONE else None
+
+
 async def of_member(
     tx: Tx, community_id: UUID, badge_id: str, member_id: UUID, *, locale: Locale | None, base: str
 ) -> Certificate:
-    """The certificate of a badge that the member holds; NotFound where they do not. `base` is where this installation
-    is reached."""
+    """The certificate of a badge that the member holds; NotFound where they do not, or had their data erased. `base` is
+    where this installation is reached."""
     one = await badges.existing(tx, community_id, badge_id)
     key = community_id, badge_id, member_id
     row = (await store.standings_of(tx, [key])).get(key)
@@ -45,20 +64,18 @@ async def of_member(
     if standing is None or not standing.held:
         raise NotFound("the member does not hold this badge", code="certificate_unknown")
     (grant,) = await store.grants_of(tx, [(*key, standing.number)])
-    place = await _place(tx, community_id)
-    member = (await copies.known_members(tx, community_id, [member_id])).get(member_id)
-    if member is None:
-        raise NotFound("this member's name is not known here yet", code="member_unknown")
-    spoken = locale or ("zh-CN" if (member.locale or place.locale).startswith("zh") else "en")
+    whose = await whom(tx, community_id, member_id, locale)
+    if whose is None:
+        raise NotFound("the member had their data erased", code="certificate_unknown")
     return Certificate(
-        community=place.name,
-        member=member.display_name,
+        community=whose.place.name,
+        member=whose.name,
         badge=await _name(tx, grant),
         passed=one.badge.criterion.kind == PROGRAMME,
-        day=_day(grant.granted_at, place),
+        day=_day(grant.granted_at, whose.place),
         code=grant.code,
         link=f"{base}/v1/badges/certificates/{grant.code}",
-        locale=spoken,
+        locale=whose.locale,
     )
 
 

@@ -13,6 +13,7 @@ from kit import copies
 from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
+from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.ledger import Posting
@@ -72,7 +73,9 @@ def types_of(series: Sequence[Held]) -> set[str]:
 
 async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     """Note the check-ins among the activities, one a day, whichever comes first; take back what is undone."""
-    some = [one for a in found for one in _candidates(a, world)]
+    some: list[_One] = []
+    async for part in in_turns(found):
+        some += [one for a in part for one in _candidates(a, world)]
     inverses = _about_checkins(world, found)
     if not some and not inverses:
         return Recorded()

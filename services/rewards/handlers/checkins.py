@@ -1,7 +1,8 @@
 """Check-in series: the one a new community gets, making and changing them, those in force."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
+from functools import partial
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -32,7 +33,7 @@ class Held(NamedTuple):
 
 
 MOST_REMEMBERED = 1000
-# Versions never change, so what was read once stays right.
+# Versions never change, so what was read once stays right; what is not committed yet may never come to be.
 _read: dict[tuple[UUID, str, int], Held] = {}
 
 
@@ -42,23 +43,28 @@ async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Hel
     # Taken out first: while this waits for what is missing, others may empty what is remembered.
     known = {key: _read[*key, version] for key, version in newest.items() if (*key, version) in _read}
     missing = [key for key in newest if key not in known]
-    if missing and len(_read) > MOST_REMEMBERED:
-        _read.clear()
     found: dict[tuple[UUID, str], list[Any]] = {}
     for row in await store.bodies(tx, missing):
         found.setdefault((row.community_id, row.id), []).append(row)
     for (community_id, id), rows in found.items():
         terms = Terms(tuple([(row.first_day, msgspec.convert(row.body, Series)) for row in rows]))
         last = rows[-1]
-        held = Held(community_id, terms, rows[0].created_at, last.created_at, last.actor)
         # One that came between the two statements is in force as well.
-        _read[community_id, id, last.version] = known[community_id, id] = held
+        known[community_id, id] = Held(community_id, terms, rows[0].created_at, last.created_at, last.actor)
+    if found:
+        tx.after_commit.append(partial(_remember, {key: known[key] for key in found}))
     out: dict[UUID, list[Held]] = {}
     for key, held in known.items():
         out.setdefault(key[0], []).append(held)
     for some in out.values():
         some.sort(key=lambda held: (held.created_at, held.terms.present.id))
     return out
+
+
+def _remember(some: Mapping[tuple[UUID, str], Held]) -> None:
+    if len(_read) > MOST_REMEMBERED:
+        _read.clear()
+    _read.update({(*key, held.version): held for key, held in some.items()})
 
 
 async def existing(tx: Tx, community_id: UUID, series_id: str) -> Held:

@@ -92,7 +92,7 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks)
-    noting.note(tx, found, scene.badges, _world(scene, inverses))
+    await noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
 

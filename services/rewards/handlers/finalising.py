@@ -25,7 +25,7 @@ from kit.log import Log, LogUnavailable, Partition
 from kit.metrics import BOARDS_FINALIZED
 from services.rewards.domain.boards import Slot, ranks
 from services.rewards.domain.finality import Lines
-from services.rewards.handlers import prizes
+from services.rewards.handlers import percentiles, prizes
 from services.rewards.store import closing as store
 from services.rewards.store import ledger as ledger_store
 
@@ -153,6 +153,7 @@ async def finalize(tx: Tx, slot: Slot, found: Lines) -> bool:
         first=tuple(Placing(rank=rank, member_id=line.member_id, score=line.score) for rank, line in placed),
     )
     outbox.add(tx, event)
+    await percentiles.begin(tx, slot)
     tx.after_commit.append(BOARDS_FINALIZED.inc)
     tx.after_commit.append(partial(logger.info, "board.finalized", board=board.id, kind=slot.kind, period=slot.key))
     return True

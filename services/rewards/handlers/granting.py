@@ -61,13 +61,15 @@ async def save(tx: Tx, held: Sequence[Held]) -> None:
     new = [(one, change) for one in held for change in one.changes if isinstance(change, Grant)]
     ends = [(one, change) for one in held for change in one.changes if isinstance(change, End)]
     await store.add_grants(tx, [_grant_row(one, grant, tx.now) for one, grant in new])
+    told: dict[tuple[Key, int], bool] = {}
     if ends:
         rows = await store.grants_of(tx, [(*one.key, end.number) for one, end in ends])
-        by_key = {(r.community_id, r.badge_id, r.member_id, r.number): r._asdict() for r in rows}
-        await store.end_grants(tx, [_ended(by_key[*one.key, end.number], one, end) for one, end in ends])
+        by_key = {((r.community_id, r.badge_id, r.member_id), r.number): r._asdict() for r in rows}
+        told = {place: row["told"] for place, row in by_key.items()}
+        await store.end_grants(tx, [_ended(by_key[one.key, end.number], one, end) for one, end in ends])
     for one in held:
         for change in one.changes:
-            outbox.add(tx, _told(one, change))
+            outbox.add(tx, _granted(one, change) if isinstance(change, Grant) else _revoked(one, change, told))
     tx.after_commit.append(lambda: count_badges(["granted"] * len(new) + [end.why for _, end in ends]))
 
 
@@ -147,6 +149,7 @@ def _grant_row(one: Held, grant: Grant, now: datetime) -> dict[str, Any]:
         "event_id": grant.reached.event_id,
         "actor": one.actor,
         "reason": one.reason,
+        "told": _notify(one, grant),
         "created_at": now,
         "ended_at": None,
         "ended_why": None,
@@ -159,34 +162,41 @@ def _ended(row: dict[str, Any], one: Held, end: End) -> dict[str, Any]:
     return {**row, "ended_at": end.at, "ended_why": end.why, "ended_reason": reason}
 
 
-def _told(one: Held, change: Grant | End) -> BadgeGranted | BadgeRevoked:
-    community_id, _, member_id = one.key
-    badge = one.defined.badge
-    if isinstance(change, Grant):
-        return BadgeGranted(
-            community_id=community_id,
-            badge_id=badge.id,
-            badge_name=badge.name,
-            member_id=member_id,
-            number=change.number,
-            granted_at=change.reached.at,
-            expires_at=change.expires_at,
-            history=change.reached.history,
-            notify=not badge.silent and not change.reached.history,
-            cause_id=change.reached.event_id,
-            actor=one.actor,
-            reason=one.reason,
-        )
-    by_hand = change.why == "by_hand"
+def _notify(one: Held, grant: Grant) -> bool:
+    return not one.defined.badge.silent and not grant.reached.history
+
+
+def _granted(one: Held, grant: Grant) -> BadgeGranted:
+    community_id, badge_id, member_id = one.key
+    return BadgeGranted(
+        community_id=community_id,
+        badge_id=badge_id,
+        badge_name=one.defined.badge.name,
+        member_id=member_id,
+        number=grant.number,
+        granted_at=grant.reached.at,
+        expires_at=grant.expires_at,
+        history=grant.reached.history,
+        notify=_notify(one, grant),
+        cause_id=grant.reached.event_id,
+        actor=one.actor,
+        reason=one.reason,
+    )
+
+
+def _revoked(one: Held, end: End, told: Mapping[tuple[Key, int], bool]) -> BadgeRevoked:
+    """Who never heard of a grant does not hear of its end."""
+    community_id, badge_id, member_id = one.key
+    by_hand = end.why == "by_hand"
     return BadgeRevoked(
         community_id=community_id,
-        badge_id=badge.id,
-        badge_name=badge.name,
+        badge_id=badge_id,
+        badge_name=one.defined.badge.name,
         member_id=member_id,
-        number=change.number,
-        ended_at=change.at,
-        why=change.why,
-        notify=not badge.silent,
+        number=end.number,
+        ended_at=end.at,
+        why=end.why,
+        notify=not one.defined.badge.silent and told[one.key, end.number],
         actor=one.actor if by_hand else "",
         reason=one.reason if by_hand else "",
     )

@@ -6,6 +6,7 @@ from uuid import UUID
 from kit.contracts.events import Activity
 from kit.database import Tx
 from kit.days import local_day
+from kit.turns import in_turns
 from services.rewards.domain.badges import DAYS, PEOPLE, Criterion, Mark
 from services.rewards.domain.rules import ACTOR
 from services.rewards.domain.undoing import way_of_mark
@@ -17,11 +18,14 @@ from services.rewards.handlers.purging import is_history
 from services.rewards.handlers.tallies import Candidate
 
 
-def note(tx: Tx, found: Sequence[Activity], defined: Mapping[UUID, Sequence[Defined]], world: World) -> None:
+async def note(tx: Tx, found: Sequence[Activity], defined: Mapping[UUID, Sequence[Defined]], world: World) -> None:
     """What these activities count towards badges, and what they undo of it; `defined` are the badges in force."""
     if not defined:
         return
-    candidates = [one for order, a in enumerate(found) for one in _candidates(order, a, defined, world)]
+    candidates: list[Candidate] = []
+    async for part in in_turns(list(enumerate(found))):
+        for order, a in part:
+            candidates += _candidates(order, a, defined, world)
     inverses = [(found[one.order].community_id, one) for one in world.inverses]
     history = frozenset(a.event_id for a in found if is_history(a))
     tx.last.append(Note({c: defined.get(c, ()) for c in world.communities}, candidates, inverses, history=history))
@@ -49,8 +53,7 @@ def _counts(a: Activity, world: World) -> bool:
     if a.data.get("bot") is True or "throttled" in a.flags or "stale" in a.flags:
         return False
     doer = _person(a, a.actor_id, world)
-    known = world.members.get((a.community_id, doer)) if doer is not None else None
-    return known is None or known.kind != "bot"
+    return doer is None or not _is_bot(a, doer, world)
 
 
 def _person(a: Activity, computed: UUID | None, world: World) -> UUID | None:
@@ -62,13 +65,18 @@ def _away(a: Activity, member_id: UUID, world: World) -> bool:
     return known is not None and (known.kind == "bot" or known.state in AWAY)
 
 
+def _is_bot(a: Activity, member_id: UUID, world: World) -> bool:
+    known = world.members.get((a.community_id, member_id))
+    return known is not None and known.kind == "bot"
+
+
 def _value(a: Activity, wanted: Criterion, member: UUID, other: UUID | None, world: World) -> str | None:
     """What the event counts as; None where it does not say."""
     if wanted.count == DAYS:
         place = world.communities[a.community_id]
         return local_day(a.effective_at, place.zone, place.day_start).isoformat()
     if wanted.count == PEOPLE:
-        return None if other is None or other == member else str(other)
+        return None if other is None or other == member or _is_bot(a, other, world) else str(other)
     return str(a.event_id)
 
 

@@ -1,4 +1,6 @@
-"""Badges for programmes: when one is over and no late check-in is waited for, everybody in it is looked at.
+"""Badges for what is over: programmes, and periods of boards (handlers/percentiles.py).
+
+When a programme is over and no late check-in is waited for, everybody in it is looked at.
 
 What changes later (a repair, an operator's word) is seen when it happens, by handlers/awarding.py. A programme that was
 over before the badge was made is looked at as well: facts are kept.
@@ -13,7 +15,7 @@ from kit.database import Tx, try_lock
 from kit.days import day_bounds
 from services.rewards.domain import badges as domain
 from services.rewards.domain.checkins import Series
-from services.rewards.handlers import badges, checkins, mending, standings
+from services.rewards.handlers import badges, checkins, mending, percentiles, standings
 from services.rewards.handlers.awarding import Result, shown
 from services.rewards.handlers.badges import Defined
 from services.rewards.handlers.granting import hold, save
@@ -26,7 +28,7 @@ LAST_ZONE = "Etc/GMT+12"
 
 
 async def look(tx: Tx) -> bool:
-    """The next members of the next programme that is over; whether there was one. One process at a time."""
+    """The next members of the next programme or period that is over; whether there was one. One process at a time."""
     if not await try_lock(tx, "badges for programmes"):
         return False
     run = await store.due_run(tx)
@@ -35,6 +37,9 @@ async def look(tx: Tx) -> bool:
     one = await badges.existing(tx, run.community_id, run.badge_id)
     place = await copies.known_community(tx, run.community_id)
     row = run._asdict()
+    if place is not None and run.slot != store.NO_SLOT:
+        await percentiles.look(tx, run, one, place)
+        return True
     if place is None or not one.badge.enabled:
         # Some other day: it may be granted again.
         await store.put_run(tx, {**row, "due_at": tx.now + timedelta(days=1)})
@@ -72,8 +77,8 @@ async def _page(tx: Tx, one: Defined, after: UUID | None) -> UUID | None:
         ended = seat.standing.calendar.end_of(programme.last_day)
         result = Result(one.community_id, member, series_id, mending.results(seat), ended)
         standing = held[one.community_id, one.badge.id, member]
-        value, reached = shown(one.badge, result)
+        value, since = shown(one.badge, result)
         if domain.may_change(one.badge, standing.standing, value, tx.now):
-            standing.take(domain.measured(one.badge, standing.standing, value, reached(), tx.now))
+            standing.take(domain.measured(one.badge, standing.standing, value, since, tx.now))
     await save(tx, list(held.values()))
     return members[-1] if len(members) == PAGE else None

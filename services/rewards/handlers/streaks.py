@@ -25,6 +25,7 @@ from services.rewards.domain.ledger import BURN, GRANT, MINT, REVERSAL, SPEND, P
 from services.rewards.domain.outages import Gap, excused
 from services.rewards.domain.programmes import results
 from services.rewards.domain.streaks import (
+    COUNTED,
     DONE,
     EXCUSED,
     FROZEN,
@@ -34,6 +35,7 @@ from services.rewards.domain.streaks import (
     OUTAGE,
     PAUSED,
     REPAIRED,
+    Day,
     Facts,
     Folded,
     State,
@@ -280,9 +282,11 @@ def _for_badges(one: Standing, state: State) -> awarding.Streak:
     def value(measure: Measure) -> int:
         return int(getattr(state, measure))
 
-    def reached(measure: Measure, least: int) -> tuple[datetime, UUID | None]:
+    def reached(measure: Measure, least: int, after: datetime | None) -> tuple[datetime, UUID | None] | None:
         counted = {fact.day: fact for fact in (*one.of(REPAIRED), *one.of(DONE))}
         days = walk(one.before, one.facts(), one.terms, one.today)
+        if after is not None:
+            return _reached_again(days, counted, "current" if measure == "longest" else measure, least, after)
         first = next((day.day for day in days if getattr(day.state, measure) >= least), None)
         # Nothing of these days did: it was so before, and somebody looks only now.
         fact = counted.get(first) if first is not None else None
@@ -290,6 +294,18 @@ def _for_badges(one: Standing, state: State) -> awarding.Streak:
         return (fact.at, fact.event_id) if fact is not None else (datetime.min.replace(tzinfo=UTC), None)
 
     return awarding.Streak(community_id, member_id, series_id, value, reached)
+
+
+def _reached_again(
+    days: Iterable[Day], counted: Mapping[date, Fact], measure: Measure, least: int, after: datetime
+) -> tuple[datetime, UUID | None] | None:
+    """The first check-in at or after that time with which it is enough. The longest streak ever is for ever as long as
+    it was: whoever calls asks for the one that runs."""
+    for day in days:
+        fact = counted.get(day.day)
+        if fact is not None and fact.at >= after and day.status in COUNTED and getattr(day.state, measure) >= least:
+            return fact.at, fact.event_id
+    return None
 
 
 def _follow(tx: Tx, one: Standing, folded: Folded, day: date) -> list[Posting]:

@@ -6,7 +6,16 @@ from uuid import UUID
 
 from kit.database import Tx
 from services.rewards.domain import badges as domain
-from services.rewards.domain.badges import BALANCE, HAND, LEVEL, PERMANENT, PROGRAMME, STREAK, Standing
+from services.rewards.domain.badges import (
+    BALANCE,
+    HAND,
+    LEVEL,
+    PERCENTILE,
+    PERMANENT,
+    PROGRAMME,
+    STREAK,
+    Standing,
+)
 from services.rewards.domain.streaks import State
 from services.rewards.handlers import badges, levels, mending
 from services.rewards.handlers.badges import Defined
@@ -83,6 +92,8 @@ def _progress(one: Defined, standing: Standing, sources: _Sources) -> int:
         return int(getattr(walked[-1].state if walked else State(), wanted.measure))
     if wanted.kind == PROGRAMME:
         return int(wanted.result in mending.results(sources.seats[wanted.series]))
+    if wanted.kind == PERCENTILE:
+        return int(standing.held)
     if wanted.kind == BALANCE:
         return max(0, sources.balances.get(wanted.unit, 0))
     if wanted.kind == LEVEL:

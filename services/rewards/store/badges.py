@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, or_, select
+from sqlalchemy import Row, and_, delete, func, or_, select
 
 from kit.database import Tx, delete_among, insert_many, insert_new, lock_rows, select_among, upsert
 from services.rewards.tables.badges import badge_grants as grants
@@ -17,6 +17,9 @@ from services.rewards.tables.badges import badge_versions as versions
 Key = tuple[UUID, str, UUID]
 """(community, badge, member)"""
 
+NO_SLOT = UUID(int=0)
+"""Of a run that is of a programme, and of no period of a board."""
+_RUN = ("community_id", "badge_id", "slot")
 _MEMBER = ("community_id", "badge_id", "member_id")
 _OF_STANDING = (standings.c.community_id, standings.c.badge_id, standings.c.member_id)
 _OF_GRANT = (grants.c.community_id, grants.c.badge_id, grants.c.member_id, grants.c.number)
@@ -86,9 +89,10 @@ async def holders(tx: Tx, community_id: UUID, badge_id: str, *, after: UUID | No
 
 
 async def expired(tx: Tx, limit: int) -> list[Key]:
-    """Standings that are written as held and expired meanwhile."""
+    """Standings that are written as held and expired meanwhile, the first to expire first."""
     here = standings.c
-    stmt = select(*_OF_STANDING).where(here.held, here.expires_at <= tx.now).order_by(*_OF_STANDING).limit(limit)
+    stmt = select(*_OF_STANDING).where(here.held, here.expires_at <= tx.now)
+    stmt = stmt.order_by(here.expires_at, *_OF_STANDING).limit(limit)
     return [(r.community_id, r.badge_id, r.member_id) for r in await tx.all(stmt)]
 
 
@@ -117,20 +121,25 @@ async def grant_with(tx: Tx, code: str) -> Row[Any] | None:
 # Runs
 
 
-async def begin_run(tx: Tx, community_id: UUID, badge_id: str) -> None:
-    """Look at a badge's programme as soon as may be."""
-    row = {"community_id": community_id, "badge_id": badge_id, "due_at": tx.now, "after_member": None, "done": False}
-    await insert_many(tx, runs, [row])
+def new_run(tx: Tx, community_id: UUID, badge_id: str, slot: UUID = NO_SLOT) -> dict[str, Any]:
+    """A run from the beginning, as soon as may be."""
+    key = {"community_id": community_id, "badge_id": badge_id, "slot": slot}
+    return {**key, "due_at": tx.now, "after_member": None, "enough": None, "done": False}
 
 
 async def put_run(tx: Tx, row: dict[str, Any]) -> None:
-    await upsert(tx, runs, [row], key=("community_id", "badge_id"), update=("due_at", "after_member", "done"))
+    await upsert(tx, runs, [row], key=_RUN, update=("due_at", "after_member", "enough", "done"))
+
+
+async def end_run(tx: Tx, run: Any) -> None:
+    """Forget a run of a period: there is another one for the next."""
+    await tx.execute(delete(runs).where(*[runs.c[name] == getattr(run, name) for name in _RUN]))
 
 
 async def due_run(tx: Tx) -> Row[Any] | None:
     """The run that was due first of those that are not done."""
     stmt = select(runs).where(runs.c.done.is_(False), runs.c.due_at <= tx.now)
-    return await tx.first(stmt.order_by(runs.c.due_at, runs.c.badge_id, runs.c.community_id).limit(1))
+    return await tx.first(stmt.order_by(runs.c.due_at, runs.c.badge_id, runs.c.community_id, runs.c.slot).limit(1))
 
 
 # Marks
@@ -157,6 +166,20 @@ async def add_marks(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 async def remove_marks(tx: Tx, keys: Sequence[tuple[UUID, str, UUID, str, UUID]]) -> None:
     """Remove the marks with these (community, badge, member, value, event)."""
     await delete_among(tx, marks, _OF_MARK, keys)
+
+
+async def granted_between(
+    tx: Tx, community_id: UUID, member_id: UUID, first: datetime, last: datetime
+) -> list[Row[Any]]:
+    """The member's grants of these times (both inclusive) that were not taken back, in their order."""
+    same = and_(*[mine == theirs for mine, theirs in zip(_OF_STANDING, _OF_GRANT, strict=False)])
+    g = grants.c
+    where = standings.c.community_id == community_id, standings.c.member_id == member_id
+    kept = or_(g.ended_why.is_(None), g.ended_why == "expired")
+    stmt = (
+        select(grants).select_from(grants.join(standings, same)).where(*where, kept, g.granted_at.between(first, last))
+    )
+    return await tx.all(stmt.order_by(g.granted_at, g.badge_id, g.number))
 
 
 async def grants_of_member(tx: Tx, community_id: UUID, member_id: UUID) -> list[Row[Any]]:

@@ -4,13 +4,13 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import exists, select, update
+from sqlalchemy import exists, func, select, update
 
 from kit.database import Tx
 from services.rewards.domain.boards import Board, Slot
 from services.rewards.store.boards import to_board
 from services.rewards.store.shown import ABSENT, ORDER, on_board
-from services.rewards.tables.boards import board_periods, board_scores, boards
+from services.rewards.tables.boards import board_buckets, board_periods, board_scores, boards
 
 LINES_STEP = 1_000
 
@@ -83,6 +83,35 @@ async def best(tx: Tx, slot: UUID, count: int) -> list[Line]:
         select(t.member_id, t.negated, t.reached_at).where(on_board(slot)).order_by(*ORDER).limit(count)
     )
     return [_line(row) for row in rows]
+
+
+async def shown_in(tx: Tx, slot: UUID) -> int:
+    """How many members are shown."""
+    t = board_buckets.c
+    return int(await tx.scalar(select(func.coalesce(func.sum(t.members), 0)).where(t.slot == slot)))
+
+
+async def score_at(tx: Tx, slot: UUID, place: int) -> int:
+    """The score of the line at this place (1: the first) of those that are shown; there are so many."""
+    stmt = select(board_scores.c.negated).where(on_board(slot)).order_by(*ORDER).offset(place - 1).limit(1)
+    return -int(await tx.scalar(stmt))
+
+
+async def members_with(tx: Tx, slot: UUID, score: int, *, after: UUID | None, limit: int) -> list[UUID]:
+    """Members who are shown with at least this score, in the order of their ids."""
+    t = board_scores.c
+    stmt = select(t.member_id).where(on_board(slot), t.negated <= -score)
+    if after is not None:
+        stmt = stmt.where(t.member_id > after)
+    return [row.member_id for row in await tx.all(stmt.order_by(t.member_id).limit(limit))]
+
+
+async def last_day(tx: Tx, slot: UUID) -> date | None:
+    """The last day of a period; None where its board was deleted."""
+    t = board_periods.c
+    joined = board_periods.join(boards, boards.c.generation == t.generation)
+    found: date | None = await tx.scalar(select(t.last_day).select_from(joined).where(t.slot == slot))
+    return found
 
 
 class Finalized(NamedTuple):

@@ -1,7 +1,7 @@
 """SQL that reads the ledger: entries with their transactions, accounts, and whether the books agree."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -99,6 +99,14 @@ async def entries_page(
 
 def _position(at: tuple[datetime, UUID]) -> Any:
     return tuple_(literal(at[0], entries.c.effective_at.type), literal(at[1], entries.c.transaction_id.type))
+
+
+async def scored_between(tx: Tx, community_id: UUID, owner_id: UUID, first: date, last: date) -> dict[str, int]:
+    """Unit → the sum of an owner's lines of these days (both inclusive) that boards count. Reads all of the owner's."""
+    t = entries.c
+    whose = t.owner_id == owner_id, t.community_id == community_id
+    stmt = select(t.unit, func.sum(t.amount).label("sum")).where(*whose, t.scored == 1, t.day.between(first, last))
+    return {row.unit: int(row.sum) for row in await tx.all(stmt.group_by(t.unit))}
 
 
 async def accounts_of(tx: Tx, community_id: UUID, owner_id: UUID) -> list[Row[Any]]:

@@ -34,7 +34,8 @@ badge_standings = Table(
     sqlite_with_rowid=False,
 )
 
-# Kept for ever: a certificate of a badge that is held no longer is answered for too. `code` verifies it.
+# Kept for ever: a certificate of a badge that is held no longer is answered for too. `code` verifies it. `told` is
+# whether the member was told of it, and is to be of its end.
 badge_grants = Table(
     "badge_grants",
     metadata,
@@ -49,6 +50,7 @@ badge_grants = Table(
     Column("event_id", Uuid),
     Column("actor", String(150), nullable=False),
     Column("reason", Text, nullable=False),
+    Column("told", Boolean, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("ended_why", String(10)),
@@ -56,15 +58,18 @@ badge_grants = Table(
     Index("ix_badge_grants_code", "code", unique=True),
 )
 
-# Badges for programmes: when one is over, everybody in it is looked at, in the order of their ids. Not before `due_at`,
-# which is the first moment that is worth a look, and moves on when it is too early yet.
+# Badges for programmes and for periods of boards (`slot`; zeros: a programme): when one is over, everybody in it is
+# looked at, in the order of their ids. Not before `due_at`, which is the first moment that is worth a look, and moves
+# on when it is too early yet. `enough` is the score that is among the best of a period, once it is known.
 badge_runs = Table(
     "badge_runs",
     metadata,
     Column("community_id", Uuid, primary_key=True),
     Column("badge_id", String(60), primary_key=True),
+    Column("slot", Uuid, primary_key=True),
     Column("due_at", UtcDateTime, nullable=False),
     Column("after_member", Uuid),
+    Column("enough", BigInteger),
     Column("done", Boolean, nullable=False),
     Index("ix_badge_runs_due", "done", "due_at"),
 )

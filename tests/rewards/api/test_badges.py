@@ -10,6 +10,7 @@ from tests.rewards.serving import Rewards
 
 TALK: dict[str, Any] = {"kind": "events", "on": ["message.created"], "least": 3}
 HELPER: dict[str, Any] = {"id": "talker", "name": "Talker", "criterion": TALK}
+BEST: dict[str, Any] = {"kind": "percentile", "board": "xp", "period": "month", "percent": 10}
 CURRENT = {"kind": "streak", "series": "daily", "measure": "current", "least": 3}
 
 
@@ -46,6 +47,9 @@ async def test_a_badge_is_made_read_and_changed_under_its_version(rewards: Rewar
         ({"criterion": {"kind": "streak", "series": "nothing", "least": 3}}, "/criterion/series", "checkin_unknown"),
         ({"criterion": {"kind": "programme", "series": "daily"}}, "/criterion/series", "no_programme"),
         ({"criterion": {"kind": "balance", "unit": "gold", "least": 3}}, "/criterion/unit", "unit_unknown"),
+        ({"criterion": {**BEST, "board": "nothing"}}, "/criterion/board", "board_unknown"),
+        ({"criterion": {**BEST, "period": "season"}}, "/criterion/period", "period_not_kept"),
+        ({"criterion": BEST, "kind": "auto_revoke"}, "/kind", "not_revocable"),
         ({"kind": "expiring"}, "/expires_after_days", "expiring_only"),
         ({"expires_after_days": 5}, "/expires_after_days", "expiring_only"),
         (
@@ -97,6 +101,16 @@ async def test_progress_of_streaks_levels_and_balances_is_what_they_are_now(rewa
     assert (await of_ann(rewards, "week"))["progress"] == {"has": 2, "of": 7}
     assert (await of_ann(rewards, "level-10"))["progress"] == {"has": 1, "of": 10}
     assert (await of_ann(rewards, "saver"))["progress"]["has"] == await guild.has("ann", "points") > 0
+
+
+async def test_a_badge_for_the_best_of_a_board_reads_as_it_was_written(rewards: Rewards) -> None:
+    made = await make(rewards, criterion=BEST)
+    assert made.json()["criterion"] == BEST
+    await rewards.guild.know("ann")
+    assert (await of_ann(rewards))["progress"] == {"has": 0, "of": 1}
+    for wrong in ({"percent": 0}, {"percent": 101}, {"period": "all"}):
+        reply = await rewards.client.post("/v1/badges", json={**HELPER, "id": "b", "criterion": {**BEST, **wrong}})
+        assert reply.status_code == 422
 
 
 async def test_an_operator_grants_and_takes_with_a_reason(rewards: Rewards) -> None:

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from services.rewards.domain.certificates import Certificate, Format, Undrawable, clusters, drawable, grouped, plain
+from services.rewards.domain.certificates import Certificate, grouped, paper, plain
+from services.rewards.domain.paper import Format, Paper, Undrawable, clusters, drawable
 from services.rewards.drawing import draw
 from services.rewards.drawing.sheet import HEIGHT, MARGIN, WIDTH, lay_out
 from tests.rewards.serving import Rewards
@@ -20,7 +21,7 @@ CODE = "0123456789abcdef" * 2
 LINK = f"https://guild.example/v1/badges/certificates/{CODE}"
 
 
-def certificate(**fields: Any) -> Certificate:
+def certificate(**fields: Any) -> Paper:
     values: dict[str, Any] = {
         "community": "The Reading Guild",
         "member": "Zoë Łukasiewicz",
@@ -32,7 +33,7 @@ def certificate(**fields: Any) -> Certificate:
         "locale": "en",
         **fields,
     }
-    return Certificate(**values)
+    return paper(Certificate(**values))
 
 
 def text_of(pdf: bytes) -> list[str]:
@@ -84,12 +85,40 @@ def test_a_name_too_long_for_the_sheet_gets_smaller_letters() -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["한국", "محمد", "שרה", "नमस्ते", "Anna 한", "\U0001f389", "\u0e01", "e\u0301\u0323\u0331"]
+    "name",
+    [
+        "한국",
+        "محمد",
+        "שרה",
+        "नमस्ते",
+        "Anna 한",
+        "\U0001f389",
+        "\u0e01",
+        "e\u0301\u0323\u0331",
+        "A\u0488",
+        "Ann\ue000a",
+        "Ann\u0378a",
+        "Ann\x07a",
+        "Ann\U0010fffda",
+        "Ann\u0600a",
+    ],
 )
 def test_a_name_with_letters_that_no_font_has_is_refused_with_them(name: str) -> None:
     with pytest.raises(Undrawable) as refused:
         draw(certificate(member=name), "png")
     assert refused.value.letters[:1] in [*normalize("NFC", name)]
+
+
+@pytest.mark.parametrize("name", ["\u200b\u200d", "\u3164", "\u2800\u2800", "\ufe0f\u200e \u2060", "", " \u3000"])
+def test_a_name_of_which_nothing_can_be_seen_is_refused(name: str) -> None:
+    for format in ("png", "pdf"):
+        with pytest.raises(Undrawable) as refused:
+            draw(certificate(member=name), format)
+        assert refused.value.letters == name
+
+
+def test_what_cannot_be_seen_in_a_name_leaves_no_trace() -> None:
+    assert text_of(draw(certificate(member="\u202eAn\u00adna\u200b \u200bLee\ufeff"), "pdf"))[3] == "Anna Lee"
 
 
 def test_emoji_beside_a_name_are_left_out_and_leave_no_hole() -> None:
@@ -190,6 +219,18 @@ async def test_a_name_that_cannot_be_drawn_is_answered_with_its_letters(rewards:
     await rewards.guild.know("ann", display_name="김민수", version=2)
     reply = await rewards.client.get(f"{url}/certificate", params={"format": "png"})
     assert (reply.status_code, reply.json()["code"], reply.json()["letters"]) == (422, "name_undrawable", "김민수")
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("\u200b\u200d", "nothing that can be seen"), ("Ann\x07a", "no font here has '\\x07'")],
+)
+async def test_a_name_that_is_none_is_refused_and_the_answer_says_why(rewards: Rewards, name: str, said: str) -> None:
+    url = await make(rewards)
+    await rewards.guild.know("ann", display_name=name, version=2)
+    reply = await rewards.client.get(f"{url}/certificate")
+    assert (reply.status_code, reply.json()["code"]) == (422, "name_undrawable")
+    assert said in reply.json()["detail"]
 
 
 async def test_a_member_has_their_own_certificate_as_a_picture_and_nobody_elses(rewards: Rewards) -> None:

@@ -91,6 +91,14 @@ async def test_people_are_counted_once_each_and_never_oneself(make_database: Mak
     assert await held(guild, "ann", "liked") == MORNING
 
 
+async def test_what_bots_wrote_makes_them_nobodys_people(make_database: MakeDatabase) -> None:
+    generous = badge("generous", on=("reaction.added",), count="people", least=2)
+    guild = await bare(await make_database("rewards"), generous)
+    await guild.know("helper", kind="bot")
+    await guild.score(*[guild.act("reaction.added", "bob", of=of) for of in ("helper", "ann")])
+    assert (await standing(guild, "bob", "generous")).progress == 1
+
+
 async def test_history_grants_as_of_then_and_wakes_nobody(guild: Guild) -> None:
     then = MORNING - timedelta(days=400)
     await guild.score(*[guild.act(at=then + minutes(n), import_name="qq") for n in range(4)])

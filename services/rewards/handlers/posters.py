@@ -1,0 +1,66 @@
+"""What a member's month came to, for its poster. Nothing is written."""
+
+from datetime import date, timedelta
+from typing import Any
+from uuid import UUID
+
+from kit.database import Tx
+from kit.days import day_bounds, local_day
+from kit.errors import NotFound, Unprocessable
+from services.rewards.domain.boards import days_of
+from services.rewards.domain.paper import Locale
+from services.rewards.domain.posters import Poster
+from services.rewards.domain.streaks import COUNTED
+from services.rewards.handlers import checkins, mending
+from services.rewards.handlers.certificates import Whom, whom
+from services.rewards.handlers.checking_in import default_of
+from services.rewards.store import badges as store
+from services.rewards.store import entries, ledger
+
+
+async def of_member(tx: Tx, community_id: UUID, member_id: UUID, month: date, *, locale: Locale | None) -> Poster:
+    """The month that begins on this day, as far as it went; the check-ins are those of the community's first series.
+    Unprocessable for one to come, NotFound for who had their data erased."""
+    whose = await whom(tx, community_id, member_id, locale)
+    if whose is None:
+        raise NotFound("the member had their data erased", code="poster_unknown")
+    if month > local_day(tx.now, whose.place.zone, whose.place.day_start):
+        raise Unprocessable("this month is yet to come", code="month_in_future")
+    first, last = days_of("month", month)
+    done, streak = await _check_ins(tx, community_id, member_id, first, last)
+    return Poster(
+        community=whose.place.name,
+        member=whose.name,
+        month=month,
+        points=await _points(tx, community_id, member_id, first, last),
+        checkins=done,
+        streak=streak,
+        badges=await _badges(tx, community_id, member_id, whose, first, last),
+        locale=whose.locale,
+    )
+
+
+async def _points(tx: Tx, community_id: UUID, member_id: UUID, first: date, last: date) -> tuple[tuple[str, int], ...]:
+    amounts = await entries.scored_between(tx, community_id, member_id, first, last)
+    units = await ledger.units_of(tx, community_id)
+    return tuple([(unit.name, amounts[unit.id]) for unit in units.values() if amounts.get(unit.id)])
+
+
+async def _check_ins(tx: Tx, community_id: UUID, member_id: UUID, first: date, last: date) -> tuple[int, int]:
+    """On how many days, and how long the streak was on the best of them."""
+    held = default_of((await checkins.in_force(tx, [community_id])).get(community_id, []))
+    if held is None:
+        return 0, 0
+    seat = await mending.look(tx, community_id, held.terms.present.id, member_id)
+    days = [day for day in seat.walked() if first <= day.day <= last and day.status in COUNTED]
+    return len(days), max((day.state.current for day in days), default=0)
+
+
+async def _badges(tx: Tx, community_id: UUID, member_id: UUID, whose: Whom, first: date, last: date) -> tuple[str, ...]:
+    """The names of those granted in these days, as they were called then, unless they were taken back."""
+    begin = day_bounds(first, whose.place.zone, whose.place.day_start)[0]
+    end = day_bounds(last, whose.place.zone, whose.place.day_start)[1]
+    rows = await store.granted_between(tx, community_id, member_id, begin, end - timedelta(microseconds=1))
+    versions = {(community_id, row.badge_id, row.version) for row in rows}
+    names: dict[Any, str] = {(r.id, r.version): str(r.body["name"]) for r in await store.bodies(tx, versions)}
+    return tuple(dict.fromkeys(names[row.badge_id, row.version] for row in rows))
