@@ -1,6 +1,6 @@
 """Badges by version, who stands how with them, grants, and what is counted towards those that are not reached yet."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, Uuid, true
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -50,7 +50,7 @@ badge_grants = Table(
     Column("event_id", Uuid),
     Column("actor", String(150), nullable=False),
     Column("reason", Text, nullable=False),
-    Column("told", Boolean, nullable=False),
+    Column("told", Boolean, nullable=False, server_default=true()),
     Column("created_at", UtcDateTime, nullable=False),
     Column("ended_at", UtcDateTime),
     Column("ended_why", String(10)),

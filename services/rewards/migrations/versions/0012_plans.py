@@ -74,5 +74,4 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("event_id", "transaction_id", name=op.f("pk_recomputed")),
     )
     op.create_index("ix_undoable_grants_transaction", "undoable_grants", ["transaction_id"])
-    op.create_index("ix_waiting_grants_event", "waiting_grants", ["event_id"])
     op.create_index("ix_recomputed_plan", "recomputed", ["plan_id", "transaction_id"])

@@ -54,7 +54,6 @@ def upgrade() -> None:
         sa.Column("event_id", sa.Uuid()),
         sa.Column("actor", sa.String(length=150), nullable=False),
         sa.Column("reason", sa.Text(), nullable=False),
-        sa.Column("told", sa.Boolean(), nullable=False),
         sa.Column("created_at", UtcDateTime(), nullable=False),
         sa.Column("ended_at", UtcDateTime()),
         sa.Column("ended_why", sa.String(length=10)),
@@ -66,12 +65,10 @@ def upgrade() -> None:
         "badge_runs",
         sa.Column("community_id", sa.Uuid(), nullable=False),
         sa.Column("badge_id", sa.String(length=60), nullable=False),
-        sa.Column("slot", sa.Uuid(), nullable=False),
         sa.Column("due_at", UtcDateTime(), nullable=False),
         sa.Column("after_member", sa.Uuid()),
-        sa.Column("enough", sa.BigInteger()),
         sa.Column("done", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("community_id", "badge_id", "slot", name=op.f("pk_badge_runs")),
+        sa.PrimaryKeyConstraint("community_id", "badge_id", name=op.f("pk_badge_runs")),
     )
     op.create_index("ix_badge_runs_due", "badge_runs", ["done", "due_at"])
     op.create_table(
