@@ -1,9 +1,9 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
 A fixed number of statements per batch, whatever its size. Locks: labels, what check-ins can be undone by, streaks in
-the order of their keys, counters in the order of their ids (what grants can be undone by among them), the lines of
-grants to be taken back, then what the ledger takes; so batches of two replicas wait for each other and never in a
-circle.
+the order of their keys, rows of signals in the order of their ids, counters in the order of their ids (what grants can
+be undone by among them), the lines of grants to be taken back, then what the ledger takes; so batches of two replicas
+wait for each other and never in a circle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -28,9 +28,10 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
+from services.rewards.domain.signals import NOTHING
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
-from services.rewards.expressions import Context, Failed
+from services.rewards.expressions import NUMBERS, Context, Failed, names_in
 from services.rewards.handlers import (
     badges,
     checking_in,
@@ -41,6 +42,7 @@ from services.rewards.handlers import (
     refilling,
     reviewing,
     settling,
+    signals,
     tallying,
     undoing,
 )
@@ -51,6 +53,7 @@ from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.handlers.settling import Settled
+from services.rewards.handlers.signals import Used, Values
 from services.rewards.store import decisions
 
 _NO_STREAK = Streak()
@@ -79,6 +82,10 @@ class Scene:
     epochs: Mapping[UUID, UUID | None]
     """Community → whose counters its rules go by; None: the community's own."""
     badges: Mapping[UUID, Sequence[Defined]]
+    used: Mapping[UUID, Used]
+    """Community → which signals its rules ask for."""
+    signals: Mapping[UUID, Values]
+    """By event id, where rules ask for some."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -87,10 +94,11 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     found = [e.event for e in batch]
     await keeping.enter(tx, {a.community_id for a in found})
     scene = await _scene(tx, found)
+    ages = await signals.ages(tx, found, scene)
     await labelling.note(tx, found, scene.ids)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
-    scene = replace(scene, streaks=recorded.streaks)
+    scene = replace(scene, streaks=recorded.streaks, signals=await signals.note(tx, found, scene, ages))
     noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
@@ -183,8 +191,24 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     closed = await closed_days(tx, found)
     of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])
     epochs = {c: epoch for (c, _), epoch in of_versions.items()}
-    secret = draw_secret(tx)
-    return Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {}, epochs, worn)
+    used = await rule_sets.uses(tx, [(c, version) for c, (version, _) in rules.items()])
+    return Scene(
+        communities=communities,
+        rules=rules,
+        by_type=by_type,
+        ids=ids,
+        members=members,
+        decided=decided,
+        closed=closed,
+        inverse=inverse,
+        secret=draw_secret(tx),
+        series=series,
+        streaks={},
+        epochs=epochs,
+        badges=worn,
+        used=used,
+        signals={},
+    )
 
 
 def draw_secret(tx: Tx) -> bytes:
@@ -236,12 +260,19 @@ class _Context:
     def __init__(self, a: Activity, scene: Scene) -> None:
         self._of = a, scene
         self._made: Context | None = None
+        self._values: dict[str, Any] = {}
 
     @property
     def made(self) -> Context:
         if self._made is None:
-            self._made = Context(_variables(*self._of))
+            self._values = _variables(*self._of)
+            self._made = Context(self._values)
         return self._made
+
+    def numbers(self, source: str) -> dict[str, int]:
+        """Those that an expression looks at, by name."""
+        assert self._made is not None
+        return {name: self._values[name] for name in sorted(names_in(source) & NUMBERS)}
 
 
 def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
@@ -262,7 +293,14 @@ def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
         "streak.current": streak.current,
         "streak.longest": streak.longest,
         "streak.days": streak.days,
+        "text.length": _whole(a.data.get("length")),
+        "text.distinct": _whole(a.data.get("distinct")),
+        **scene.signals.get(a.event_id, NOTHING),
     }
+
+
+def _whole(said: Any) -> int:
+    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MOST else 0
 
 
 def _person(a: Activity, computed: UUID | None, scene: Scene) -> dict[str, str]:
@@ -301,10 +339,11 @@ def _want(
             refusal, reason = ERROR, str(error)
         if refusal is None and amount == 0:
             refusal, reason = INELIGIBLE, "the amount is 0"
-    review = False
+    review, grounds = False, None
     if refusal is None and amount > 0 and rule.review_when is not None:
         try:
             review = context.made.condition(rule.review_when)
+            grounds = context.numbers(rule.review_when) if review else None
         except Failed as error:
             refusal, reason = ERROR, str(error)
     if (a.event_id, rule.id) in scene.decided:
@@ -326,6 +365,7 @@ def _want(
         reason=reason,
         epoch=scene.epochs[a.community_id],
         review=review,
+        grounds=grounds,
     )
 
 

@@ -98,6 +98,7 @@ async def _of_places(tx: Tx, places: Collection[UUID]) -> Refill:
             windows=row.windows,
             epoch=epochs[row.community_id, row.rule_version],
             review=row.review,
+            grounds=row.grounds,
         )
         waiting[_key(want)] = want, row
     return Refill(frozenset(places), waiting)
@@ -137,6 +138,7 @@ async def let_wait(
                 "at": want.at,
                 "history": history[want.event_id],
                 "review": want.review,
+                "grounds": want.grounds,
             }
             rows.append(row)
     await store.add_waiting(tx, rows)

@@ -43,6 +43,7 @@ waiting_grants = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("history", Boolean, nullable=False),
     Column("review", Boolean, nullable=False, server_default=false()),
+    Column("grounds", JsonText),
     sqlite_with_rowid=False,
 )
 

@@ -161,7 +161,7 @@ async def _post_these(tx: Tx, inner: Tx, plan: Any, me: UUID, ids: Sequence[UUID
 
 
 async def _carry_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> bool:
-    """Counters and moments under the recompute's own names, which nobody reads yet; False when few are left."""
+    """What was counted and noted, under the recompute's own names that nobody reads yet; False when few are left."""
     async with scratch.begin() as inner:
         async with one.db.begin() as tx:
             await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
@@ -173,12 +173,15 @@ async def _carry_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUI
 async def _carry(tx: Tx, inner: Tx, days: int) -> int:
     ids, counted = await scratch_store.some_dirty_counters(inner, CARRY)
     given = await scratch_store.some_dirty_moments(inner, CARRY)
+    known, told = await scratch_store.some_dirty_signals(inner, CARRY)
     since = tx.now - timedelta(days=days)
-    wanted = [dict(r._mapping) for r in counted if r.kept_until is None or r.kept_until >= since]
-    moments = [dict(r._mapping) for r in given if r.kept_until is None or r.kept_until >= since]
-    await store.carry_over(tx, wanted, moments, [])
-    await scratch_store.clean(inner, ids, [(r.slot, r.at, r.event_id) for r in given])
-    return len(ids) + len(given)
+    wanted, moments, signals = (
+        [dict(r._mapping) for r in rows if r.kept_until is None or r.kept_until >= since]
+        for rows in (counted, given, told)
+    )
+    await store.carry_over(tx, wanted, moments, [], signals)
+    await scratch_store.clean(inner, ids, [(r.slot, r.at, r.event_id) for r in given], known)
+    return len(ids) + len(given) + len(known)
 
 
 async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
@@ -205,7 +208,7 @@ async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me
 async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     """What waits for a place, and inverse events that only the new rules know."""
     waits = [{**r._mapping, "rule_version": plan.version} for r in await scratch_store.waiting(inner)]
-    await store.carry_over(tx, [], [], waits)
+    await store.carry_over(tx, [], [], waits, [])
     (known,) = (await rule_sets.in_force(tx, [plan.community_id])).values()
     types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
     rows = [dict(r._mapping) for r in await scratch_store.inverses_of(inner, types)] if types else []
