@@ -39,6 +39,8 @@ MOST_TIES = 100
 MOST_TEXTS = 50
 MOST_COPIES = 200
 WEEKS = 5
+_WEEKS_KEPT = 6
+"""One more than are looked at, for what comes late from the week before."""
 TEXT_SPAN = timedelta(days=7)
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -140,15 +142,15 @@ class Total:
 
 
 Weeks = list[int]
-"""The latest week, then how often in it and in each of the four before."""
+"""The latest week, then how often in it and in each of the five before."""
 
 
 def _note(weeks: Weeks, week: int) -> None:
     ahead = week - weeks[0]
     if ahead > 0:
-        counts = [0] * min(ahead, WEEKS) + weeks[1:]
-        weeks[:] = [week, *counts[:WEEKS]]
-    if weeks[0] - week < WEEKS:
+        counts = [0] * min(ahead, _WEEKS_KEPT) + weeks[1:]
+        weeks[:] = [week, *counts[:_WEEKS_KEPT]]
+    if weeks[0] - week < _WEEKS_KEPT:
         weeks[1 + weeks[0] - week] += 1
 
 
@@ -167,7 +169,7 @@ class Ties:
     LENGTH: ClassVar = timedelta(weeks=WEEKS + 1)
     given: dict[bytes, Weeks] = field(default_factory=dict)
     taken: dict[bytes, Weeks] = field(default_factory=dict)
-    total: Weeks = field(default_factory=lambda: [0] * (1 + WEEKS))
+    total: Weeks = field(default_factory=lambda: [0] * (1 + _WEEKS_KEPT))
 
     @classmethod
     def of(cls, plain: Any) -> Self:
@@ -179,7 +181,7 @@ class Ties:
 
 
 def _tie(ties: dict[bytes, Weeks], who: UUID, week: int) -> None:
-    weeks = ties.setdefault(who.bytes, [week, *[0] * WEEKS])
+    weeks = ties.setdefault(who.bytes, [week, *[0] * _WEEKS_KEPT])
     _note(weeks, week)
     if len(ties) > MOST_TIES:
         # Never the one that was just seen: nobody could become one of the strongest otherwise.

@@ -81,7 +81,7 @@ async def ages(tx: Tx, found: Sequence[Activity], scene: "Scene") -> dict[UUID, 
             known[a.community_id, names[0]] = first
         if a.type in scene.used[a.community_id].ages:
             days = [local_day(at, place.zone, place.day_start) for at in (first, a.effective_at)]
-            out[a.event_id] = (days[1] - days[0]).days
+            out.setdefault(a.event_id, (days[1] - days[0]).days)
     return out
 
 
@@ -98,7 +98,10 @@ async def note(
 
     `apart`: under another name that nobody reads afterwards.
     """
-    acts = [act for a in found if (act := _act(a, scene, apart)) is not None]
+    once: dict[UUID, Activity] = {}
+    for a in found:
+        once.setdefault(a.event_id, a)
+    acts = [act for a in once.values() if (act := _act(a, scene, apart)) is not None]
     out: dict[UUID, Values] = {id: {**NOTHING, AGE: days} for id, days in ages.items()}
     if not acts:
         return out

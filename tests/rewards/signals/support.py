@@ -8,11 +8,9 @@ from sqlalchemy import select
 from kit.contracts.events import Activity
 from services.rewards.tables.rules import decisions
 from tests.rewards.guild import Guild
+from tests.rewards.plans.histories import SIGNALS
 
-EVERY = (
-    "actor.age_days", "counts.day", "counts.week", "counts.month", "counts.ever", "signals.minute", "signals.hour",
-    "signals.mutual", "signals.share", "signals.ring", "signals.similar", "signals.copied",
-)  # fmt: skip
+EVERY = SIGNALS
 
 
 def watching(*names: str, on: Sequence[str] = ("message.created",)) -> list[dict[str, Any]]:
