@@ -46,6 +46,7 @@ TEXT_SPAN = timedelta(days=7)
 _MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
 _SPANS = {MINUTE: 60 * _SECOND, HOUR: 3600 * _SECOND}
+_DAY = 86400 * _SECOND
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -226,8 +227,9 @@ def _id(namespace: UUID, text: str) -> UUID:
     return uuid5(namespace, text)
 
 
-def _acts(act: Act, days: int = 0) -> UUID:
-    return _id(act.namespace, f"acts\n{act.actor}\n{(act.at.astimezone(UTC) + timedelta(days=days)).date()}")
+def _acts(act: Act, shift: int = 0) -> UUID:
+    """Of the day (since 1970) in which it was, or so many microseconds after that time."""
+    return _id(act.namespace, f"acts\n{act.actor}\n{(micros(act.at) + shift) // _DAY}")
 
 
 def _month(act: Act, day: date) -> UUID:
@@ -259,10 +261,8 @@ def rows_of(act: Act) -> dict[UUID, Kind]:
     """The rows that folding it needs."""
     out: dict[UUID, Kind] = {_acts(act): Acts}
     if act.uses & RATES:
-        # The day before and after too where an hour reaches into them.
-        hours = timedelta(hours=1)
-        ends = (act.at.astimezone(UTC) + step for step in (-hours, hours))
-        out |= {_acts(act, (end.date() - act.at.astimezone(UTC).date()).days): Acts for end in ends}
+        # The day before or after too where an hour reaches into it.
+        out |= {_acts(act, shift): Acts for shift in (-_SPANS[HOUR], _SPANS[HOUR])}
     if act.uses & CALENDAR:
         days = _week_of(act) if WEEK in act.uses else [act.day]
         out |= {_month(act, day): Month for day in days}
@@ -305,8 +305,8 @@ def fold(act: Act, rows: Mapping[UUID, Row], changed: set[UUID]) -> dict[str, in
 def _rate(act: Act, rows: Mapping[UUID, Row], span: int) -> int:
     """How many are in the fullest stretch of `span` microseconds that it lies in."""
     at, found = micros(act.at), list[tuple[int, int]]()
-    for days in (-1, 0, 1):
-        row = rows.get(_acts(act, days))
+    for id in dict.fromkeys(_acts(act, shift) for shift in (-_SPANS[HOUR], 0, _SPANS[HOUR])):
+        row = rows[id]
         if isinstance(row, Acts):
             found += row.items
     first = bisect_right(found, at - span, key=_time)

@@ -28,10 +28,9 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
-from services.rewards.domain.signals import NOTHING
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
-from services.rewards.expressions import NUMBERS, Context, Failed, names_in
+from services.rewards.expressions import Failed
 from services.rewards.handlers import (
     badges,
     checking_in,
@@ -52,11 +51,10 @@ from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
+from services.rewards.handlers.seeing import Seen
 from services.rewards.handlers.settling import Settled
 from services.rewards.handlers.signals import Used, Values
 from services.rewards.store import decisions
-
-_NO_STREAK = Streak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +216,7 @@ def draw_secret(tx: Tx) -> bytes:
 
 def _world(scene: Scene, inverses: Sequence[Inverse]) -> checking_in.World:
     def holds(a: Activity, condition: str) -> bool:
-        return _Context(a, scene).made.condition(condition)
+        return Seen(a, scene).made.condition(condition)
 
     return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds)
 
@@ -227,7 +225,7 @@ def wants_of(a: Activity, scene: Scene) -> list[Want]:
     rules = scene.by_type[a.community_id].get(a.type, ())
     if not rules:
         return []
-    context = _Context(a, scene)
+    context = Seen(a, scene)
     place = scene.communities[a.community_id]
     windows = _windows(a, place)
     out = []
@@ -254,72 +252,11 @@ def _windows_of(day: date, zone: str, day_start: int) -> Mapping[str, str]:
     return MappingProxyType({**keys, "lifetime": "ever"})
 
 
-class _Context:
-    """What expressions see of an activity, made when the first of them asks: most rules have none."""
-
-    def __init__(self, a: Activity, scene: Scene) -> None:
-        self._of = a, scene
-        self._made: Context | None = None
-        self._values: dict[str, Any] = {}
-
-    @property
-    def made(self) -> Context:
-        if self._made is None:
-            self._values = _variables(*self._of)
-            self._made = Context(self._values)
-        return self._made
-
-    def numbers(self, source: str) -> dict[str, int]:
-        """Those that an expression looks at, by name."""
-        assert self._made is not None
-        return {name: self._values[name] for name in sorted(names_in(source) & NUMBERS)}
-
-
-def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
-    actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
-    streak = scene.streaks.get(a.event_id, _NO_STREAK)
-    return {
-        "event.type": a.type,
-        "event.source": a.source,
-        "event.subject": a.subject or "",
-        "event.group": a.group or "",
-        "event.actor": a.actor or "",
-        "event.author": a.author or "",
-        "event.time": a.effective_at,
-        "event.history": a.import_name is not None,
-        "event.data": a.data,
-        **{f"actor.{name}": value for name, value in actor.items()},
-        **{f"author.{name}": value for name, value in author.items()},
-        "streak.current": streak.current,
-        "streak.longest": streak.longest,
-        "streak.days": streak.days,
-        "text.length": _whole(a.data.get("length")),
-        "text.distinct": _whole(a.data.get("distinct")),
-        **scene.signals.get(a.event_id, NOTHING),
-    }
-
-
-def _whole(said: Any) -> int:
-    return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MOST else 0
-
-
-def _person(a: Activity, computed: UUID | None, scene: Scene) -> dict[str, str]:
-    if computed is None:
-        return {"id": "", "kind": "", "state": ""}
-    member_id = scene.ids[a.community_id, computed]
-    known = scene.members.get((a.community_id, member_id))
-    return {
-        "id": str(member_id),
-        "kind": known.kind if known else "person",
-        "state": known.state if known else "observed",
-    }
-
-
 def _want(
     a: Activity,
     rule: Rule,
     give: Give,
-    context: _Context,
+    context: Seen,
     scene: Scene,
     windows: Mapping[str, str],
     refusal: str | None,
@@ -397,7 +334,7 @@ def _refusal(
     return None, ""
 
 
-def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Context, secret: bytes) -> int:
+def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> int:
     if give.amount is not None:
         return give.amount
     if give.cel is not None:

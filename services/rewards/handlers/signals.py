@@ -1,7 +1,7 @@
 """Signals for rules (R19, R20): how often, how fast, for whom, whether it was said before, since when one is known.
 
-What a rule set does not name is neither read nor written. What it names costs a batch, whatever its size: the rows of
-signals held and read (two statements on PostgreSQL, one on SQLite) and written (one), and one for ages.
+What a rule set does not name is neither read nor written. What it names costs a batch, whatever its size: holding its
+rows of signals, writing them, and a statement for ages.
 """
 
 from collections.abc import Mapping, Sequence
@@ -72,7 +72,7 @@ async def ages(tx: Tx, found: Sequence[Activity], scene: "Scene") -> dict[UUID, 
         return {}
     people = {(a.community_id, id) for a in asked for id in _names(a, scene)}
     known = await narrowing.known_since(tx, people)
-    out = {}
+    out: dict[UUID, int] = {}
     for a in asked:
         names, place = _names(a, scene), scene.communities[a.community_id]
         there = [known[a.community_id, id] for id in names if (a.community_id, id) in known]
