@@ -16,6 +16,7 @@ _COMMON: dict[str, Any] = {
 # What the door makes of `text`, which is not kept.
 _WRITTEN: dict[str, Any] = {
     "length": _COUNT,
+    "distinct": {**_COUNT, "description": "How many different characters can be seen, whatever their case."},
     "has_link": _YES,
     "language": {"type": "string", "description": "BCP 47; absent where it cannot be told."},
     "similarity": {

@@ -6,6 +6,7 @@ The library was chosen for that budget: the others run until killed (docs/decisi
 """
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import lru_cache
@@ -14,6 +15,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from kit.errors import FieldError
+from services.rewards.domain.signals import SIGNALS
 
 _T = cel.Type
 _OBJECT = _T.Map(_T.STRING, _T.DYN)
@@ -31,17 +33,39 @@ VARIABLES: dict[str, Any] = {
     "actor.id": _T.STRING,
     "actor.kind": _T.STRING,
     "actor.state": _T.STRING,
+    "actor.age_days": _T.INT,
     "author.id": _T.STRING,
     "author.kind": _T.STRING,
     "author.state": _T.STRING,
     "streak.current": _T.INT,
     "streak.longest": _T.INT,
     "streak.days": _T.INT,
+    "text.length": _T.INT,
+    "text.distinct": _T.INT,
+    "counts.day": _T.INT,
+    "counts.week": _T.INT,
+    "counts.month": _T.INT,
+    "counts.ever": _T.INT,
+    "signals.minute": _T.INT,
+    "signals.hour": _T.INT,
+    "signals.mutual": _T.INT,
+    "signals.share": _T.INT,
+    "signals.ring": _T.INT,
+    "signals.similar": _T.INT,
+    "signals.copied": _T.INT,
 }
-"""What an expression sees. Absent texts are empty; fields of `event.data` need `has()` where they may be missing."""
+"""What a rule's expression sees. Absent texts are empty; fields of `event.data` need `has()` where they may be missing.
+"""
+
+ELSEWHERE = {name: type for name, type in VARIABLES.items() if name not in SIGNALS}
+"""What other conditions see (of badges and check-ins), which run before signals are known."""
+
+NUMBERS = frozenset(name for name, type in VARIABLES.items() if type == _T.INT)
 
 MAX_ITEMS = 1000
 _ENVIRONMENT = cel.NewEnv(variables=VARIABLES)
+_ENVIRONMENT_ELSEWHERE = cel.NewEnv(variables=ELSEWHERE)
+_WORD = re.compile(r"\w+")
 _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 
@@ -63,12 +87,20 @@ def _compiled(source: str) -> Any:
     return _ENVIRONMENT.compile(source)
 
 
-def check(source: str, wanted: str) -> Problem | None:
-    """What is wrong with an expression that should give a `bool` or an `int`; None when nothing is."""
+@lru_cache(maxsize=4096)
+def names_in(source: str) -> frozenset[str]:
+    """The variables that an expression may look at: those whose words all stand in it, so none too few."""
+    words = set(_WORD.findall(source))
+    return frozenset(name for name in VARIABLES if words.issuperset(name.split(".")))
+
+
+def check(source: str, wanted: str, *, of_rule: bool = True) -> Problem | None:
+    """What is wrong with an expression that should give a `bool` or an `int`; None when nothing is. `of_rule`: whether
+    it may look at signals."""
     try:
-        expression = _compiled(source)
+        expression = _compiled(source) if of_rule else _ENVIRONMENT_ELSEWHERE.compile(source)
     except RuntimeError as error:
-        return _problem(str(error))
+        return _problem(str(error), VARIABLES if of_rule else ELSEWHERE)
     given = expression.return_type()
     if given not in (_T.DYN, _T.BOOL if wanted == "bool" else _T.INT):
         return Problem(1, 1, f"gives {given.name().lower()}, wanted {wanted}" + _int_hint(given, wanted))
@@ -79,7 +111,7 @@ def _int_hint(given: Any, wanted: str) -> str:
     return "; int(…) makes a whole number" if wanted == "int" and given in (_T.DOUBLE, _T.UINT) else ""
 
 
-def _problem(text: str) -> Problem:
+def _problem(text: str, variables: Mapping[str, Any]) -> Problem:
     match = _PLACE.search(text)
     if match is None:
         return Problem(1, 1, text.splitlines()[0][:300])
@@ -87,17 +119,17 @@ def _problem(text: str) -> Problem:
     unknown = re.match(r"undeclared reference to '([^']+)'", message)
     if unknown:
         name = unknown[1]
-        close = get_close_matches(name, VARIABLES, n=1)
+        close = get_close_matches(name, variables, n=1)
         hint = f"did you mean {close[0]}? " if close else ""
-        message = f"there is no {name}; {hint}there are {', '.join(sorted(VARIABLES))}"
+        message = f"there is no {name}; {hint}there are {', '.join(sorted(variables))}"
         # The library points at the last dot of a name, a person looks for its beginning.
         column = max(1, column - len(name.rpartition(".")[0]))
-    return Problem(int(match[1]), column, message[:600])
+    return Problem(int(match[1]), column, message[:900])
 
 
-def field_error(source: str, wanted: str, pointer: str) -> FieldError | None:
+def field_error(source: str, wanted: str, pointer: str, *, of_rule: bool = True) -> FieldError | None:
     """The same as an entry of a problem document."""
-    wrong = check(source, wanted)
+    wrong = check(source, wanted, of_rule=of_rule)
     if wrong is None:
         return None
     return FieldError(pointer, "expression_invalid", f"line {wrong.line}, column {wrong.column}: {wrong.message}")

@@ -68,7 +68,7 @@ def test_an_event_keeps_what_an_accepted_one_keeps() -> None:
     data = {"actor": "qq:1", "group": "qq:2", "text": "see https://a.example", "mentions": ["qq:3"], "length": 4}
     event = {"specversion": "1.0", "id": "m:1", "source": "/b/1", "type": "message.created", "data": data}
     kept = of_event(json.dumps(event).encode())
-    reduced = {"actor": "qq:1", "group": "qq:2", "mentions": ["qq:3"], "length": 4, "has_link": True}
+    reduced = {"actor": "qq:1", "group": "qq:2", "mentions": ["qq:3"], "length": 4, "distinct": 12, "has_link": True}
     assert kept.value == {"event": {**event, "data": reduced}}
     assert kept.marked == 0
 

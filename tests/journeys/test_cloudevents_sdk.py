@@ -49,7 +49,12 @@ async def as_sent(app: App, id: str, subject: str | None = None) -> None:
     )
     assert datetime.fromisoformat(found["occurred_at"]) == EARLIER
     assert len(found["data"].pop("similarity")) == 16
-    assert found["data"] == {**{k: v for k, v in DATA.items() if k != "text"}, "length": 27, "has_link": True}
+    assert found["data"] == {
+        **{k: v for k, v in DATA.items() if k != "text"},
+        "length": 27,
+        "distinct": 18,
+        "has_link": True,
+    }
 
 
 @pytest.mark.parametrize("form", [to_structured, to_binary])

@@ -24,12 +24,18 @@ def reduced(data: Mapping[str, Any], pieces: Pieces | None) -> dict[str, Any]:
     if not isinstance(text, str):
         return kept
     kept.setdefault("length", len(text))
+    kept.setdefault("distinct", distinct(text))
     kept.setdefault("has_link", _LINK.search(text) is not None)
     if kept.get("language") is None and (spoken := language(text)) is not None:
         kept["language"] = spoken
     if pieces is not None and (like := similarity(text, pieces)) is not None:
         kept[SIMILARITY] = like
     return kept
+
+
+def distinct(text: str) -> int:
+    """How many different characters of it can be seen, whatever their case: "hahaha" has two."""
+    return sum(c.isprintable() and not c.isspace() for c in set(text.casefold()))
 
 
 class Readers:

@@ -43,6 +43,11 @@ class ReviewOut(BaseModel):
     decided_at: datetime | None
     transaction_id: UUID | None = Field(description="The grant it became.")
     created_at: datetime
+    grounds: dict[str, int] | None = Field(
+        description="The numbers that the rule's `review_when` looked at, as they were; null for one from before they "
+        "were kept.",
+        examples=[{"signals.mutual": 14, "signals.share": 80}],
+    )
 
 
 class Verdict(BaseModel):

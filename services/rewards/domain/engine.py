@@ -45,6 +45,8 @@ class Want:
     """Under whose name counters stand: those of a recompute begin anew, beside the ones in use meanwhile."""
     review: bool = False
     """Whether what it gets waits until somebody has looked at it."""
+    grounds: Mapping[str, int] | None = field(default=None, compare=False)
+    """The numbers that said so."""
     limits: "tuple[Limit, ...]" = field(init=False, compare=False, repr=False)
     """Every cap that applies, the rule's own first; worked out once, because reading and deciding both need it."""
 

@@ -169,7 +169,7 @@ async def _criterion_problems(tx: Tx, community_id: UUID, criterion: Criterion) 
     if most is not None and criterion.least > most:
         out.append(FieldError("/criterion/least", "out_of_range", f"1 to {most}"))
     if criterion.when is not None:
-        bad = expressions.field_error(criterion.when, "bool", "/criterion/when")
+        bad = expressions.field_error(criterion.when, "bool", "/criterion/when", of_rule=False)
         out += [] if bad is None else [bad]
     if criterion.kind in (STREAK, PROGRAMME):
         out += await _series_problems(tx, community_id, criterion)

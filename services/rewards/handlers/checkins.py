@@ -117,7 +117,7 @@ async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
 
 
 def _condition_problems(when: str | None, at: str) -> list[FieldError]:
-    bad = None if when is None else expressions.field_error(when, "bool", at)
+    bad = None if when is None else expressions.field_error(when, "bool", at, of_rule=False)
     return [] if bad is None else [bad]
 
 

@@ -1,9 +1,9 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
 A fixed number of statements per batch, whatever its size. Locks: labels, what check-ins can be undone by, streaks in
-the order of their keys, counters in the order of their ids (what grants can be undone by among them), the lines of
-grants to be taken back, then what the ledger takes; so batches of two replicas wait for each other and never in a
-circle.
+the order of their keys, rows of signals in the order of their ids, counters in the order of their ids (what grants can
+be undone by among them), the lines of grants to be taken back, then what the ledger takes; so batches of two replicas
+wait for each other and never in a circle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -30,7 +30,7 @@ from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
-from services.rewards.expressions import Context, Failed
+from services.rewards.expressions import Failed
 from services.rewards.handlers import (
     badges,
     budgets,
@@ -42,6 +42,7 @@ from services.rewards.handlers import (
     refilling,
     reviewing,
     settling,
+    signals,
     tallying,
     undoing,
 )
@@ -51,10 +52,10 @@ from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
+from services.rewards.handlers.seeing import Seen
 from services.rewards.handlers.settling import Settled
+from services.rewards.handlers.signals import Used, Values
 from services.rewards.store import decisions
-
-_NO_STREAK = Streak()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +81,10 @@ class Scene:
     epochs: Mapping[UUID, UUID | None]
     """Community → whose counters its rules go by; None: the community's own."""
     badges: Mapping[UUID, Sequence[Defined]]
+    used: Mapping[UUID, Used]
+    """Community → which signals its rules ask for."""
+    signals: Mapping[UUID, Values]
+    """By event id, where rules ask for some."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -88,10 +93,11 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     found = [e.event for e in batch]
     await keeping.enter(tx, {a.community_id for a in found})
     scene = await _scene(tx, found)
+    ages = await signals.ages(tx, found, scene)
     await labelling.note(tx, found, scene.ids)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
-    scene = replace(scene, streaks=recorded.streaks)
+    scene = replace(scene, streaks=recorded.streaks, signals=await signals.note(tx, found, scene, ages))
     await noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
@@ -186,8 +192,24 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     closed = await closed_days(tx, found)
     of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])
     epochs = {c: epoch for (c, _), epoch in of_versions.items()}
-    secret = draw_secret(tx)
-    return Scene(communities, rules, by_type, ids, members, decided, closed, inverse, secret, series, {}, epochs, worn)
+    used = await rule_sets.uses(tx, [(c, version) for c, (version, _) in rules.items()])
+    return Scene(
+        communities=communities,
+        rules=rules,
+        by_type=by_type,
+        ids=ids,
+        members=members,
+        decided=decided,
+        closed=closed,
+        inverse=inverse,
+        secret=draw_secret(tx),
+        series=series,
+        streaks={},
+        epochs=epochs,
+        badges=worn,
+        used=used,
+        signals={},
+    )
 
 
 def draw_secret(tx: Tx) -> bytes:
@@ -197,7 +219,7 @@ def draw_secret(tx: Tx) -> bytes:
 
 def _world(scene: Scene, inverses: Sequence[Inverse]) -> checking_in.World:
     def holds(a: Activity, condition: str) -> bool:
-        return _Context(a, scene).made.condition(condition)
+        return Seen(a, scene).made.condition(condition)
 
     return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds)
 
@@ -206,7 +228,7 @@ def wants_of(a: Activity, scene: Scene) -> list[Want]:
     rules = scene.by_type[a.community_id].get(a.type, ())
     if not rules:
         return []
-    context = _Context(a, scene)
+    context = Seen(a, scene)
     place = scene.communities[a.community_id]
     windows = _windows(a, place)
     out = []
@@ -233,58 +255,11 @@ def _windows_of(day: date, zone: str, day_start: int) -> Mapping[str, str]:
     return MappingProxyType({**keys, "lifetime": "ever"})
 
 
-class _Context:
-    """What expressions see of an activity, made when the first of them asks: most rules have none."""
-
-    def __init__(self, a: Activity, scene: Scene) -> None:
-        self._of = a, scene
-        self._made: Context | None = None
-
-    @property
-    def made(self) -> Context:
-        if self._made is None:
-            self._made = Context(_variables(*self._of))
-        return self._made
-
-
-def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
-    actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
-    streak = scene.streaks.get(a.event_id, _NO_STREAK)
-    return {
-        "event.type": a.type,
-        "event.source": a.source,
-        "event.subject": a.subject or "",
-        "event.group": a.group or "",
-        "event.actor": a.actor or "",
-        "event.author": a.author or "",
-        "event.time": a.effective_at,
-        "event.history": a.import_name is not None,
-        "event.data": a.data,
-        **{f"actor.{name}": value for name, value in actor.items()},
-        **{f"author.{name}": value for name, value in author.items()},
-        "streak.current": streak.current,
-        "streak.longest": streak.longest,
-        "streak.days": streak.days,
-    }
-
-
-def _person(a: Activity, computed: UUID | None, scene: Scene) -> dict[str, str]:
-    if computed is None:
-        return {"id": "", "kind": "", "state": ""}
-    member_id = scene.ids[a.community_id, computed]
-    known = scene.members.get((a.community_id, member_id))
-    return {
-        "id": str(member_id),
-        "kind": known.kind if known else "person",
-        "state": known.state if known else "observed",
-    }
-
-
 def _want(
     a: Activity,
     rule: Rule,
     give: Give,
-    context: _Context,
+    context: Seen,
     scene: Scene,
     windows: Mapping[str, str],
     refusal: str | None,
@@ -304,10 +279,11 @@ def _want(
             refusal, reason = ERROR, str(error)
         if refusal is None and amount == 0:
             refusal, reason = INELIGIBLE, "the amount is 0"
-    review = False
+    review, grounds = False, None
     if refusal is None and amount > 0 and rule.review_when is not None:
         try:
             review = context.made.condition(rule.review_when)
+            grounds = context.numbers(rule.review_when) if review else None
         except Failed as error:
             refusal, reason = ERROR, str(error)
     if (a.event_id, rule.id) in scene.decided:
@@ -329,6 +305,7 @@ def _want(
         reason=reason,
         epoch=scene.epochs[a.community_id],
         review=review,
+        grounds=grounds,
     )
 
 
@@ -360,7 +337,7 @@ def _refusal(
     return None, ""
 
 
-def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Context, secret: bytes) -> int:
+def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> int:
     if give.amount is not None:
         return give.amount
     if give.cel is not None:

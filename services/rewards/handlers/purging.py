@@ -1,4 +1,4 @@
-"""Forgetting what rules no longer need: counters and moments nobody can ask for, decisions after their time.
+"""Forgetting what rules no longer need: counters, moments and signals nobody can ask for, decisions after their time.
 
 The ledger forgets nothing: a grant's idempotency key stays for ever, so whatever comes again is not paid again.
 What the ledger cannot know is that an event got *nothing* (a cap was full). Live events that come again so late are
@@ -27,7 +27,7 @@ async def purge(
     """One walk through everything; how many rows went. Activities are kept no longer than what was decided on them."""
     now = db.clock()
     total = 0
-    for table in (store.COUNTERS, store.MOMENTS):
+    for table in (store.COUNTERS, store.MOMENTS, store.SIGNALS):
         total += await purging.sweep(db, table, store.unasked(table, now - counters), stopping=stopping)
     kept = store.kept_before(now - min(activities, decisions))
     total += await purging.sweep(db, store.KEPT, kept, stopping=stopping)

@@ -116,6 +116,7 @@ def _want(row: Any, rule: Rule, rule_set: RuleSet, version: int, epoch: UUID | N
         windows=row.windows,
         epoch=epoch,
         review=row.review,
+        grounds=row.grounds,
     )
 
 
@@ -153,6 +154,7 @@ async def let_wait(
                 "at": want.at,
                 "history": history[want.event_id],
                 "review": want.review,
+                "grounds": want.grounds,
             }
             rows.append(row)
     await store.add_waiting(tx, rows)

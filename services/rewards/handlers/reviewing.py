@@ -73,6 +73,7 @@ async def keep(
             "decided_at": None,
             "transaction_id": None,
             "created_at": tx.now,
+            "grounds": want.grounds,
         }
         rows.setdefault((want.event_id, want.rule.id, want.member_id, want.unit), row)
     await store.add(tx, list(rows.values()))

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
@@ -15,6 +15,7 @@ from kit.refusals import refusal
 from services.rewards import expressions
 from services.rewards.domain.rules import RuleSet, problems
 from services.rewards.handlers.ledger import ensure_defaults
+from services.rewards.handlers.signals import Used, used
 from services.rewards.starter_rules import STARTER
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as plans_store
@@ -151,7 +152,15 @@ async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> An
 
 # Versions never change, so what was parsed once stays right.
 MOST_REMEMBERED = 1000
-_parsed: dict[tuple[UUID, int], tuple[RuleSet, UUID | None]] = {}
+_parsed: dict[tuple[UUID, int], "Parsed"] = {}
+
+
+class Parsed(NamedTuple):
+    """A version: its rules, whose counters it goes by (None: the community's own), which signals it asks for."""
+
+    rules: RuleSet
+    epoch: UUID | None
+    used: Used
 
 
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[int, RuleSet]]:
@@ -163,21 +172,29 @@ async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[in
 
 async def of_versions(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], RuleSet]:
     """(community, version) → its rules; no statement for those that this process has read before."""
-    return {key: rules for key, (rules, _) in (await _read(tx, keys)).items()}
+    return {key: one.rules for key, one in (await _read(tx, keys)).items()}
 
 
 async def epochs(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], UUID | None]:
     """(community, version) → whose counters it goes by; no statement after `of_versions`."""
-    return {key: epoch for key, (_, epoch) in (await _read(tx, keys)).items()}
+    return {key: one.epoch for key, one in (await _read(tx, keys)).items()}
 
 
-async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], tuple[RuleSet, UUID | None]]:
+async def uses(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[UUID, Used]:
+    """Community → which signals this version of its rules asks for; no statement after `of_versions`."""
+    return {community_id: one.used for (community_id, _), one in (await _read(tx, keys)).items()}
+
+
+async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Parsed]:
     wanted = set(keys)
     # Taken out first: while this waits for what is missing, others may empty what is remembered.
     known = {key: _parsed[key] for key in wanted if key in _parsed}
     if missing := wanted - known.keys():
         read = await store.bodies(tx, keys=sorted(missing))
-        new = {key: (parse(body), epoch) for key, (body, epoch) in read.items()}
+        new = {}
+        for key, (body, epoch) in read.items():
+            rules = parse(body)
+            new[key] = Parsed(rules, epoch, used(rules))
         if len(_parsed) > MOST_REMEMBERED:
             _parsed.clear()
         _parsed.update(new)
@@ -187,5 +204,10 @@ async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, in
 
 @lru_cache(maxsize=1)
 def schema() -> dict[str, Any]:
-    """The JSON Schema of a rule set, for editors."""
-    return msgspec.json.schema(RuleSet)
+    """The JSON Schema of a rule set, for editors; what expressions may look at stands with their fields."""
+    made = msgspec.json.schema(RuleSet)
+    seen = f"CEL. Variables: {', '.join(sorted(expressions.VARIABLES))}"
+    for of, names in (("Rule", ("when", "review_when")), ("Give", ("cel",))):
+        for name in names:
+            made["$defs"][of]["properties"][name]["description"] = seen
+    return made

@@ -4,7 +4,7 @@ The histogram cannot help there, so a read costs as much as there are members in
 figures). It is one statement, and so sees one instant.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
@@ -12,8 +12,9 @@ from uuid import UUID
 
 from sqlalchemy import BigInteger, and_, func, literal, null, or_, select, tuple_, union_all
 
-from kit.database import Tx, insert_new
+from kit.database import Tx, insert_new, select_among, upsert
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
+from services.rewards.domain.signals import instant
 from services.rewards.store.ranking import Final, Position
 from services.rewards.store.shown import SHOWN, is_shown
 from services.rewards.tables.boards import board_periods, board_scores, member_labels
@@ -74,13 +75,44 @@ class Some:
     below: int = 0
 
 
-async def add_labels(tx: Tx, labels: Sequence[tuple[UUID, Label, UUID]]) -> None:
-    """(community, label, member)."""
-    rows = [
-        {"community_id": community_id, "kind": kind, "value": value, "member_id": member_id}
-        for community_id, (kind, value), member_id in labels
+_LABEL = ("community_id", "kind", "value", "member_id")
+Since = Mapping[tuple[UUID, Label, UUID], int]
+"""(community, label, member) → since when, as `member_labels.negated` has it."""
+
+
+async def add_labels(tx: Tx, labels: Since) -> None:
+    """What is there stays as it is."""
+    await insert_new(tx, member_labels, _label_rows(tx, labels), key=_LABEL)
+
+
+async def put_labels(tx: Tx, labels: Since) -> None:
+    """What is there becomes as early as this."""
+    await upsert(tx, member_labels, _label_rows(tx, labels), key=_LABEL, update=("negated",), newer="negated")
+
+
+def _label_rows(tx: Tx, labels: Since) -> list[dict[str, Any]]:
+    return [
+        {
+            "community_id": community_id,
+            "kind": kind,
+            "value": value,
+            "member_id": member_id,
+            "negated": negated,
+            "noted_at": tx.now,
+        }
+        for (community_id, (kind, value), member_id), negated in labels.items()
     ]
-    await insert_new(tx, member_labels, rows, key=("community_id", "kind", "value", "member_id"))
+
+
+async def known_since(tx: Tx, people: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], datetime]:
+    """(community, member) → the first time that they were active, of those who ever were."""
+    t = member_labels
+    columns = t.c.community_id, t.c.member_id, t.c.negated
+    latest: dict[tuple[UUID, UUID], int] = {}
+    for row in await select_among(tx, columns, (t.c.community_id, t.c.member_id), sorted(people)):
+        who = row.community_id, row.member_id
+        latest[who] = max(latest.get(who, row.negated), row.negated)
+    return {who: instant(-negated) for who, negated in latest.items()}
 
 
 async def final(tx: Tx, slot: UUID) -> Final:

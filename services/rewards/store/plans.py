@@ -11,10 +11,12 @@ from sqlalchemy import Row, and_, func, or_, select, update
 from kit.database import Tx, insert_many, insert_new, select_among, update_among, upsert
 from services.rewards.domain.ledger import GRANT, REVERSAL
 from services.rewards.domain.recomputing import ACTOR_PREFIX, COMPARING, FOLDING, OPEN, POSTING, READY, Key, Line
+from services.rewards.tables.boards import member_labels
 from services.rewards.tables.ledger import accounts, entries, transactions
 from services.rewards.tables.plans import plans as t
 from services.rewards.tables.plans import recomputed
 from services.rewards.tables.rules import counters, decisions, moments
+from services.rewards.tables.signals import signals
 from services.rewards.tables.undoing import undoable_grants, waiting_grants
 
 
@@ -170,6 +172,13 @@ async def given_before(tx: Tx, community_id: UUID, before: datetime) -> list[Row
     return await tx.all(stmt)
 
 
+async def labels_before(tx: Tx, community_id: UUID, before: datetime | None) -> list[Row[Any]]:
+    """Of those who were active before activities were kept: since when they are known."""
+    t = member_labels.c
+    earlier = or_(t.noted_at.is_(None), t.noted_at < before) if before is not None else t.noted_at.is_(None)
+    return await tx.all(select(member_labels).where(t.community_id == community_id, earlier))
+
+
 # What is posted
 
 
@@ -198,9 +207,14 @@ async def put_undoable(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 
 
 async def carry_over(
-    tx: Tx, counted: Sequence[dict[str, Any]], given: Sequence[dict[str, Any]], waits: Sequence[dict[str, Any]]
+    tx: Tx,
+    counted: Sequence[dict[str, Any]],
+    given: Sequence[dict[str, Any]],
+    waits: Sequence[dict[str, Any]],
+    told: Sequence[dict[str, Any]],
 ) -> None:
-    """Counters, moments and what waits, under a recompute's own names."""
+    """Counters, moments, what waits and rows of signals, under a recompute's own names."""
+    await upsert(tx, signals, told, key=("id",), update=("body", "kept_until"))
     await upsert(tx, counters, counted, key=("id",), update=("value", "kept_until"))
     await insert_new(tx, moments, given, key=("slot", "at", "event_id"))
     await insert_new(tx, waiting_grants, waits, key=[column.name for column in waiting_grants.primary_key])

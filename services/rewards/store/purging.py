@@ -10,15 +10,16 @@ from sqlalchemy import ColumnElement
 from kit.database import Tx, insert_new, select_among
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import counters, decisions, forgotten_days, moments
+from services.rewards.tables.signals import signals
 
 CountedDay = tuple[UUID, date]
 """(community, day in UTC)."""
 
-COUNTERS, MOMENTS, DECISIONS, KEPT = counters, moments, decisions, kept_activities
+COUNTERS, MOMENTS, SIGNALS, DECISIONS, KEPT = counters, moments, signals, decisions, kept_activities
 
 
 def unasked(table: Any, before: datetime) -> ColumnElement[bool]:
-    """Counters or moments that nobody asks for since before then; those that are kept for ever are not among them."""
+    """Counters, moments or rows of signals that nobody asks for since before then; none that is kept for ever."""
     over: ColumnElement[bool] = table.c.kept_until < before
     return over
 

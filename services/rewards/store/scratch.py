@@ -14,8 +14,18 @@ from services.rewards.domain.recomputing import Key
 from services.rewards.store import reviews
 from services.rewards.tables.ledger import entries, transactions
 from services.rewards.tables.rules import counters, decisions, moments
-from services.rewards.tables.scratch import cursors, days, dirty_counters, dirty_moments, members, taken, touched
+from services.rewards.tables.scratch import (
+    cursors,
+    days,
+    dirty_counters,
+    dirty_moments,
+    dirty_signals,
+    members,
+    taken,
+    touched,
+)
 from services.rewards.tables.scratch import seen as seen_events
+from services.rewards.tables.signals import signals
 from services.rewards.tables.undoing import inverse_events, undoable_grants, waiting_grants
 
 SEEDED, FOLDED, COMPARED, POSTED = "seeded", "folded", "compared", "posted"
@@ -187,13 +197,21 @@ async def some_dirty_counters(tx: Tx, most: int | None) -> tuple[list[UUID], lis
     return ids, await select_among(tx, counters, counters.c.id, ids)
 
 
+async def some_dirty_signals(tx: Tx, most: int | None) -> tuple[list[UUID], list[Row[Any]]]:
+    ids = [row.id for row in await tx.all(select(dirty_signals).limit(most))]
+    return ids, await select_among(tx, signals, signals.c.id, ids)
+
+
 async def some_dirty_moments(tx: Tx, most: int | None) -> list[Row[Any]]:
     same = [moments.c[name] == dirty_moments.c[name] for name in ("slot", "at", "event_id")]
     return await tx.all(select(moments).where(*same).limit(most))
 
 
-async def clean(tx: Tx, counter_ids: Iterable[UUID], moment_keys: Sequence[tuple[Any, ...]]) -> None:
+async def clean(
+    tx: Tx, counter_ids: Iterable[UUID], moment_keys: Sequence[tuple[Any, ...]], signal_ids: Iterable[UUID]
+) -> None:
     await delete_among(tx, dirty_counters, (dirty_counters.c.id,), [(id,) for id in counter_ids])
+    await delete_among(tx, dirty_signals, (dirty_signals.c.id,), [(id,) for id in signal_ids])
     await delete_among(tx, dirty_moments, list(dirty_moments.primary_key), moment_keys)
 
 

@@ -13,11 +13,12 @@ from services.rewards.tables import (
     plans,
     reviews,
     rules,
+    signals,
     undoing,
 )
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
     "badges", "boards", "chain", "checkins", "days", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
-    "rules", "undoing",
+    "rules", "signals", "undoing",
 ]  # fmt: skip

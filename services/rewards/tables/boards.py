@@ -126,6 +126,8 @@ board_absences = Table(
 )
 
 # What boards can be narrowed to: the groups members were active in, the platforms they are on.
+# `negated` is since when, in microseconds after 1970 below zero: so the earliest is the highest. 0 (1970) is how rows
+# came out of the time before it was noted. `noted_at` is when the row was made; null likewise.
 member_labels = Table(
     "member_labels",
     metadata,
@@ -133,5 +135,8 @@ member_labels = Table(
     Column("kind", String(10), primary_key=True),
     Column("value", String(300), primary_key=True),
     Column("member_id", Uuid, primary_key=True),
+    Column("negated", BigInteger, nullable=False, server_default=text("0")),
+    Column("noted_at", UtcDateTime),
+    Index("ix_member_labels_member", "community_id", "member_id"),
     sqlite_with_rowid=False,
 )

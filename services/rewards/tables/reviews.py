@@ -9,7 +9,7 @@ _PENDING = text("state = 'pending'")
 
 # `at` is the event's effective time, which a grant counts for; `wanted` what the rule asked for, `amount` what the caps
 # left of it. `things` are the ids under which it can be undone (`undoable_grants`, by the review's own id until it is
-# approved). `transaction_id` is the grant that it became.
+# approved). `transaction_id` is the grant that it became. `grounds` are the numbers that `review_when` saw.
 reviews = Table(
     "reviews",
     metadata,
@@ -35,6 +35,7 @@ reviews = Table(
     Column("decided_at", UtcDateTime),
     Column("transaction_id", Uuid),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("grounds", JsonText),
     Index("ix_reviews_pending", "community_id", "member_id", sqlite_where=_PENDING, postgresql_where=_PENDING),
     Index("ix_reviews_event", "event_id"),
     Index("ix_reviews_state", "community_id", "state", "id"),

@@ -1,8 +1,8 @@
 """What a plan's scratch file holds besides the service's own tables (`handlers.plans.scratch`).
 
 Cursors are rows of `kept_activities`. `touched` are events whose outcome changed after it was
-posted, `seen` those that figures were made of. `dirty_counters`
-and `dirty_moments` are what changed since it was last carried over, noted by triggers.
+posted, `seen` those that figures were made of. `dirty_counters`, `dirty_moments` and
+`dirty_signals` are what changed since it was last carried over, noted by triggers.
 """
 
 from sqlalchemy import BigInteger, Column, Date, Integer, MetaData, String, Table, Uuid
@@ -60,6 +60,7 @@ days = Table(
 )
 
 dirty_counters = Table("dirty_counters", metadata, Column("id", Uuid, primary_key=True))
+dirty_signals = Table("dirty_signals", metadata, Column("id", Uuid, primary_key=True))
 dirty_moments = Table(
     "dirty_moments",
     metadata,
@@ -69,15 +70,17 @@ dirty_moments = Table(
 )
 
 # Not `OR IGNORE`: within a trigger the conflict policy of the statement that fired it counts instead.
-_NOTE_COUNTER = (
-    "BEGIN INSERT INTO dirty_counters SELECT NEW.id"
-    " WHERE NOT EXISTS (SELECT 1 FROM dirty_counters WHERE id = NEW.id); END"
+_NOTE_COUNTER, _NOTE_SIGNAL = (
+    f"BEGIN INSERT INTO {dirty} SELECT NEW.id WHERE NOT EXISTS (SELECT 1 FROM {dirty} WHERE id = NEW.id); END"
+    for dirty in ("dirty_counters", "dirty_signals")
 )
 EXTRAS = (
     "CREATE INDEX scratch_source ON transactions (source_event_id)",
     "CREATE INDEX scratch_created ON transactions (created_at)",
     f"CREATE TRIGGER scratch_c1 AFTER INSERT ON counters {_NOTE_COUNTER}",
     f"CREATE TRIGGER scratch_c2 AFTER UPDATE ON counters {_NOTE_COUNTER}",
+    f"CREATE TRIGGER scratch_s1 AFTER INSERT ON signals {_NOTE_SIGNAL}",
+    f"CREATE TRIGGER scratch_s2 AFTER UPDATE ON signals {_NOTE_SIGNAL}",
     "CREATE TRIGGER scratch_m1 AFTER INSERT ON moments"
     " BEGIN INSERT INTO dirty_moments VALUES (NEW.slot, NEW.at, NEW.event_id); END",
 )

@@ -44,6 +44,7 @@ waiting_grants = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("history", Boolean, nullable=False),
     Column("review", Boolean, nullable=False, server_default=false()),
+    Column("grounds", JsonText),
     Index("ix_waiting_grants_event", "event_id"),
     sqlite_with_rowid=False,
 )

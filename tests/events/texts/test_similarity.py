@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.events.texts.reading import Readers, reduced
+from services.events.texts.reading import Readers, distinct, reduced
 from services.events.texts.similarity import ROOM, Pieces, distance, similarity
 
 PIECES = Pieces(b"k" * 32)
@@ -51,6 +51,11 @@ def test_a_text_of_few_different_pieces_has_none(short: str) -> None:
     assert similarity(short, PIECES) is None
 
 
+@pytest.mark.parametrize(("text", "count"), [("", 0), ("hahaHA ha", 2), ("好好好", 1), ("a\u200bb\u2060 \n\t", 2)])
+def test_what_can_be_seen_of_a_text_is_counted_once(text: str, count: int) -> None:
+    assert distinct(text) == count
+
+
 @given(st.text(max_size=3000))
 def test_whatever_is_written_it_is_sixteen_digits_or_nothing(text: str) -> None:
     found = similarity(text, PIECES)
@@ -66,10 +71,18 @@ def test_a_long_text_is_counted_like_a_short_one() -> None:
 def test_what_is_kept_of_a_text_is_the_door_s_and_a_similarity_is_nobody_else_s() -> None:
     kept = reduced({"actor": "qq:1", "text": RULES, "similarity": "0" * 16, "length": 3}, PIECES)
     like = similarity(RULES, PIECES)
-    assert kept == {"actor": "qq:1", "length": 3, "has_link": False, "language": "en", "similarity": like}
+    assert kept == {
+        "actor": "qq:1",
+        "length": 3,
+        "distinct": 20,
+        "has_link": False,
+        "language": "en",
+        "similarity": like,
+    }
     assert reduced({"similarity": "0" * 16}, PIECES) == {}
     assert reduced({"text": "see HTTPS://x.y", "language": "de"}, None) == {
         "length": 15,
+        "distinct": 10,
         "has_link": True,
         "language": "de",
     }

@@ -12,6 +12,10 @@ from tests.rewards.guild import MORNING, Guild
 PEOPLE = ("ann", "bob", "cy")
 AUTHORS = {"m0": "ann", "m1": "bob", "m2": "cy"}
 UNITS = ("xp", "points")
+SIGNALS = (
+    "actor.age_days", "counts.day", "counts.week", "counts.month", "counts.ever", "signals.minute", "signals.hour",
+    "signals.mutual", "signals.share", "signals.ring", "signals.similar", "signals.copied",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,8 @@ def act(guild: Guild, step: Step) -> Activity:
     at, late = MORNING + timedelta(minutes=step.minutes), timedelta(minutes=step.late)
     author = AUTHORS[step.subject]
     if step.what == "post":
-        return guild.act("message.created", author, at, subject=step.subject, late=late)
+        like = {"similarity": f"{int(step.subject[1]) % 2 * 0xFFFFFFFFFFFFFFFF ^ 7:016x}"}
+        return guild.act("message.created", author, at, subject=step.subject, late=late, data=like)
     if step.what == "react":
         data = {"kind": step.kind}
         return guild.act("reaction.added", step.by, at, subject=step.subject, of=author, late=late, data=data)
@@ -56,6 +61,7 @@ def _give(to: str) -> st.SearchStrategy[dict[str, Any]]:
     amount = st.one_of(
         st.integers(-2, 9).filter(bool).map(lambda n: {"amount": n}),
         st.sampled_from([{"random": {"min": 1, "max": 6}}, {"cel": "1 + 2 * streak.current"}]),
+        st.sampled_from(SIGNALS).map(lambda name: {"cel": f"1 + {name}"}),
     )
     return st.builds(lambda unit, how: {"to": to, "unit": unit, **how}, st.sampled_from(UNITS), amount)
 
@@ -77,8 +83,8 @@ _caps = st.builds(
 
 def _rule(id: str, on: str, to: str) -> st.SearchStrategy[dict[str, Any]]:
     return st.builds(
-        lambda give, caps, cooldown, life, undone: {
-            "id": id, "on": [on], "give": [give], "caps": caps, "cooldown_seconds": cooldown,
+        lambda give, caps, cooldown, life, undone, when: {
+            "id": id, "on": [on], "give": [give], "caps": caps, "cooldown_seconds": cooldown, "when": when,
             "min_content_lifetime_seconds": life, **({} if undone is None else {"undone_by": undone}),
         },
         _give(to),
@@ -86,6 +92,7 @@ def _rule(id: str, on: str, to: str) -> st.SearchStrategy[dict[str, Any]]:
         st.sampled_from([0, 0, 3600]),
         st.sampled_from([0, 0, 7200]),
         st.sampled_from([None, None, []]),
+        st.one_of(st.none(), st.builds(lambda name, n: f"{name} < {n}", st.sampled_from(SIGNALS), st.integers(1, 4))),
     )  # fmt: skip
 
 

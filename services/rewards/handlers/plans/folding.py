@@ -20,7 +20,7 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.recomputing import BACKFILL, Key, given
 from services.rewards.domain.undoing import inverse_types, stored_places
-from services.rewards.handlers import earning, keeping, settling, tallying
+from services.rewards.handlers import earning, keeping, labelling, settling, signals, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
 from services.rewards.handlers.keeping import Chapter
@@ -95,6 +95,7 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
                 # Another process took this one's turn over, with the same files.
                 break
             scene = await _scene(tx, chapter, found, community, plan)
+            scene = replace(scene, signals=await _signals(tx, found, scene, apart=name == SEEDED))
             if name == SEEDED or plan.mode != BACKFILL:
                 await _take_places(tx, staying, scene, _given(there, plan), ways)
             if name == FOLDED:
@@ -108,6 +109,16 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
 def _nothing(until: int) -> Chapter:
     """What lies between was forgotten: it is too old to be looked at."""
     return Chapter(until, "UTC", 0, ())
+
+
+async def _signals(tx: Tx, found: Sequence[Activity], scene: Scene, *, apart: bool) -> Mapping[UUID, signals.Values]:
+    """Of all that is kept, what is before `since` too. Rows of a walk that is made once more (`apart`) are none of the
+    next one's; since when members are known is, so that a backfill may know them for longer than they were known then.
+    """
+    ages = await signals.ages(tx, found, scene)
+    if any(used.ages for used in scene.used.values()):
+        await labelling.note(tx, found, scene.ids)
+    return await signals.note(tx, found, scene, ages, apart=apart)
 
 
 async def _decide(
@@ -224,4 +235,6 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
         streaks=streaks,
         epochs={c: plan.id},
         badges={},
+        used=await rule_sets.uses(tx, [(c, version)]),
+        signals={},
     )

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
@@ -195,25 +195,34 @@ async def _post_these(tx: Tx, inner: Tx, plan: Any, me: UUID, ids: Sequence[UUID
 
 
 async def _carry_some(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> bool:
-    """Counters and moments under the recompute's own names, which nobody reads yet; True when few are left."""
+    """What was counted and noted, under the recompute's own names that nobody reads yet; True when few are left."""
     async with scratch.begin() as inner:
         async with one.db.begin() as tx:
             await _advance(tx, plan, me, claimed_until=tx.now + LEASE)
-            ids, moments = await _carry(tx, inner, one.settings.counter_days, CARRY)
-        await scratch_store.clean(inner, ids, moments)
+            carried = await _carry(tx, inner, one.settings.counter_days, CARRY)
+        await scratch_store.clean(inner, *carried)
         forget_announcements(inner)
-    return len(ids) + len(moments) < CARRY
+    return sum(len(some) for some in (carried.counters, carried.moments, carried.signals)) < CARRY
 
 
-async def _carry(tx: Tx, inner: Tx, days: int, most: int | None) -> tuple[list[UUID], list[tuple[Any, ...]]]:
+class _Carried(NamedTuple):
+    counters: list[UUID]
+    moments: list[tuple[Any, ...]]
+    signals: list[UUID]
+
+
+async def _carry(tx: Tx, inner: Tx, days: int, most: int | None) -> _Carried:
     """Up to so many of each kind (None: all); which ones. The caller notes that, once it is certain."""
     ids, counted = await scratch_store.some_dirty_counters(inner, most)
     given = await scratch_store.some_dirty_moments(inner, most)
+    known, told = await scratch_store.some_dirty_signals(inner, most)
     since = tx.now - timedelta(days=days)
-    wanted = [dict(r._mapping) for r in counted if r.kept_until is None or r.kept_until >= since]
-    moments = [dict(r._mapping) for r in given if r.kept_until is None or r.kept_until >= since]
-    await store.carry_over(tx, wanted, moments, [])
-    return ids, [(r.slot, r.at, r.event_id) for r in given]
+    wanted, moments, signals = (
+        [dict(r._mapping) for r in rows if r.kept_until is None or r.kept_until >= since]
+        for rows in (counted, given, told)
+    )
+    await store.carry_over(tx, wanted, moments, [], signals)
+    return _Carried(ids, [(r.slot, r.at, r.event_id) for r in given], known)
 
 
 async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me: UUID) -> None:
@@ -240,7 +249,7 @@ async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me
 async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     """What waits for a place, and inverse events that only the new rules know."""
     waits = [{**r._mapping, "rule_version": plan.version} for r in await scratch_store.waiting(inner)]
-    await store.carry_over(tx, [], [], waits)
+    await store.carry_over(tx, [], [], waits, [])
     (known,) = (await rule_sets.in_force(tx, [plan.community_id])).values()
     types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
     rows = [dict(r._mapping) for r in await scratch_store.inverses_of(inner, types)] if types else []

@@ -24,10 +24,12 @@ from kit.service import ServiceRuntime
 from services.rewards.domain import engine
 from services.rewards.domain.ledger import ALLOW_NEGATIVE, MOST, REFUSE, SYSTEM_ACCOUNTS, Unit
 from services.rewards.handlers import rules as rule_sets
+from services.rewards.handlers.signals import used
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as plans_store
 from services.rewards.store import scratch as store
 from services.rewards.tables import metadata
+from services.rewards.tables.boards import member_labels
 from services.rewards.tables.rules import counters
 from services.rewards.tables.rules import rule_sets as rule_sets_table
 from services.rewards.tables.scratch import EXTRAS
@@ -138,6 +140,8 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
     async with one.db.read() as tx:
         units = await ledger_store.units_of(tx, plan.community_id)
         before = await plans_store.given_before(tx, plan.community_id, kept_since(plan))
+        asked = used(rule_sets.parse(plan.draft)).ages
+        labels = await plans_store.labels_before(tx, plan.community_id, plan.kept_from) if asked else []
     async with db.begin() as tx:
         row = {
             "community_id": plan.community_id,
@@ -154,6 +158,7 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
         await ledger_store.open_system_accounts(tx, keys)
         await ledger_store.add_units(tx, [(plan.community_id, _plain(unit)) for unit in units.values()])
         await insert_many(tx, counters, _lifelong(plan, before))
+        await insert_many(tx, member_labels, [dict(row._mapping) for row in labels])
         await store.begin(tx)
         forget_announcements(tx)
 
