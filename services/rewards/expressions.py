@@ -17,6 +17,7 @@ from kit.errors import FieldError
 
 _T = cel.Type
 _OBJECT = _T.Map(_T.STRING, _T.DYN)
+_TEXTS = _T.List(_T.STRING)
 
 VARIABLES: dict[str, Any] = {
     "event.type": _T.STRING,
@@ -31,14 +32,19 @@ VARIABLES: dict[str, Any] = {
     "actor.id": _T.STRING,
     "actor.kind": _T.STRING,
     "actor.state": _T.STRING,
+    "actor.segments": _TEXTS,
     "author.id": _T.STRING,
     "author.kind": _T.STRING,
     "author.state": _T.STRING,
+    "author.segments": _TEXTS,
+    "group.id": _T.STRING,
+    "group.platform": _T.STRING,
     "streak.current": _T.INT,
     "streak.longest": _T.INT,
     "streak.days": _T.INT,
 }
-"""What an expression sees. Absent texts are empty; fields of `event.data` need `has()` where they may be missing."""
+"""What an expression sees. Absent texts and lists are empty; fields of `event.data` need `has()` where they may be
+missing."""
 
 MAX_ITEMS = 1000
 _ENVIRONMENT = cel.NewEnv(variables=VARIABLES)

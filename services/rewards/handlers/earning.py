@@ -26,6 +26,7 @@ from kit.days import local_day, period_with
 from kit.turns import in_turns
 from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
+from services.rewards.domain.explaining import excluded_segment
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
@@ -247,6 +248,7 @@ class _Context:
 def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
     actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
     streak = scene.streaks.get(a.event_id, _NO_STREAK)
+    platform, separator, group_id = (a.group or "").partition(":")
     return {
         "event.type": a.type,
         "event.source": a.source,
@@ -257,6 +259,8 @@ def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
         "event.time": a.effective_at,
         "event.history": a.import_name is not None,
         "event.data": a.data,
+        "group.id": group_id if separator else a.group or "",
+        "group.platform": platform if separator else "",
         **{f"actor.{name}": value for name, value in actor.items()},
         **{f"author.{name}": value for name, value in author.items()},
         "streak.current": streak.current,
@@ -265,15 +269,16 @@ def _variables(a: Activity, scene: Scene) -> dict[str, Any]:
     }
 
 
-def _person(a: Activity, computed: UUID | None, scene: Scene) -> dict[str, str]:
+def _person(a: Activity, computed: UUID | None, scene: Scene) -> dict[str, str | list[str]]:
     if computed is None:
-        return {"id": "", "kind": "", "state": ""}
+        return {"id": "", "kind": "", "state": "", "segments": []}
     member_id = scene.ids[a.community_id, computed]
     known = scene.members.get((a.community_id, member_id))
     return {
         "id": str(member_id),
         "kind": known.kind if known else "person",
         "state": known.state if known else "observed",
+        "segments": list(known.segments) if known else [],
     }
 
 
@@ -346,6 +351,8 @@ def _refusal(
         return INELIGIBLE, "what bots do earns nobody anything"
     if known is not None and known.state in checking_in.AWAY:
         return INELIGIBLE, f"the member is {known.state}"
+    if known is not None and (segment := _excluded(known, scene.rules[a.community_id][1])) is not None:
+        return INELIGIBLE, excluded_segment(segment)
     if "stale" in a.flags:
         return LATE, "told again after a login, long after it happened"
     if "throttled" in a.flags:
@@ -355,6 +362,11 @@ def _refusal(
     if is_history(a) and day_of(a) in scene.closed:
         return LATE, "what was decided on that day is no longer kept"
     return None, ""
+
+
+def _excluded(member: KnownMember, rules: RuleSet) -> str | None:
+    """The first segment of the member that earns nothing; None where every one earns."""
+    return next((segment for segment in member.segments if segment in rules.excluded_segments), None)
 
 
 def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: _Context, secret: bytes) -> int:

@@ -18,9 +18,9 @@ from services.rewards.store.ranking import Final, Position
 from services.rewards.store.shown import SHOWN, is_shown
 from services.rewards.tables.boards import board_periods, board_scores, member_labels
 
-GROUP, PLATFORM = "group", "platform"
+GROUP, PLATFORM, SEGMENT = "group", "platform", "segment"
 Label = tuple[str, str]
-"""(kind, value): a group that members were active in, a platform they are on."""
+"""(kind, value): a group that members were active in, a platform they are on, a segment they are in."""
 _LINE, _ME, _TOTAL = 0, 1, 2
 
 

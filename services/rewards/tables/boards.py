@@ -34,6 +34,7 @@ boards = Table(
     Column("periods", JsonText, nullable=False),
     Column("seasons", JsonText, nullable=False),
     Column("prizes", JsonText, nullable=False),
+    Column("excluded_segments", JsonText, nullable=False),
     Column("late_grace_hours", Integer, nullable=False),
     Column("since", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
@@ -111,7 +112,7 @@ board_leaders = Table(
 )
 
 # Who is on no board, or (with a `board_id`) not on one; `by` says who wants it so: the member, an operator, or what the
-# member is (a bot).
+# member is (a bot, in a segment that the board leaves out).
 board_absences = Table(
     "board_absences",
     metadata,
@@ -125,7 +126,8 @@ board_absences = Table(
     Index("ix_board_absences_board", "community_id", "board_id", "member_id"),
 )
 
-# What boards can be narrowed to: the groups members were active in, the platforms they are on.
+# What boards can be narrowed to: the groups members were active in, the platforms they are on, the segments they are in
+# (which alone are taken back).
 member_labels = Table(
     "member_labels",
     metadata,
@@ -133,5 +135,12 @@ member_labels = Table(
     Column("kind", String(10), primary_key=True),
     Column("value", String(300), primary_key=True),
     Column("member_id", Uuid, primary_key=True),
+    Index(
+        "ix_member_labels_segments",
+        "community_id",
+        "member_id",
+        sqlite_where=text("kind = 'segment'"),
+        postgresql_where=text("kind = 'segment'"),
+    ),
     sqlite_with_rowid=False,
 )
