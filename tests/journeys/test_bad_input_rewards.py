@@ -211,10 +211,10 @@ CASES = {
             (
                 "/rules/0/when",
                 "expression_invalid",
-                "line 1, column 1: there is no weather; there are actor.id, actor.kind, actor.state, "
-                "author.id, author.kind, author.state, event.actor, event.author, event.data, "
+                "line 1, column 1: there is no weather; there are actor.id, actor.kind, actor.segments, actor.state, "
+                "author.id, author.kind, author.segments, author.state, event.actor, event.author, event.data, "
                 "event.group, event.history, event.source, event.subject, event.time, event.type, "
-                "streak.current, streak.days, streak.longest",
+                "group.id, group.platform, streak.current, streak.days, streak.longest",
             ),
         ),
     ),
