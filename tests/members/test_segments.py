@@ -5,11 +5,14 @@ from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
+from sqlalchemy import text
+
 from kit.contracts.members import MemberChanged
 from kit.copies import known_members
 from services.members.handlers import segments as handlers
 from services.members.store import segments as store
 from tests.members.support import Members
+from tests.support.upgrading import upgrade
 
 WHY = {"reason": "hosts on Mondays"}
 
@@ -39,6 +42,21 @@ async def test_every_community_begins_with_an_empty_segment_for_its_staff(member
     [staff] = (await members.get("/v1/segments"))["items"]
     assert (staff["id"], staff["name"], staff["size"]) == ("staff", "Staff", 0)
     assert await members.refused("DELETE", "/v1/segments/staff") == (409, "segment_permanent")
+
+
+async def test_communities_from_before_there_were_segments_get_theirs_for_the_staff(members: Members) -> None:
+    ada = (await members.add())["id"]
+    async with members.db.begin() as tx:
+        for table in ("segments", "segment_members", "segment_changes"):
+            await tx.execute(text(f"DROP TABLE {table}"))
+        await tx.execute(text("ALTER TABLE known_members DROP COLUMN segments"))
+        await upgrade(tx, "members", "0002_segments")
+    [staff] = (await members.get("/v1/segments"))["items"]
+    assert (staff["id"], staff["name"], staff["size"]) == ("staff", "Staff", 0)
+    async with members.db.read() as tx:
+        assert (await known_members(tx, members.community, [UUID(ada)]))[UUID(ada)].segments == ()
+    await put_in(members, "staff", ada)
+    assert (await newest(members, ada)).segments == ("staff",)
 
 
 async def test_who_is_put_in_is_announced_with_their_segments(members: Members) -> None:

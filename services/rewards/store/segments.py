@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
-from sqlalchemy import insert, literal, select
+from sqlalchemy import insert, literal, literal_column, select
 
 from kit.database import Tx, delete_among, lock_alone, lock_shared, select_among
 from services.rewards.domain.boards import Board
@@ -13,6 +13,9 @@ from services.rewards.tables.boards import board_absences, member_labels
 
 Member = tuple[UUID, UUID]
 """(community, member)"""
+
+# Written out: a plan that is made for any value would not take the partial index.
+_OF_SEGMENTS = member_labels.c.kind == literal_column(f"'{SEGMENT}'")
 
 LEFT_OUT = "in a segment that is not on this board"
 ACTOR = "guildhall"
@@ -37,7 +40,7 @@ async def inside(tx: Tx, members: Iterable[Member]) -> dict[Member, frozenset[st
     """The segments these members are labelled with; who has none is left out."""
     t = member_labels.c
     columns, by = (t.community_id, t.member_id, t.value), (t.community_id, t.member_id)
-    rows = await select_among(tx, columns, by, sorted(set(members)), where=t.kind == literal(SEGMENT))
+    rows = await select_among(tx, columns, by, sorted(set(members)), where=_OF_SEGMENTS)
     out: dict[Member, frozenset[str]] = {}
     for row in rows:
         member = row.community_id, row.member_id

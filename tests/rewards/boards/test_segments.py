@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import text
 
 from kit import copies
 from kit.clock import uuid7
@@ -24,6 +25,7 @@ from tests.rewards.guild import envelope
 from tests.rewards.ledger.support import Place, Statements, community_changed, make_place, member_changed
 from tests.rewards.serving import Rewards
 from tests.support.databases import MakeDatabase
+from tests.support.upgrading import upgrade
 
 assert replica
 
@@ -123,6 +125,19 @@ async def test_staff_who_are_heard_of_before_their_community_are_not_on_its_firs
     async with other.db.read() as tx:
         [board] = await boards_store.boards_of(tx, other.id)
     assert board.excluded_segments == ("staff",)
+
+
+async def test_boards_from_before_there_were_segments_leave_out_nobody(place: Place) -> None:
+    await place.give(*[place.grant(place.members[n], 9 - n, unit="xp") for n in (0, 1)])
+    async with place.db.begin() as tx:
+        await tx.execute(text("DROP INDEX ix_member_labels_segments"))
+        await tx.execute(text("ALTER TABLE boards DROP COLUMN excluded_segments"))
+        await tx.execute(text("ALTER TABLE known_members DROP COLUMN segments"))
+        await upgrade(tx, "rewards", "0015_segments")
+    await hear(place, news(place, 0, "staff"))
+    assert await shown(place, "xp") == [(1, 0, 9), (2, 1, 8)]
+    assert (await leave_out(place, "staff", board="xp")).excluded_segments == ("staff",)
+    assert await shown(place, "xp") == [(1, 1, 8)]
 
 
 async def test_an_operators_word_and_a_segment_keep_somebody_off_each_by_itself(place: Place) -> None:

@@ -86,6 +86,15 @@ async def test_who_leaves_the_segment_earns_from_then_on(guild: Guild) -> None:
     assert await guild.has("ann") == 3
 
 
+async def test_an_identity_that_is_linked_to_one_of_the_staff_earns_nothing_more(guild: Guild) -> None:
+    await guild.publish(rule(amount=3), excluded_segments=["staff"])
+    await guild.know("ann", segments=("staff",))
+    await guild.score(guild.act(by="bob"))
+    await guild.link("bob", to="ann")
+    await guild.score(guild.act(by="bob"))
+    assert (await guild.has("ann"), await guild.has("bob")) == (0, 3)
+
+
 async def test_another_communitys_staff_earns_here(guild: Guild) -> None:
     other = await make_guild(guild.db, id=uuid4())
     for one in (guild, other):
