@@ -86,7 +86,8 @@ async def load(made: Made, scores: Scores) -> float:
 
 def _known(community: UUID, member: UUID) -> dict[str, object]:
     named = {"display_name": f"Member {member.hex[:6]}", "state": "active", "kind": "person"}
-    return {"community_id": community, "member_id": member, "version": 1, **named, "locale": None, "zone": None}
+    ids = {"community_id": community, "member_id": member, "version": 1}
+    return {**ids, **named, "locale": None, "zone": None, "segments": []}
 
 
 async def in_process(made: Made, scores: Scores) -> Times:

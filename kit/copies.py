@@ -41,7 +41,8 @@ class KnownCommunity:
 
 @dataclass(frozen=True, slots=True)
 class KnownMember:
-    """`state` as in the members service; `kind` person or bot; `locale` and `zone` None where the community's hold."""
+    """`state` as in the members service; `kind` person or bot; `locale` and `zone` None where the community's hold;
+    `segments` the ids of those the member is in."""
 
     id: UUID
     display_name: str
@@ -49,6 +50,7 @@ class KnownMember:
     kind: str
     locale: str | None
     zone: str | None
+    segments: tuple[str, ...] = ()
 
 
 def _community(e: CommunityChanged) -> Row:
@@ -73,6 +75,7 @@ def _member(e: MemberChanged) -> Row:
         "kind": e.kind,
         "locale": e.locale,
         "zone": e.zone,
+        "segments": list(e.segments),
     }
 
 
@@ -199,6 +202,8 @@ async def known_members_of(tx: Tx, pairs: Iterable[tuple[UUID, UUID]]) -> dict[t
     table = tx.database.table("known_members")
     rows = await select_among(tx, table, (table.c.community_id, table.c.member_id), list(pairs))
     return {
-        (r.community_id, r.member_id): KnownMember(r.member_id, r.display_name, r.state, r.kind, r.locale, r.zone)
+        (r.community_id, r.member_id): KnownMember(
+            r.member_id, r.display_name, r.state, r.kind, r.locale, r.zone, tuple(r.segments)
+        )
         for r in rows
     }

@@ -12,11 +12,11 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import Column, Connection, MetaData, text
 
 from kit.database import Database, Tx
-from kit.database.types import NAMING
-from kit.tables import add_kit_tables
+from kit.database.types import NAMING, JsonText
+from kit.tables import FIRST, add_kit_tables
 
 MOVING = "moving"
 """The revision of a schema that `guildhall migrate-db` is filling: nothing starts on it and nothing migrates it."""
@@ -53,8 +53,13 @@ def create_kit_tables() -> None:
     Once a version was released these tables change by further functions of this module, never by editing this one.
     """
     metadata = MetaData(naming_convention=NAMING)
-    add_kit_tables(metadata)
+    add_kit_tables(metadata, FIRST)
     metadata.create_all(op.get_bind(), checkfirst=False)
+
+
+def add_segments() -> None:
+    """Copies of members tell the segments they are in: none, of those that are known already."""
+    op.add_column("known_members", Column("segments", JsonText(), nullable=False, server_default=text("'[]'")))
 
 
 async def migrate(db: Database, scripts: Path) -> None:

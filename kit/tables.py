@@ -11,8 +11,12 @@ SEQUENCE = BigInteger().with_variant(Integer, "sqlite")
 """An auto-incremented key: SQLite only counts up on a column of exactly the type INTEGER."""
 
 
-def add_kit_tables(metadata: MetaData) -> None:
-    """Put the kit's tables on a service's metadata."""
+FIRST, SEGMENTS = 1, 2
+"""The forms these tables have had: `SEGMENTS` has those of members with the copies of them."""
+
+
+def add_kit_tables(metadata: MetaData, form: int = SEGMENTS) -> None:
+    """Put the kit's tables on a service's metadata; in an earlier form for the migration that made that."""
     from kit.tables_http import add_http_tables
 
     Table(
@@ -56,4 +60,4 @@ def add_kit_tables(metadata: MetaData) -> None:
         Column("changed_at", UtcDateTime, nullable=False),
         Index("ix_dead_letters_state", "state", "created_at", "id"),
     )
-    add_http_tables(metadata)
+    add_http_tables(metadata, segments=form >= SEGMENTS)

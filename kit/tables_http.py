@@ -5,8 +5,9 @@ from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, MetaData
 from kit.database.types import JsonText, UtcDateTime
 
 
-def add_http_tables(metadata: MetaData) -> None:
-    """Put `idempotency` and the `known_*` copies on a service's metadata."""
+def add_http_tables(metadata: MetaData, *, segments: bool) -> None:
+    """Put `idempotency` and the `known_*` copies on a service's metadata, those of members with their segments or
+    without."""
     Table(
         "idempotency",
         metadata,
@@ -41,6 +42,7 @@ def add_http_tables(metadata: MetaData) -> None:
         Column("kind", String(20), nullable=False),
         Column("locale", String(35)),
         Column("zone", String(64)),
+        *([Column("segments", JsonText, nullable=False)] if segments else []),
     )
     Table(
         "known_identities",

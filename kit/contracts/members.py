@@ -9,6 +9,9 @@ from uuid import UUID
 
 from kit.contracts import MEMBERS_TOPIC, contract
 
+STAFF = "staff"
+"""The segment that every community has from its beginning."""
+
 
 @contract(MEMBERS_TOPIC, key=lambda e: f"community:{e.community_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,8 @@ class CommunityChanged:
 @contract(MEMBERS_TOPIC, key=lambda e: f"member:{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberChanged:
-    """`state` is one of M's states, `kind` is person or bot, `identities` read `platform:external_id`."""
+    """`state` is one of M's states, `kind` is person or bot, `identities` read `platform:external_id`; `segments` are
+    the ids of those the member is in now, by whatever they came in, in order."""
 
     community_id: UUID
     member_id: UUID
@@ -41,6 +45,7 @@ class MemberChanged:
     zone: str | None
     identities: tuple[str, ...]
     changed_at: datetime
+    segments: tuple[str, ...] = ()
 
 
 @contract(MEMBERS_TOPIC, key=lambda e: f"identity:{e.community_id}:{e.identity}")

@@ -77,6 +77,47 @@ transitions = Table(
     Index("ix_transitions_member", "community_id", "member_id", "seq"),
 )
 
+segments = Table(
+    "segments",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("id", String(60), primary_key=True),
+    Column("version", BigInteger, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Column("changed_at", UtcDateTime, nullable=False),
+)
+
+# Who is in which, and why. What is announced of a member is what stands here, whatever put it here.
+segment_members = Table(
+    "segment_members",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("segment_id", String(60), primary_key=True),
+    Column("member_id", Uuid, primary_key=True),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("since", UtcDateTime, nullable=False),
+    Index("ix_segment_members_member", "community_id", "member_id", "segment_id"),
+    Index("ix_segment_members_since", "community_id", "segment_id", "since", "member_id"),
+)
+
+# Who came in and went out, for good: of segments that are gone too.
+segment_changes = Table(
+    "segment_changes",
+    metadata,
+    Column("seq", SEQUENCE, primary_key=True, autoincrement=True),
+    Column("community_id", Uuid, nullable=False),
+    Column("segment_id", String(60), nullable=False),
+    Column("member_id", Uuid, nullable=False),
+    Column("change", String(10), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_segment_changes_segment", "community_id", "segment_id", "seq"),
+)
+
 link_codes = Table(
     "link_codes",
     metadata,

@@ -19,6 +19,7 @@ from services.rewards.domain.signals import SIGNALS
 
 _T = cel.Type
 _OBJECT = _T.Map(_T.STRING, _T.DYN)
+_TEXTS = _T.List(_T.STRING)
 
 VARIABLES: dict[str, Any] = {
     "event.type": _T.STRING,
@@ -34,9 +35,13 @@ VARIABLES: dict[str, Any] = {
     "actor.kind": _T.STRING,
     "actor.state": _T.STRING,
     "actor.age_days": _T.INT,
+    "actor.segments": _TEXTS,
     "author.id": _T.STRING,
     "author.kind": _T.STRING,
     "author.state": _T.STRING,
+    "author.segments": _TEXTS,
+    "group.id": _T.STRING,
+    "group.platform": _T.STRING,
     "streak.current": _T.INT,
     "streak.longest": _T.INT,
     "streak.days": _T.INT,
@@ -54,8 +59,8 @@ VARIABLES: dict[str, Any] = {
     "signals.similar": _T.INT,
     "signals.copied": _T.INT,
 }
-"""What a rule's expression sees. Absent texts are empty; fields of `event.data` need `has()` where they may be missing.
-"""
+"""What a rule's expression sees. Absent texts and lists are empty; fields of `event.data` need `has()` where they may
+be missing."""
 
 ELSEWHERE = {name: type for name, type in VARIABLES.items() if name not in SIGNALS}
 """What other conditions see (of badges and check-ins), which run before signals are known."""

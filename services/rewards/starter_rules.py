@@ -1,5 +1,6 @@
 """The rules a community gets at its creation (R73). docs/starter-rules.md says why each amount is what it is."""
 
+from kit.contracts.members import STAFF
 from services.rewards.domain.rules import (
     ACTOR_OBJECT,
     MEMBER,
@@ -84,5 +85,6 @@ STARTER = RuleSet(
             _once(MEMBER, "lifetime"),
             notify=True,
         ),
-    )
+    ),
+    excluded_segments=(STAFF,),
 )

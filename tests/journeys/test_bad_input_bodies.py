@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from tests.journeys.bad_input import JSON, Ask, problem, send, world
+from tests.journeys.bad_input import JSON, NOBODY, Ask, problem, send, world
 from tests.support.clock import ManualClock
 
 DEEP = b"[" * 100_000 + b"]" * 100_000
@@ -115,6 +115,85 @@ CASES = {
             "the request does not fit; see errors",
             ("/display_name", "string_too_long", "String should have at most 100 characters"),
         ),
+    ),
+    "a segment of an impossible name": (
+        send("/v1/segments/The+Staff", {"name": "Staff"}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            (
+                "/path/segment_id",
+                "string_pattern_mismatch",
+                "String should match pattern '^[a-z0-9][a-z0-9-]{0,59}$'",
+            ),
+        ),
+    ),
+    "a segment without a name": (
+        send("/v1/segments/hosts", {"name": " "}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/name", "value_error", "something readable is needed"),
+        ),
+    ),
+    "a member of a segment that is not there": (
+        send("/v1/segments/gone/members/{ada}", {"reason": "x"}, method="PUT"),
+        problem(404, "segment_unknown", "no such segment; see GET /v1/segments"),
+    ),
+    "nobody for a segment": (
+        send("/v1/segments/staff/members/" + NOBODY, {"reason": "x"}, method="PUT"),
+        problem(404, "member_unknown", "no such member"),
+    ),
+    "a segment for no reason": (
+        send("/v1/segments/staff/members/{ada}", {"reason": ""}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/reason", "string_too_short", "String should have at least 1 character"),
+        ),
+    ),
+    "a way out of a segment for no reason": (
+        send("/v1/segments/staff/members/{ada}", method="DELETE"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/query/reason", "missing", "Field required"),
+        ),
+    ),
+    "a way out of a segment for a reason with NUL in it": (
+        send("/v1/segments/staff/members/{ada}?reason=%00", method="DELETE"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/query/reason", "value_error", "something readable is needed, without control characters"),
+        ),
+    ),
+    "many for a segment, one of them nobody": (
+        send("/v1/segments/staff/members", {"members": ["{ada}", NOBODY], "reason": "x"}),
+        problem(
+            422,
+            "segment_refused",
+            "not all of these can be put in; see errors",
+            ("/members/1", "member_unknown", "no such member"),
+        ),
+    ),
+    "a segment for everybody at once": (
+        send("/v1/segments/staff/members", {"members": [NOBODY] * 501, "reason": "x"}),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/members", "too_long", "List should have at most 500 items after validation, not 501"),
+        ),
+    ),
+    "the segment that every community has": (
+        send("/v1/segments/staff", method="DELETE"),
+        problem(409, "segment_permanent", "every community has this segment; take its members out instead"),
     ),
     "a zone on another planet": (
         member(zone="Mars/Olympus"),

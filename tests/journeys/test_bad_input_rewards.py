@@ -101,6 +101,41 @@ CASES = {
             ("/effective_at", "in_the_future", "an entry cannot count for a day to come"),
         ),
     ),
+    "rules that leave out no name of a segment": (
+        send("/v1/rules", {"rules": [RULE], "excluded_segments": ["staff", "The Staff"]}),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/excluded_segments/1", "segment_invalid", "1 to 60 of a-z, 0-9 and '-', as in GET /v1/segments"),
+        ),
+    ),
+    "a board that leaves out no name of a segment": (
+        send("/v1/boards/xp/excluded-segments", {"segments": ["The Staff"]}, method="PUT"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            (
+                "/segments/0",
+                "string_pattern_mismatch",
+                "String should match pattern '^[a-z0-9][a-z0-9-]{0,59}$'",
+            ),
+        ),
+    ),
+    "a board of no name of a segment": (
+        get("/v1/boards/xp?segment=The+Staff"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            (
+                "/query/segment",
+                "string_pattern_mismatch",
+                "String should match pattern '^[a-z0-9][a-z0-9-]{0,59}$'",
+            ),
+        ),
+    ),
     "the account of nobody": (
         get("/v1/accounts/" + NOBODY),
         problem(404, "member_unknown", "no such member"),
@@ -184,10 +219,10 @@ CASES = {
             (
                 "/rules/0/when",
                 "expression_invalid",
-                "line 1, column 1: there is no weather; there are actor.id, actor.kind, actor.state, "
-                "author.id, author.kind, author.state, event.actor, event.author, event.data, "
+                "line 1, column 1: there is no weather; there are actor.id, actor.kind, actor.segments, actor.state, "
+                "author.id, author.kind, author.segments, author.state, event.actor, event.author, event.data, "
                 "event.group, event.history, event.source, event.subject, event.time, event.type, "
-                "streak.current, streak.days, streak.longest",
+                "group.id, group.platform, streak.current, streak.days, streak.longest",
             ),
         ),
     ),

@@ -62,9 +62,12 @@ class Guild(Place):
         async with self.db.begin() as tx:
             await earning.score(tx, [envelope(a, a.event_id) for a in activities])
 
-    async def publish(self, *some: dict[str, Any], unit_caps: Sequence[dict[str, Any]] = ()) -> int:
+    async def publish(
+        self, *some: dict[str, Any], unit_caps: Sequence[dict[str, Any]] = (), excluded_segments: Sequence[str] = ()
+    ) -> int:
         """These rules as the next version; returns it."""
-        wanted = rules.parse({"rules": list(some), "unit_caps": list(unit_caps)})
+        whole = {"rules": list(some), "unit_caps": list(unit_caps), "excluded_segments": list(excluded_segments)}
+        wanted = rules.parse(whole)
         async with self.db.begin() as tx:
             row = await rules.publish(
                 tx, community_id=self.id, rules=wanted, actor="operator:o", note="", expected=None

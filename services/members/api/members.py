@@ -32,6 +32,7 @@ from services.members.api.paging import page_of, seek
 from services.members.domain import Member
 from services.members.handlers import people as handlers
 from services.members.store import people as store
+from services.members.store import segments
 
 router = APIRouter(tags=["members"])
 
@@ -51,6 +52,7 @@ SHOWN: dict[str, JsonValue] = {
     "locale": None,
     "zone": None,
     "identities": ["telegram:42"],
+    "segments": ["staff"],
     "created_at": SOME_TIME,
     "changed_at": SOME_TIME,
 }
@@ -103,7 +105,8 @@ class MemberPatch(BaseModel):
 
 
 class MemberOut(BaseModel):
-    """`locale` and `zone` are null where the community's hold; `identities` read `platform:external_id`."""
+    """`locale` and `zone` are null where the community's hold; `identities` read `platform:external_id`; `segments` are
+    the ids of those the member is in."""
 
     id: UUID
     version: int
@@ -114,6 +117,7 @@ class MemberOut(BaseModel):
     locale: str | None
     zone: str | None
     identities: list[str]
+    segments: list[str]
     created_at: datetime
     changed_at: datetime
 
@@ -140,11 +144,17 @@ class TransitionOut(BaseModel):
 
 
 async def members_shown(tx: Tx, members: list[Member]) -> list[MemberOut]:
-    identities = await store.identities_of(tx, pairs=[(m.community_id, m.id) for m in members])
-    names = [name for name in MemberOut.model_fields if name != "identities"]
+    pairs = [(m.community_id, m.id) for m in members]
+    identities = await store.identities_of(tx, pairs=pairs)
+    inside = await segments.segments_of(tx, pairs=pairs)
+    names = [name for name in MemberOut.model_fields if name not in ("identities", "segments")]
     return [
-        MemberOut(**{n: getattr(m, n) for n in names}, identities=identities.get((m.community_id, m.id), []))
-        for m in members
+        MemberOut(
+            **{n: getattr(m, n) for n in names},
+            identities=identities.get(pair, []),
+            segments=list(inside.get(pair, ())),
+        )
+        for pair, m in zip(pairs, members, strict=True)
     ]
 
 

@@ -24,7 +24,15 @@ def _number(value: Any) -> int:
     return value
 
 
-_READ: dict[type, Callable[[Any], Any]] = {datetime: _time, UUID: UUID, int: _number, bytes: bytes.fromhex}
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value.isascii() or not value.isprintable():
+        raise ValueError("no name of ours")
+    return value
+
+
+_READ: dict[type, Callable[[Any], Any]] = {
+    datetime: _time, UUID: UUID, int: _number, bytes: bytes.fromhex, str: _name,
+}  # fmt: skip
 
 
 def _written(value: Any) -> Any:

@@ -15,7 +15,7 @@ from kit.metrics import MEMBER_MOVES
 from services.members import domain
 from services.members.domain import Member
 from services.members.handlers.revocations import void_tokens
-from services.members.store import people
+from services.members.store import people, segments
 
 IfMatch = Callable[[int], None]
 """Raises when the caller has another version in mind than the present one."""
@@ -23,7 +23,9 @@ IfMatch = Callable[[int], None]
 
 async def announce(tx: Tx, members: Sequence[Member]) -> None:
     """State events of these members, and our own copies at once."""
-    identities = await people.identities_of(tx, pairs=[(m.community_id, m.id) for m in members])
+    pairs = [(m.community_id, m.id) for m in members]
+    identities = await people.identities_of(tx, pairs=pairs)
+    inside = await segments.segments_of(tx, pairs=pairs)
     events = [
         MemberChanged(
             community_id=m.community_id,
@@ -36,6 +38,7 @@ async def announce(tx: Tx, members: Sequence[Member]) -> None:
             zone=m.zone,
             identities=tuple(identities.get((m.community_id, m.id), ())),
             changed_at=m.changed_at,
+            segments=inside.get((m.community_id, m.id), ()),
         )
         for m in members
     ]

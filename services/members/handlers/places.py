@@ -11,6 +11,7 @@ from kit.contracts.members import CommunityChanged, DayChangeDue
 from kit.database import Tx
 from kit.days import day_bounds, local_day
 from kit.errors import NotFound
+from services.members.handlers import segments
 from services.members.store import places
 
 CHARTER_FIELDS = ("purpose", "audience", "gives", "gets")
@@ -53,6 +54,7 @@ async def create_community(
         "changed_at": tx.now,
     }
     await places.add_community(tx, row=row)
+    await segments.add_defaults(tx, community_id)
     return await _announce_community(tx, community_id)
 
 

@@ -22,9 +22,9 @@ from services.rewards.api.common import (
 )
 from services.rewards.handlers import absences as handlers
 from services.rewards.handlers import boards
-from services.rewards.handlers.absences import BY_MEMBER, BY_OPERATOR, Change
+from services.rewards.handlers.absences import Change
 from services.rewards.store import shown
-from services.rewards.store.shown import EVERY_BOARD
+from services.rewards.store.shown import BY_MEMBER, BY_OPERATOR, EVERY_BOARD
 
 router = APIRouter(tags=["rewards: boards"])
 
@@ -36,7 +36,8 @@ class ShownIn(BaseModel):
 
 
 class ShownOut(BaseModel):
-    """`opted_out` is the member's own wish. `excluded_from` are boards an operator keeps them off."""
+    """`opted_out` is the member's own wish. `excluded_from` are boards that they are kept off, by an operator or for a
+    segment they are in."""
 
     member_id: UUID
     opted_out: bool
@@ -51,7 +52,10 @@ class ExcludedIn(BaseModel):
 
 
 class ExcludedOut(BaseModel):
+    """`by`: `operator`, or `segment` for who is in one that the board leaves out."""
+
     member_id: UUID
+    by: str
     reason: str
     actor: str
     created_at: datetime
@@ -68,7 +72,7 @@ async def _shown(tx: Tx, community_id: UUID, member_id: UUID) -> ShownOut:
         member_id=member_id,
         opted_out=any(one.by == BY_MEMBER for one in everywhere),
         on_no_board=everywhere[0].reason if everywhere else None,
-        excluded_from=[one.board_id for one in found if one.board_id != EVERY_BOARD],
+        excluded_from=list(dict.fromkeys(one.board_id for one in found if one.board_id != EVERY_BOARD)),
     )
 
 
@@ -96,9 +100,7 @@ async def put_shown(member_id: UUID, body: ShownIn, db: Db, caller: WriterOrMemb
         return await _shown(tx, caller.community_id, member_id)
 
 
-@router.get(
-    "/v1/boards/{board_id}/excluded", responses=problems(400, 404, 422), summary="Whom operators keep off a board"
-)
+@router.get("/v1/boards/{board_id}/excluded", responses=problems(400, 404, 422), summary="Who is kept off a board")
 async def list_excluded(board_id: BoardPath, db: Db, caller: Reader) -> ExcludedAllOut:
     async with db.read() as tx:
         await boards.find(tx, caller.community_id, board_id)

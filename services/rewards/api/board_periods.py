@@ -1,4 +1,4 @@
-"""Periods of boards: those there were, with what they came to, and seasons."""
+"""Periods of boards: those there were, with what they came to, and seasons; what else is set of a board."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -7,12 +7,12 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from kit.http import PageOf, encode_cursor, problems
-from services.rewards.api.boards import BoardOut, PeriodKind, PrizeOut, shown
+from services.rewards.api.boards import BoardOut, PeriodKind, PrizeOut, SegmentNames, shown
 from services.rewards.api.checkins import Day
 from services.rewards.api.common import BoardPath, Db, ReaderOrMember, Writer, position
 from services.rewards.domain.boards import Prize, Season
 from services.rewards.handlers import boards as handlers
-from services.rewards.handlers import prizes
+from services.rewards.handlers import prizes, segments
 from services.rewards.store import closing
 
 router = APIRouter(tags=["rewards: boards"])
@@ -59,6 +59,12 @@ class PrizesIn(BaseModel):
     )
 
     prizes: list[PrizeOut] = Field(max_length=50)
+
+
+class SegmentsIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"segments": ["staff"]}})
+
+    segments: SegmentNames
 
 
 def _state(row: Any) -> str:
@@ -135,3 +141,15 @@ async def put_prizes(board_id: BoardPath, body: PrizesIn, db: Db, caller: Writer
     wanted = [Prize(**one.model_dump()) for one in body.prizes]
     async with db.begin() as tx:
         return shown(await prizes.put(tx, caller.community_id, board_id, wanted))
+
+
+@router.put(
+    "/v1/boards/{board_id}/excluded-segments",
+    responses=problems(400, 404, 422),
+    summary="Which segments a board leaves out",
+)
+async def put_excluded_segments(board_id: BoardPath, body: SegmentsIn, db: Db, caller: Writer) -> BoardOut:
+    """All of them at once. Who is in one is off the board at once, in past periods too; their points go on being
+    counted, and who leaves it stands where they say. Postings in the units of boards wait meanwhile."""
+    async with db.begin() as tx:
+        return shown(await segments.put(tx, caller.community_id, board_id, body.segments))

@@ -9,19 +9,23 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
+from kit.auth import Principal
 from kit.clock import uuid7
-from kit.database import Tx
+from kit.copies import known_members
+from kit.database import Database, Tx
+from kit.errors import Forbidden
 from kit.http import PageOf, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
 from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.rules import SEGMENT_ID, SEGMENTS_MOST
 from services.rewards.handlers import boards as handlers
 from services.rewards.handlers import narrowing, ranking
 from services.rewards.handlers.narrowing import DAYS_MOST, DAYS_USUAL
 from services.rewards.handlers.prizes import WINNERS_MOST
 from services.rewards.store import boards as store
-from services.rewards.store.narrowing import GROUP, PLATFORM, Label
+from services.rewards.store.narrowing import GROUP, PLATFORM, SEGMENT, Label
 
 router = APIRouter(tags=["rewards: boards"])
 
@@ -37,6 +41,12 @@ Group = Annotated[
     Text | None, Query(max_length=300, description="Only members who were active in this group (`qq:100`).")
 ]
 Platform = Annotated[Text | None, Query(max_length=60, description="Only members who were active on this platform.")]
+SegmentName = Annotated[str, Field(pattern=SEGMENT_ID)]
+SegmentNames = Annotated[list[SegmentName], Field(max_length=SEGMENTS_MOST)]
+Segment = Annotated[
+    str | None,
+    Query(pattern=SEGMENT_ID, description="Only members who are in this segment; a member names one of their own."),
+]
 Key = Annotated[
     str | None,
     Query(
@@ -60,6 +70,7 @@ class BoardIn(BaseModel):
     late_grace_hours: int = Field(
         default=LATE_GRACE_HOURS, ge=0, le=720, description="How long after its end a period takes late entries."
     )
+    excluded_segments: SegmentNames = Field(default=[], description="Who is in one of these is not on it: `staff`.")
 
 
 class SeasonOut(BaseModel):
@@ -83,7 +94,8 @@ class PrizeOut(BaseModel):
 
 
 class BoardOut(BaseModel):
-    """`periods` are kept all at once; those that end on `since` or later are finalised."""
+    """`periods` are kept all at once; those that end on `since` or later are finalised. Who is in one of
+    `excluded_segments` is not on it."""
 
     id: str
     name: str
@@ -93,6 +105,7 @@ class BoardOut(BaseModel):
     seasons: list[SeasonOut]
     prizes: list[PrizeOut]
     late_grace_hours: int
+    excluded_segments: list[str]
     since: date
     created_at: datetime
 
@@ -159,8 +172,17 @@ def _reply(lines: ranking.Lines) -> Response:
     return Response(msgspec.json.encode(page), media_type="application/json")
 
 
-def _labels(group: str | None, platform: str | None) -> list[Label]:
-    return [(kind, value) for kind, value in ((GROUP, group), (PLATFORM, platform)) if value is not None]
+async def _labels(
+    db: Database, caller: Principal, group: str | None, platform: str | None, segment: str | None
+) -> list[Label]:
+    """What the board is narrowed to. Who is in a segment is told to members who are in it themselves."""
+    if segment is not None and caller.member_id is not None:
+        async with db.read() as tx:
+            known = await known_members(tx, caller.community_id, [caller.member_id])
+        if all(segment not in member.segments for member in known.values()):
+            raise Forbidden("a member token sees the member's own segments only", code="not_yours")
+    wanted = (GROUP, group), (PLATFORM, platform), (SEGMENT, segment)
+    return [(kind, value) for kind, value in wanted if value is not None]
 
 
 def _cursor(direction: str, line: ranking.Line) -> str:
@@ -195,6 +217,7 @@ async def create_board(request: Request, body: BoardIn, db: Db, caller: Writer) 
             tuple(dict.fromkeys(body.periods)),
             tx.now,
             late_grace_hours=body.late_grace_hours,
+            excluded_segments=tuple(sorted(set(body.excluded_segments))),
         )
         return Reply(201, shown(await handlers.create(tx, board)))
 
@@ -226,13 +249,15 @@ async def get_board(
     days: Days = DAYS_USUAL,
     group: Group = None,
     platform: Platform = None,
+    segment: Segment = None,
     improvement: Improvement = False,
     member: Annotated[UUID | None, Query(description="Whose line to show as `me`; default the token's member.")] = None,
 ) -> Response:
     at = position(paging.cursor, int, datetime, UUID)
     place: Any = tuple(at[1]) if at else None
     backwards = at is not None and at[0] == "p"
-    asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
+    asked = ranking.Asked(caller.community_id, board_id, period, key)
+    labels = await _labels(db, caller, group, platform, segment)
     wanted: dict[str, Any] = {
         "after": None if backwards else place,
         "before": place if backwards else None,
@@ -263,10 +288,12 @@ async def get_around(
     days: Days = DAYS_USUAL,
     group: Group = None,
     platform: Platform = None,
+    segment: Segment = None,
     improvement: Improvement = False,
 ) -> Response:
-    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score, or not of the group."""
-    asked, labels = ranking.Asked(caller.community_id, board_id, period, key), _labels(group, platform)
+    """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score, or not in this part."""
+    asked = ranking.Asked(caller.community_id, board_id, period, key)
+    labels = await _labels(db, caller, group, platform, segment)
     if labels or improvement or period == narrowing.ROLLING:
         return _reply(
             await narrowing.around(db, asked, labels, member_id, above, below, days=days, improvement=improvement)

@@ -18,7 +18,7 @@ from services.rewards.api.common import Db, Reader, Text, Writer, position
 from services.rewards.api.simulations import SimulationOut, simulation_out
 from services.rewards.domain.differences import differences
 from services.rewards.domain.recomputing import FORWARD
-from services.rewards.domain.rules import RuleSet
+from services.rewards.domain.rules import SEGMENTS_MOST, RuleSet
 from services.rewards.handlers import rules as handlers
 from services.rewards.handlers.plans import planning
 from services.rewards.starter_rules import STARTER
@@ -49,7 +49,14 @@ class RulesIn(BaseModel):
 
     rules: list[dict[str, Any]] = Field(max_length=500)
     unit_caps: list[dict[str, Any]] = Field(default=[], max_length=50)
+    excluded_segments: list[str] = Field(
+        default=[], max_length=SEGMENTS_MOST, description="Who is in one of these earns nothing: `staff`."
+    )
     note: Annotated[Text, Field(max_length=500)] = ""
+
+    def parsed(self) -> RuleSet:
+        """Unprocessable with pointers for what has no such form."""
+        return handlers.parse(self.model_dump(include={"rules", "unit_caps", "excluded_segments"}))
 
 
 class PublishIn(RulesIn):
@@ -77,7 +84,7 @@ class FieldChangeOut(BaseModel):
 
 
 class RuleChangeOut(BaseModel):
-    """`rule_id` null: the limits over all rules together."""
+    """`rule_id` null: what holds for all rules together, their limits and who earns nothing."""
 
     rule_id: str | None
     change: Literal["added", "removed", "changed"]
@@ -93,6 +100,7 @@ class RulesOut(BaseModel):
     version: int
     rules: list[dict[str, Any]]
     unit_caps: list[dict[str, Any]]
+    excluded_segments: list[str]
     actor: str
     note: str
     created_at: datetime
@@ -120,6 +128,8 @@ def _out(row: Any) -> RulesOut:
         version=row.version,
         rules=row.body["rules"],
         unit_caps=row.body["unit_caps"],
+        # Sets that were published before there were segments leave out none.
+        excluded_segments=row.body.get("excluded_segments", []),
         actor=row.actor,
         note=row.note,
         created_at=row.created_at,
@@ -146,7 +156,7 @@ async def get_rules(db: Db, caller: Reader, response: Response) -> RulesOut:
 )
 async def publish(request: Request, db: Db, caller: Writer, body: PublishIn) -> Response:
     """Checked whole before it is taken. With `If-Match` a version published meanwhile answers 412."""
-    rules = handlers.parse({"rules": body.rules, "unit_caps": body.unit_caps})
+    rules = body.parsed()
     return await _published(request, db, caller, body, lambda _tx: _ready(rules))
 
 
@@ -180,7 +190,7 @@ async def _published(
 @router.post("/v1/rules/check", summary="Check a rule set without publishing it", responses=problems(400, 422))
 async def check(db: Db, caller: Reader, body: RulesIn) -> CheckOut:
     try:
-        rules = handlers.parse({"rules": body.rules, "unit_caps": body.unit_caps})
+        rules = body.parsed()
         async with db.read() as tx:
             await handlers.checked(tx, community_id=caller.community_id, rules=rules)
     except GuildhallError as error:
@@ -262,7 +272,7 @@ async def diff_draft(
     db: Db, caller: Reader, body: RulesIn, before: Annotated[Version | None, Query(alias="from")] = None
 ) -> DiffOut:
     """Against the rules in force, or the version `from`. The draft is not checked; see `POST /v1/rules/check`."""
-    draft = handlers.parse({"rules": body.rules, "unit_caps": body.unit_caps})
+    draft = body.parsed()
     async with db.read() as tx:
         old = await handlers.existing(tx, caller.community_id, before)
     return _diff(handlers.parse(old.body), draft)

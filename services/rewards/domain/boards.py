@@ -52,6 +52,7 @@ class Board:
     """`generation` tells this board from a deleted one of the same id.
 
     Periods that end on `since` or later are finalised, `late_grace_hours` after their end. `seasons` do not overlap.
+    Who is in one of `excluded_segments` is not on it.
     """
 
     community_id: UUID
@@ -66,6 +67,7 @@ class Board:
     late_grace_hours: int = LATE_GRACE_HOURS
     seasons: tuple[Season, ...] = ()
     prizes: tuple[Prize, ...] = ()
+    excluded_segments: tuple[str, ...] = ()
 
     def season_on(self, day: date) -> Season | None:
         return next((one for one in self.seasons if one.first_day <= day <= one.last_day), None)

@@ -16,7 +16,8 @@ class FieldChange(NamedTuple):
 
 
 class RuleChange(NamedTuple):
-    """`rule_id` None: the limits over all rules together. Only what is `changed` has fields."""
+    """`rule_id` None: what holds for all rules together, their limits and who earns nothing. Only what is `changed` has
+    fields."""
 
     rule_id: str | None
     change: str
@@ -37,6 +38,9 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Rul
             out.append(RuleChange(id, CHANGED, fields, _text(id, fields)))
     if fields := tuple(_changes(before["unit_caps"], after["unit_caps"], "unit_caps")):
         out.append(RuleChange(None, CHANGED, fields, _text("all rules together", fields)))
+    name = "excluded_segments"
+    if fields := tuple(_changes(before[name], after[name], name)):
+        out.append(RuleChange(None, CHANGED, fields, _text("who earns nothing", fields)))
     return out
 
 

@@ -1,5 +1,6 @@
 """Decisions in words a member can read (R75), in English and Chinese."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -75,6 +76,20 @@ class Decided:
     reason: str
 
 
+_EXCLUDED = re.compile(r"the member is in the segment (.+)")
+_EXCLUDED_ZH = "成员属于分组「{}」"
+
+
+def excluded_segment(segment: str) -> str:
+    """The reason of a decision that somebody in this segment earns nothing; `phrase` says it in other languages."""
+    return f"the member is in the segment {segment}"
+
+
+def _reason(text: str, language: str) -> str:
+    excluded = _EXCLUDED.fullmatch(text) if language == "zh" else None
+    return _EXCLUDED_ZH.format(excluded[1]) if excluded is not None else text
+
+
 def language_of(accept_language: str) -> str:
     """`zh` where the reader prefers Chinese, else `en`; takes the first of the header that we speak."""
     for part in accept_language.lower().split(","):
@@ -98,7 +113,7 @@ def phrase(decided: Decided, language: str) -> str:
         unit=decided.unit,
         amount=decided.amount,
         wanted=decided.wanted,
-        reason=decided.reason,
+        reason=_reason(decided.reason, language),
         taken=-decided.wanted,
         cause=cause(decided.reason, language),
     )

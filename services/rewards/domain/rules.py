@@ -3,7 +3,7 @@
 import hashlib
 import hmac
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 from uuid import UUID
@@ -36,6 +36,9 @@ MAX_TYPE = 200
 MAX_EXPRESSION = 2000
 MAX_WINDOW_SECONDS = 400 * 86400
 MAX_LATENESS_HOURS = 24 * 400
+
+SEGMENTS_MOST = 50
+SEGMENT_ID = r"^[a-z0-9][a-z0-9-]{0,59}$"
 
 _RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
@@ -117,8 +120,11 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
+    """Who is in one of the `excluded_segments` earns nothing, whatever the rules say (R18)."""
+
     rules: tuple[Rule, ...] = ()
     unit_caps: tuple[UnitCap, ...] = field(default=())
+    excluded_segments: tuple[str, ...] = ()
 
     def by_type(self) -> dict[str, list[Rule]]:
         """Enabled rules by the event type they listen to."""
@@ -154,7 +160,17 @@ def problems(rules: RuleSet, units: Iterable[str]) -> list[FieldError]:
         out += _cap_problems(unit_cap.per, unit_cap.seconds, unit_cap.limit, f"/unit_caps/{j}")
         if unit_cap.unit not in known:
             out.append(_unknown_unit(unit_cap.unit, f"/unit_caps/{j}/unit", known))
-    return out
+    return out + _segment_problems(rules.excluded_segments)
+
+
+def _segment_problems(segments: Sequence[str]) -> list[FieldError]:
+    at = "/excluded_segments"
+    if len(segments) > SEGMENTS_MOST:
+        return [FieldError(at, "too_many", f"at most {SEGMENTS_MOST}")]
+    wrong = [n for n, name in enumerate(segments) if not re.fullmatch(SEGMENT_ID, name)]
+    return [
+        FieldError(f"{at}/{n}", "segment_invalid", "1 to 60 of a-z, 0-9 and '-', as in GET /v1/segments") for n in wrong
+    ]
 
 
 def _rule_problems(rule: Rule, at: str) -> list[FieldError]:

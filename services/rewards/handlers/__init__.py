@@ -5,7 +5,17 @@ from kit.contracts.events import Activity, GapChanged
 from kit.contracts.members import CommunityChanged, MemberChanged
 from kit.database import Tx
 from kit.service import Handler
-from services.rewards.handlers import absences, answering, badges, calendars, checkins, earning, outages, rules
+from services.rewards.handlers import (
+    absences,
+    answering,
+    badges,
+    calendars,
+    checkins,
+    earning,
+    outages,
+    rules,
+    segments,
+)
 
 
 async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
@@ -18,9 +28,11 @@ async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
 
 
 async def know_members(tx: Tx, batch: list[Envelope[MemberChanged]]) -> None:
-    """Whose days go by which zone, and who is on no board."""
+    """Whose days go by which zone, who is on no board, who is in which segment."""
+    await segments.hold(tx, batch)
     await calendars.follow_members(tx, batch)
     await absences.follow_members(tx, batch)
+    await segments.follow_members(tx, batch)
 
 
 async def score_and_answer(tx: Tx, batch: list[Envelope[Activity]]) -> None:

@@ -18,9 +18,7 @@ from services.rewards.handlers.boards import count_ranks, is_away
 from services.rewards.store import boards as boards_store
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import shown as store
-from services.rewards.store.shown import ABSENT, EVERY_BOARD, GONE, SHOWN, Absence, Standing
-
-BY_MEMBER, BY_OPERATOR, BY_KIND = "member", "operator", "kind"
+from services.rewards.store.shown import ABSENT, BY_KIND, EVERY_BOARD, GONE, SHOWN, Absence, Standing
 
 
 class Change(NamedTuple):
@@ -82,7 +80,7 @@ async def follow_members(tx: Tx, batch: list[Envelope[MemberChanged]]) -> None:
     for community_id, member_id in pairs:
         member = known.get((community_id, member_id))
         away = member is not None and _is_no_person(member)
-        if away != ((community_id, member_id) in there):
+        if away != ((community_id, member_id, EVERY_BOARD) in there):
             reason = "a bot" if member is not None and member.kind == "bot" else "erased"
             step = Change(member_id, EVERY_BOARD, BY_KIND, away, reason, "guildhall")
             wrong.setdefault(community_id, []).append(step)

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from kit import copies, outbox
 from kit.clock import uuid7
+from kit.contracts.members import STAFF
 from kit.contracts.rewards import BoardLed
 from kit.database import Tx
 from kit.days import local_day
@@ -32,7 +33,7 @@ from services.rewards.domain.boards import (
 )
 from services.rewards.domain.ledger import MOST
 from services.rewards.store import boards as store
-from services.rewards.store import filling, shown
+from services.rewards.store import filling, segments, shown
 from services.rewards.store import ledger as ledger_store
 
 USUAL_PERIODS = ("day", "week", "month", "all")
@@ -198,9 +199,11 @@ async def create(tx: Tx, board: Board) -> Board:
     if board.unit not in await ledger_store.units_of(tx, board.community_id):
         raise Unprocessable(f"there is no unit {board.unit!r}; see GET /v1/units", code="unit_unknown")
     board = replace(board, since=await today(tx, board.community_id))
+    await segments.hold_alone(tx, board.community_id)
     await ledger_store.count_followers(tx, board.community_id, {board.unit: 1})
     if not await store.add_boards(tx, [board]):
         raise Conflict(f"there is a board {board.id!r} already", code="board_exists")
+    await segments.leave_out(tx, board)
     days = await filling.days_with_entries(tx, board.community_id, board.unit)
     slots = {slot.id: slot for day in days for slot in slots_of(board, day)}
     await store.add_periods(tx, slots.values())
@@ -255,8 +258,10 @@ async def add_season(tx: Tx, community_id: UUID, board_id: str, season: Season) 
 
 
 async def add_default(tx: Tx, community_id: UUID) -> None:
-    """The board `xp` that every community begins with."""
+    """The board `xp` that every community begins with (after `segments.hold_alone`). Its staff may have been heard of
+    before it."""
     board = Board(community_id, "xp", uuid7(tx.now), "Experience", "xp", COMPETITION, USUAL_PERIODS, tx.now)
-    board = replace(board, since=await today(tx, community_id))
+    board = replace(board, since=await today(tx, community_id), excluded_segments=(STAFF,))
     if await store.add_boards(tx, [board]):
+        await segments.leave_out(tx, board)
         await ledger_store.count_followers(tx, community_id, {board.unit: 1})

@@ -26,6 +26,7 @@ from kit.days import local_day, period_with
 from kit.turns import in_turns
 from services.rewards.domain import engine
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
+from services.rewards.domain.explaining import excluded_segment
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
@@ -326,6 +327,8 @@ def _refusal(
         return INELIGIBLE, "what bots do earns nobody anything"
     if known is not None and known.state in checking_in.AWAY:
         return INELIGIBLE, f"the member is {known.state}"
+    if known is not None and (segment := _excluded(known, scene.rules[a.community_id][1])) is not None:
+        return INELIGIBLE, excluded_segment(segment)
     if "stale" in a.flags:
         return LATE, "told again after a login, long after it happened"
     if "throttled" in a.flags:
@@ -335,6 +338,11 @@ def _refusal(
     if is_history(a) and day_of(a) in scene.closed:
         return LATE, "what was decided on that day is no longer kept"
     return None, ""
+
+
+def _excluded(member: KnownMember, rules: RuleSet) -> str | None:
+    """The first segment of the member that earns nothing; None where every one earns."""
+    return next((segment for segment in member.segments if segment in rules.excluded_segments), None)
 
 
 def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> int:

@@ -26,11 +26,13 @@ if TYPE_CHECKING:
 
 
 class Person(msgspec.Struct, array_like=True, frozen=True):
-    """Who it was then. `kind` and `state` as in `kit.copies`."""
+    """Who it was then, as in `kit.copies`. New fields go to the end, with a default: of what was kept before segments
+    were, nobody was in any."""
 
     id: UUID
     kind: str
     state: str
+    segments: tuple[str, ...] = ()
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
@@ -133,7 +135,9 @@ def _person(a: Activity, computed: UUID | None, scene: "Scene") -> Person | None
         return None
     member_id = scene.ids[a.community_id, computed]
     known = scene.members.get((a.community_id, member_id))
-    return Person(member_id, known.kind, known.state) if known is not None else Person(member_id, "person", "observed")
+    if known is None:
+        return Person(member_id, "person", "observed")
+    return Person(member_id, known.kind, known.state, known.segments)
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ from services.rewards.handlers import awarding, boards, levels, lots
 from services.rewards.handlers.counting import count_points
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
+from services.rewards.store import segments
 from services.rewards.store.holds import wrong_escrows
 from services.rewards.store.lots import wrong_lots
 
@@ -260,6 +261,8 @@ async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
     missing = sorted(wanted - await store.places_of(tx, wanted))
     if not missing:
         return
+    for community_id in missing:
+        await segments.hold_alone(tx, community_id)
     new = await store.add_units(tx, [(c, unit) for c in missing for unit in DEFAULT_UNITS])
     await store.open_system_accounts(tx, [(c, name, unit) for c, unit in new for name in SYSTEM_ACCOUNTS])
     ready = sorted({c for c, _ in new})

@@ -39,6 +39,7 @@ class Seen:
 def _variables(a: Activity, scene: "Scene") -> dict[str, Any]:
     actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
     streak = scene.streaks.get(a.event_id, _NO_STREAK)
+    platform, separator, group_id = (a.group or "").partition(":")
     return {
         "event.type": a.type,
         "event.source": a.source,
@@ -49,6 +50,8 @@ def _variables(a: Activity, scene: "Scene") -> dict[str, Any]:
         "event.time": a.effective_at,
         "event.history": a.import_name is not None,
         "event.data": a.data,
+        "group.id": group_id if separator else a.group or "",
+        "group.platform": platform if separator else "",
         **{f"actor.{name}": value for name, value in actor.items()},
         **{f"author.{name}": value for name, value in author.items()},
         "streak.current": streak.current,
@@ -64,13 +67,14 @@ def _whole(said: Any) -> int:
     return said if isinstance(said, int) and not isinstance(said, bool) and 0 <= said <= MOST else 0
 
 
-def _person(a: Activity, computed: UUID | None, scene: "Scene") -> dict[str, str]:
+def _person(a: Activity, computed: UUID | None, scene: "Scene") -> dict[str, str | list[str]]:
     if computed is None:
-        return {"id": "", "kind": "", "state": ""}
+        return {"id": "", "kind": "", "state": "", "segments": []}
     member_id = scene.ids[a.community_id, computed]
     known = scene.members.get((a.community_id, member_id))
     return {
         "id": str(member_id),
         "kind": known.kind if known else "person",
         "state": known.state if known else "observed",
+        "segments": list(known.segments) if known else [],
     }

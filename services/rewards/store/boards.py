@@ -45,7 +45,7 @@ def to_board(row: Any) -> Board:
     return Board(
         row.community_id, row.id, row.generation, row.name, row.unit, row.tie_policy, tuple(row.periods),
         row.created_at, row.since, row.late_grace_hours, tuple(map(_to_season, row.seasons)),
-        tuple([Prize(**told) for told in row.prizes]),
+        tuple([Prize(**told) for told in row.prizes]), tuple(row.excluded_segments),
     )  # fmt: skip
 
 
@@ -88,6 +88,7 @@ async def add_boards(tx: Tx, new: Iterable[Board]) -> set[tuple[UUID, str]]:
             "periods": list(b.periods),
             "seasons": [_season(one) for one in b.seasons],
             "prizes": [asdict(one) for one in b.prizes],
+            "excluded_segments": list(b.excluded_segments),
             "late_grace_hours": b.late_grace_hours,
             "since": b.since,
             "created_at": b.created_at,
@@ -105,6 +106,11 @@ async def set_seasons(tx: Tx, board: Board) -> None:
 async def set_prizes(tx: Tx, board: Board) -> None:
     prizes = [asdict(one) for one in board.prizes]
     await tx.execute(update(boards).where(boards.c.generation == board.generation).values(prizes=prizes))
+
+
+async def set_excluded_segments(tx: Tx, board: Board) -> None:
+    segments = list(board.excluded_segments)
+    await tx.execute(update(boards).where(boards.c.generation == board.generation).values(excluded_segments=segments))
 
 
 async def remove_board(tx: Tx, found: Board) -> None:

@@ -19,9 +19,9 @@ from services.rewards.store.ranking import Final, Position
 from services.rewards.store.shown import SHOWN, is_shown
 from services.rewards.tables.boards import board_periods, board_scores, member_labels
 
-GROUP, PLATFORM = "group", "platform"
+GROUP, PLATFORM, SEGMENT = "group", "platform", "segment"
 Label = tuple[str, str]
-"""(kind, value): a group that members were active in, a platform they are on."""
+"""(kind, value): a group that members were active in, a platform they are on, a segment they are in."""
 _LINE, _ME, _TOTAL = 0, 1, 2
 
 
@@ -109,7 +109,8 @@ async def known_since(tx: Tx, people: Collection[tuple[UUID, UUID]]) -> dict[tup
     t = member_labels
     columns = t.c.community_id, t.c.member_id, t.c.negated
     latest: dict[tuple[UUID, UUID], int] = {}
-    for row in await select_among(tx, columns, (t.c.community_id, t.c.member_id), sorted(people)):
+    by, active = (t.c.community_id, t.c.member_id), t.c.kind != SEGMENT
+    for row in await select_among(tx, columns, by, sorted(people), where=active):
         who = row.community_id, row.member_id
         latest[who] = max(latest.get(who, row.negated), row.negated)
     return {who: instant(-negated) for who, negated in latest.items()}

@@ -11,6 +11,7 @@ from sqlalchemy import Row, and_, func, or_, select, update
 from kit.database import Tx, insert_many, insert_new, select_among, update_among, upsert
 from services.rewards.domain.ledger import GRANT, REVERSAL
 from services.rewards.domain.recomputing import ACTOR_PREFIX, COMPARING, FOLDING, OPEN, POSTING, READY, Key, Line
+from services.rewards.store.narrowing import SEGMENT
 from services.rewards.tables.boards import member_labels
 from services.rewards.tables.ledger import accounts, entries, transactions
 from services.rewards.tables.plans import plans as t
@@ -176,7 +177,7 @@ async def labels_before(tx: Tx, community_id: UUID, before: datetime | None) -> 
     """Of those who were active before activities were kept: since when they are known."""
     t = member_labels.c
     earlier = or_(t.noted_at.is_(None), t.noted_at < before) if before is not None else t.noted_at.is_(None)
-    return await tx.all(select(member_labels).where(t.community_id == community_id, earlier))
+    return await tx.all(select(member_labels).where(t.community_id == community_id, t.kind != SEGMENT, earlier))
 
 
 # What is posted

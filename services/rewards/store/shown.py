@@ -18,6 +18,7 @@ SHOWN, ABSENT, GONE = 0, 1, 2
 
 ORDER = board_scores.c.negated, board_scores.c.reached_at, board_scores.c.member_id
 EVERY_BOARD = ""
+BY_MEMBER, BY_OPERATOR, BY_KIND, BY_SEGMENT = "member", "operator", "kind", "segment"
 Absent = tuple[UUID, UUID, str]
 """(community, member, board or EVERY_BOARD)"""
 
@@ -49,12 +50,12 @@ async def absent(tx: Tx, members: Iterable[tuple[UUID, UUID]]) -> set[Absent]:
     return {tuple(row) for row in rows}
 
 
-async def absent_by(tx: Tx, members: Iterable[tuple[UUID, UUID]], by: str) -> set[tuple[UUID, UUID]]:
-    """Those of these (community, member) who are on no board at all because of `by`."""
+async def absent_by(tx: Tx, members: Iterable[tuple[UUID, UUID]], by: str) -> set[Absent]:
+    """Which boards these (community, member) are not on because of `by`."""
     t = board_absences.c
     columns = t.community_id, t.member_id, t.board_id, t.by
     rows = await select_among(tx, columns, (t.community_id, t.member_id), sorted(set(members)))
-    return {(r.community_id, r.member_id) for r in rows if (r.board_id, r.by) == (EVERY_BOARD, by)}
+    return {(r.community_id, r.member_id, r.board_id) for r in rows if r.by == by}
 
 
 @dataclass(frozen=True, slots=True)

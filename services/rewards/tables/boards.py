@@ -34,6 +34,7 @@ boards = Table(
     Column("periods", JsonText, nullable=False),
     Column("seasons", JsonText, nullable=False),
     Column("prizes", JsonText, nullable=False),
+    Column("excluded_segments", JsonText, nullable=False),
     Column("late_grace_hours", Integer, nullable=False),
     Column("since", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
@@ -111,7 +112,7 @@ board_leaders = Table(
 )
 
 # Who is on no board, or (with a `board_id`) not on one; `by` says who wants it so: the member, an operator, or what the
-# member is (a bot).
+# member is (a bot, in a segment that the board leaves out).
 board_absences = Table(
     "board_absences",
     metadata,
@@ -125,9 +126,10 @@ board_absences = Table(
     Index("ix_board_absences_board", "community_id", "board_id", "member_id"),
 )
 
-# What boards can be narrowed to: the groups members were active in, the platforms they are on.
+# What boards can be narrowed to: the groups members were active in, the platforms they are on, the segments they are in
+# (which alone are taken back).
 # `negated` is since when, in microseconds after 1970 below zero: so the earliest is the highest. 0 (1970) is how rows
-# came out of the time before it was noted. `noted_at` is when the row was made; null likewise.
+# came out of the time before it was noted. `noted_at` is when the row was made; null likewise. Neither is of segments.
 member_labels = Table(
     "member_labels",
     metadata,

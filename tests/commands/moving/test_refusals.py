@@ -22,7 +22,7 @@ from tests.commands.doctor.test_split import look
 from tests.commands.moving.target import Target
 from tests.crash.processes import DidNotStart, clean_environment, command
 
-ROW = "INSERT INTO known_members VALUES (?, ?, 1, ?, 'active', 'person', NULL, NULL)"
+ROW = "INSERT INTO known_members VALUES (?, ?, 1, ?, 'active', 'person', NULL, NULL, '[]')"
 
 
 def fill(data_dir: Path, rows: int, first: int = 0) -> None:

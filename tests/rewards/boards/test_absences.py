@@ -14,9 +14,9 @@ from kit.database import Database
 from kit.errors import NotFound
 from services.rewards.audits import boards as audit_boards
 from services.rewards.handlers import boards, know_members
-from services.rewards.handlers.absences import BY_MEMBER, BY_OPERATOR, Change, change
+from services.rewards.handlers.absences import Change, change
 from services.rewards.handlers.adjusting import reverse
-from services.rewards.store.shown import EVERY_BOARD
+from services.rewards.store.shown import BY_MEMBER, BY_OPERATOR, EVERY_BOARD
 from tests.rewards.boards.support import around, entry_ids, make_board, page, rank_of, shown
 from tests.rewards.boards.test_finalising import AT_LAST, finalize, replica, set_clock
 from tests.rewards.guild import envelope

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from services.rewards.domain.boards import TIE_POLICIES
 from services.rewards.handlers import narrowing, ranking
-from services.rewards.handlers.absences import BY_MEMBER, Change, change
+from services.rewards.handlers.absences import Change, change
 from services.rewards.handlers.adjusting import reverse
 from services.rewards.handlers.ranking import Asked, Lines
 from services.rewards.store.narrowing import GROUP, PLATFORM, Label, add_labels
-from services.rewards.store.shown import EVERY_BOARD
+from services.rewards.store.shown import BY_MEMBER, EVERY_BOARD
 from tests.rewards.boards.support import make_board, ranked
 from tests.rewards.ledger.support import NOON, Place, make_place
 from tests.support.databases import MakeDatabase

@@ -8,10 +8,10 @@ import pytest
 from kit.errors import NotFound
 from services.rewards.domain.boards import Season
 from services.rewards.handlers import boards, labelling, narrowing
-from services.rewards.handlers.absences import BY_MEMBER, Change, change
+from services.rewards.handlers.absences import Change, change
 from services.rewards.handlers.ranking import Asked
 from services.rewards.store.narrowing import GROUP, PLATFORM
-from services.rewards.store.shown import EVERY_BOARD
+from services.rewards.store.shown import BY_MEMBER, EVERY_BOARD
 from tests.rewards.boards.support import make_board
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.ledger.support import NOON, Place, Statements, make_place

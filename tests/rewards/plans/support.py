@@ -31,7 +31,8 @@ class Plans:
         self, *some: dict[str, Any], mode: str = "recompute", since: datetime = LONG_AGO, **more: Any
     ) -> Any:
         """The plan of these rules, ready."""
-        rules = rule_sets.parse({"rules": list(some), "unit_caps": list(more.get("unit_caps", ()))})
+        parts = {name: list(more.get(name, ())) for name in ("unit_caps", "excluded_segments")}
+        rules = rule_sets.parse({"rules": list(some), **parts})
         async with self.guild.db.begin() as tx:
             plan = await planning.make(
                 tx, community_id=self.guild.id, rules=rules, mode=mode, since=since, actor="operator:o"

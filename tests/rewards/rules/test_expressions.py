@@ -13,6 +13,7 @@ from tests.rewards.guild import MORNING
 
 def context(**data: Any) -> Context:
     values: dict[str, Any] = dict.fromkeys(VARIABLES, "")
+    values |= {"actor.segments": ["staff"], "author.segments": []}
     return Context({**values, "event.time": MORNING, "event.history": False, "event.data": data})
 
 

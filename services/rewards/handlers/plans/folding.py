@@ -219,7 +219,9 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
         for computed, person in ((item.actor_id, item.who), (item.author_id, item.whose)):
             if computed is not None and person is not None:
                 ids[c, computed] = person.id
-                members[c, person.id] = KnownMember(person.id, "", person.state, person.kind, None, None)
+                members[c, person.id] = KnownMember(
+                    person.id, "", person.state, person.kind, None, None, person.segments
+                )
     streaks = {item.event_id: streak for item in chapter.items if (streak := keeping.streak_of(item)) is not None}
     return Scene(
         communities={c: chapter.place(community)},
