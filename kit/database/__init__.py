@@ -14,7 +14,15 @@ from kit.database.bulk import (
     try_lock,
     upsert,
 )
-from kit.database.engine import Database, DatabaseUnavailable, Leadership, Tx, is_infrastructure, open_database
+from kit.database.engine import (
+    Database,
+    DatabaseUnavailable,
+    Leadership,
+    Tx,
+    is_infrastructure,
+    open_database,
+    unwritable,
+)
 from kit.database.lookups import delete_among, lock_rows, select_among, update_among
 from kit.database.questions import Question, gathered
 from kit.database.server import Server, server_of
@@ -45,6 +53,7 @@ __all__ = [
     "select_among",
     "server_of",
     "try_lock",
+    "unwritable",
     "update_among",
     "upsert",
 ]

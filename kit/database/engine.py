@@ -8,6 +8,8 @@ page and its rank come from one instant.
 """
 
 import asyncio
+import errno
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
@@ -58,6 +60,23 @@ def is_infrastructure(error: BaseException) -> bool:
             return True
         return error.connection_invalidated or (not state and isinstance(error, (OperationalError, InterfaceError)))
     return False
+
+
+def unwritable(error: BaseException) -> str | None:
+    """What a disk that is full or may not be written to said, where that is at the bottom of an error; else None."""
+    cause: BaseException | None = error
+    while cause is not None:
+        original = getattr(cause, "orig", None) or cause
+        of_file = getattr(original, "sqlite_errorcode", None)
+        # The lowest byte is the kind of it, the next one says more.
+        if getattr(original, "errno", None) in _NO_ROOM or (of_file is not None and of_file & 0xFF in _NO_FILE):
+            return str(original)
+        cause = cause.__cause__
+    return None
+
+
+_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
+_NO_FILE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
 
 
 class Tx:

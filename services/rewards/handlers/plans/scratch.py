@@ -5,9 +5,7 @@ It is a cache: whoever finds none makes it anew from what is kept, and comes to 
 on with the file that it left.
 """
 
-import errno
 import shutil
-import sqlite3
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -19,7 +17,7 @@ from uuid import UUID
 from sqlalchemy import text
 
 from kit.clock import Clock
-from kit.database import Database, Tx, insert_many, open_database
+from kit.database import Database, Tx, insert_many, open_database, unwritable
 from kit.service import ServiceRuntime
 from services.rewards.domain import engine
 from services.rewards.domain.ledger import ALLOW_NEGATIVE, MOST, REFUSE, SYSTEM_ACCOUNTS, Unit
@@ -96,19 +94,10 @@ def _id_of(name: str) -> UUID | None:
 def no_room(error: BaseException) -> str | None:
     """Why there can be no file, in words; None for any other trouble. Unlike a database that is away this does not pass
     by itself: somebody has to make room."""
-    cause: BaseException | None = error
-    while cause is not None:
-        original = getattr(cause, "orig", None) or cause
-        of_sqlite = getattr(original, "sqlite_errorcode", None)
-        # The lowest byte is the kind of it, the next one says more.
-        if getattr(original, "errno", None) in _NO_ROOM or (of_sqlite is not None and of_sqlite & 0xFF in _NO_FILE):
-            return f"the plan's file under {FOLDER}/ of the data directory cannot be written: {original}"
-        cause = cause.__cause__
-    return None
-
-
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOTDIR}
-_NO_FILE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN}
+    reason = unwritable(error)
+    return (
+        None if reason is None else f"the plan's file under {FOLDER}/ of the data directory cannot be written: {reason}"
+    )
 
 
 def forget_announcements(tx: Tx) -> None:
