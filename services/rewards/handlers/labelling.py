@@ -41,8 +41,11 @@ async def note(tx: Tx, found: Sequence[Activity], ids: Mapping[tuple[UUID, UUID]
     lower = {key: negated for key, negated in earlier.items() if known.get(key) != negated}
     if not new and not lower:
         return
-    await add_labels(tx, new)
-    await put_labels(tx, lower)
+    # In one statement, so that two batches take them in one order.
+    if lower:
+        await put_labels(tx, {**new, **lower})
+    else:
+        await add_labels(tx, new)
     tx.after_commit.append(partial(_remember, known, {**new, **lower}))
 
 

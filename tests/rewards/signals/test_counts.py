@@ -1,6 +1,7 @@
 """How often, how fast, how long known: whatever the batches, the writers, the order of times."""
 
 import asyncio
+import random
 from datetime import timedelta
 
 import pytest
@@ -95,6 +96,23 @@ async def test_history_that_comes_later_makes_older_and_a_late_message_does_not(
     await guild.score(guild.act(at=MORNING - 300 * DAY, import_name="log"), then := guild.act(at=MORNING + DAY))
     await guild.score(after := guild.act(at=MORNING + DAY))
     assert await values(guild, "actor.age_days", then, after) == [301, 301]
+
+
+async def test_people_who_become_known_at_once_wait_in_no_circle(guild: Guild) -> None:
+    """Labels are taken in one order, whether history or news tells of them."""
+    dice, names = random.Random(9), [f"m{n}" for n in range(10)]
+    batches = []
+    for n in range(16):
+        some = dice.sample(names, 6)
+        old = [guild.act(by=name, at=MORNING - (n + 1) * DAY, import_name="log") for name in some[:3]]
+        batches.append([*(guild.act(by=name) for name in some[3:]), *old])
+    await asyncio.wait_for(asyncio.gather(*(guild.score(*batch) for batch in batches)), 60)
+    await guild.publish(*watching("actor.age_days"))
+    days = {name: max(n + 1 for n, b in enumerate(batches) if any(a.actor == f"qq:{name}" and a.import_name for a in b))
+            for name in names}  # fmt: skip
+    last = [guild.act(by=name) for name in names]
+    await guild.score(*last)
+    assert await values(guild, "actor.age_days", *last) == [days[name] for name in names]
 
 
 async def test_an_identity_that_is_linked_is_the_member_from_then_on_and_as_old_as_it_was(guild: Guild) -> None:
