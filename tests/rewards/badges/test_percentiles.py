@@ -10,7 +10,7 @@ import pytest
 from kit.contracts.rewards import BadgeGranted, BadgeRevoked
 from services.rewards.domain.badges import Badge, places
 from services.rewards.handlers import absences, boards, finalising, passing, percentiles
-from services.rewards.store.shown import EVERY_BOARD
+from services.rewards.store.shown import BY_MEMBER, EVERY_BOARD
 from tests.rewards.badges.support import badge, bare, change, define, defined, grants
 from tests.rewards.badges.test_measured import revoke
 from tests.rewards.badges.test_programmes import run
@@ -86,7 +86,7 @@ async def test_who_is_not_shown_or_was_put_out_is_not_among_them(guild: Guild, c
     await define(guild, best())
     await score(guild, a=9, b=8, c=7, d=6, e=5, f=4, g=3, h=2, i=1)
     async with guild.db.begin() as tx:
-        off = absences.Change(guild.member("a"), EVERY_BOARD, absences.BY_MEMBER, True, "", "member:a")
+        off = absences.Change(guild.member("a"), EVERY_BOARD, BY_MEMBER, True, "", "member:a")
         await absences.change(tx, guild.id, [off])
     await guild.know("b", state="banned")
     await finish(guild, clock)

@@ -156,7 +156,8 @@ async def prepared(home: Place, policy: str) -> Place:
     place = await make_place(home.db, MEMBERS)
     await make_board(place, policy=policy, periods=("all", "day", "week"))
     async with place.db.begin() as tx:
-        await add_labels(tx, [(place.id, label, place.members[n]) for n, some in LABELS.items() for label in some])
+        since = {(place.id, label, place.members[n]): 0 for n, some in LABELS.items() for label in some}
+        await add_labels(tx, since)
     return place
 
 

@@ -25,7 +25,7 @@ from tests.rewards.ledger.support import check_books
 from tests.rewards.plans.support import Plans, plans_of
 from tests.support.databases import MakeDatabase
 
-FEW, SOME, YEAR = 1200, 3000, 111_477
+FEW, SOME, YEAR = 600, 3000, 111_477
 
 BEFORE = [
     {"id": "talk", "on": ["message.created"], "give": [{"to": "actor", "unit": "xp", "amount": 2}],
