@@ -17,7 +17,6 @@ from services.rewards.domain.engine import WARNINGS
 from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books
-from services.rewards.handlers.days import add_up_some
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.finalising import CaughtUp, finalize_some
 from services.rewards.handlers.holds import release_some
@@ -25,6 +24,7 @@ from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.plans import running as plans
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
+from services.rewards.handlers.unit_days import add_up_some
 from services.rewards.store import entries as entries_store
 from services.rewards.store import filling
 from services.rewards.store import plans as plans_store

@@ -9,7 +9,7 @@ from pydantic import BaseModel, Field
 from kit.http import problems
 from services.rewards.api.checkins import Day
 from services.rewards.api.common import Db, ReaderOrMember, UnitPath
-from services.rewards.handlers import days as handlers
+from services.rewards.handlers import unit_days as handlers
 
 router = APIRouter(tags=["rewards: ledger"])
 

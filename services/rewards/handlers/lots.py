@@ -38,25 +38,28 @@ async def spare(tx: Tx, postings: Iterable[Posting], terms: Terms) -> Spared:
     """What expired is gone already: a reversal of what brought it takes it from where it went to, and nothing else of
     the account's. The accounts are held."""
     taken = [
-        p
+        (p, p.reverses)
         for p in postings
         if p.amount < 0 and p.reverses is not None and p.instead is None and (p.community_id, p.unit) in terms
     ]
-    parts = await store.parts(tx, {p.reverses for p in taken if p.reverses is not None}) if taken else {}
-    today = await _days(tx, {p.community_id for p in taken})
-    old = [p for p in taken if any(part.last_day < today[p.community_id] for part in parts.get(p.reverses, ()))]  # type: ignore[arg-type]  # not None, above
+    parts = await store.parts(tx, {original for _, original in taken}) if taken else {}
+    today = await _days(tx, {p.community_id for p, _ in taken})
+    old = [
+        (p, parts[original])
+        for p, original in taken
+        if any(part.last_day < today[p.community_id] for part in parts.get(original, ()))
+    ]
     if not old:
         return NOTHING
-    keys = {(p.community_id, p.member_id, p.unit) for p in old}
+    keys = {(p.community_id, p.member_id, p.unit) for p, _ in old}
     lots, expired = await store.of_accounts(tx, keys), await store.expired(tx, keys)
     out: dict[UUID, Sequence[domain.Part]] = {}
-    for p in old:
-        assert p.reverses is not None
+    for p, made in old:
         key = p.community_id, p.member_id, p.unit
         there, gone = lots.setdefault(key, {}), expired.get(key, {})
-        if found := domain.expired_of(parts[p.reverses], -p.amount, there, gone, today[p.community_id]):
+        if found := domain.expired_of(made, -p.amount, there, gone, today[p.community_id]):
             out[p.id] = found
-    return Spared(out, [_back(tx, p, part) for p in old for part in out.get(p.id, ())])
+    return Spared(out, [_back(tx, p, part) for p, _ in old for part in out.get(p.id, ())])
 
 
 def _back(tx: Tx, reversal: Posting, part: domain.Part) -> Posting:

@@ -4,15 +4,14 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, func, select
+from sqlalchemy import Row, select
 
 from kit.database import Tx, insert_many, select_among, upsert
+from kit.database.sums import halves, whole
 from services.rewards.domain.recomputing import Key
 from services.rewards.tables.reviews import reviews
 
 PENDING, APPROVED, REFUSED, UNDONE = "pending", "approved", "refused", "undone"
-
-_HALF = 2**31
 
 
 async def add(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
@@ -47,10 +46,8 @@ async def put(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
 async def pending_of(tx: Tx, community_id: UUID, member_id: UUID) -> dict[str, int]:
     """Unit → how much of a member's waits."""
     where = reviews.c.community_id == community_id, reviews.c.member_id == member_id, reviews.c.state == PENDING
-    # In two halves: each amount fits, and their sum need not, which SQLite refuses to add up.
-    high, low = func.sum(reviews.c.amount // _HALF).label("high"), func.sum(reviews.c.amount % _HALF).label("low")
-    rows = await tx.all(select(reviews.c.unit, high, low).where(*where).group_by(reviews.c.unit))
-    return {row.unit: int(row.high) * _HALF + int(row.low) for row in rows}
+    rows = await tx.all(select(reviews.c.unit, *halves(reviews.c.amount, "sum")).where(*where).group_by(reviews.c.unit))
+    return {row.unit: whole(row, "sum") for row in rows}
 
 
 async def page(

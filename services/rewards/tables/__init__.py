@@ -5,7 +5,6 @@ from services.rewards.tables import (
     boards,
     chain,
     checkins,
-    days,
     kept,
     ledger,
     levels,
@@ -15,10 +14,11 @@ from services.rewards.tables import (
     rules,
     signals,
     undoing,
+    unit_days,
 )
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
-    "badges", "boards", "chain", "checkins", "days", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
-    "rules", "signals", "undoing",
+    "badges", "boards", "chain", "checkins", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
+    "rules", "signals", "undoing", "unit_days",
 ]  # fmt: skip

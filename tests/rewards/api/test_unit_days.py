@@ -2,8 +2,8 @@
 
 from datetime import timedelta
 
-from services.rewards.handlers.days import add_up_some
 from services.rewards.handlers.sealing import seal_some
+from services.rewards.handlers.unit_days import add_up_some
 from tests.rewards.guild import make_guild
 from tests.rewards.serving import Rewards
 

@@ -19,18 +19,18 @@ from kit.database import Database, open_database
 from kit.errors import GuildhallError
 from services.rewards.domain.ledger import digest
 from services.rewards.handlers import adjusting, holds
-from services.rewards.handlers.days import add_up_some
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.holds import Wanted, release_some
 from services.rewards.handlers.ledger import post_grants, verify
 from services.rewards.handlers.sealing import seal_some, verify_chains
+from services.rewards.handlers.unit_days import add_up_some
 from services.rewards.service import SERVICE
 from services.rewards.tables.ledger import accounts, entries
 from services.rewards.tables.lots import holds as held_table
 from services.rewards.tables.lots import lots
 from tests.rewards.ledger.model import ACCEPTED, DUPLICATE, Model, Op, either
 from tests.rewards.ledger.support import Place, change_unit, make_place, wish
-from tests.rewards.ledger.test_days import check_sums
+from tests.rewards.ledger.test_unit_days import check_sums
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 

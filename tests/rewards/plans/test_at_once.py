@@ -33,11 +33,6 @@ AFTER = [
 
 
 @pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
-
-
-@pytest.fixture
 async def twin(make_database: MakeDatabase) -> Database:
     return await make_database("rewards")
 

@@ -23,7 +23,6 @@ from tests.journeys.data import activities_of
 from tests.rewards.guild import Guild, make_guild
 from tests.rewards.ledger.support import check_books
 from tests.rewards.plans.support import Plans, plans_of
-from tests.support.databases import MakeDatabase
 
 FEW, SOME, YEAR = 600, 3000, 111_477
 
@@ -72,11 +71,6 @@ async def balances(guild: Guild) -> dict[Any, int]:
     async with guild.db.read() as tx:
         rows = await tx.all(select(accounts).where(accounts.c.community_id == guild.id, accounts.c.balance != 0))
     return {(row.owner_id, row.unit): row.balance for row in rows if not row.system}
-
-
-@pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
 
 
 async def check_over(plans: Plans, plan: Any) -> None:

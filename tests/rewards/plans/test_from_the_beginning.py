@@ -25,11 +25,6 @@ from tests.support.databases import MakeDatabase
 
 
 @pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
-
-
-@pytest.fixture
 async def twin(make_database: MakeDatabase) -> Database:
     return await make_database("rewards")
 

@@ -1,38 +1,20 @@
 """Places under limits, whichever rules gave what holds them: given back once, and among the counters in force."""
 
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
-from kit.database import Database
 from services.rewards.handlers import reviewing
 from services.rewards.handlers.plans import folding, planning, running
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.reviews import reviews
-from tests.rewards.guild import Guild, make_guild, rule
+from tests.rewards.guild import Guild, rule
 from tests.rewards.ledger.support import check_books
-from tests.rewards.plans.support import Plans, plans_of
+from tests.rewards.plans.support import Plans
 from tests.rewards.undoing.support import delete, minute, react, unreact
 from tests.support.clock import ManualClock
-from tests.support.databases import MakeDatabase
-
-
-@pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
-
-
-@pytest.fixture
-async def guild(db: Database) -> Guild:
-    return await make_guild(db)
-
-
-@pytest.fixture
-def plans(guild: Guild, tmp_path: Path) -> Plans:
-    return plans_of(guild, tmp_path)
 
 
 def liked(amount: int, limit: int = 1, unit: str = "xp", **more: Any) -> dict[str, Any]:

@@ -10,7 +10,6 @@ from sqlalchemy import select
 
 from kit.contracts.events import Activity
 from kit.contracts.rewards import BoardLed, LevelReached, PointsAdjusted
-from kit.database import Database
 from services.rewards.domain.ledger import DEBT, RECORD_DEBT, Unit
 from services.rewards.handlers import adjusting, reviewing
 from services.rewards.handlers.plans import running
@@ -24,22 +23,6 @@ from tests.rewards.ledger.support import announced, check_books, wish
 from tests.rewards.plans.support import Plans, plans_of
 from tests.rewards.undoing.support import LIKED, POST, delete, minute, post, react
 from tests.support.clock import ManualClock
-from tests.support.databases import MakeDatabase
-
-
-@pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
-
-
-@pytest.fixture
-async def guild(db: Database) -> Guild:
-    return await make_guild(db)
-
-
-@pytest.fixture
-def plans(guild: Guild, tmp_path: Path) -> Plans:
-    return plans_of(guild, tmp_path)
 
 
 async def by_hand(guild: Guild, activity: Activity, amount: int) -> None:

@@ -12,27 +12,11 @@ from sqlalchemy import select
 from kit.database import Database, DatabaseUnavailable, Tx
 from services.rewards.handlers.plans import folding, running, scratch
 from services.rewards.tables.plans import plans as plans_table
-from tests.rewards.guild import Guild, make_guild, rule
+from tests.rewards.guild import Guild, rule
 from tests.rewards.ledger.support import check_books
 from tests.rewards.plans.support import Plans, plans_of
 from tests.rewards.undoing.support import minute
 from tests.support.clock import ManualClock
-from tests.support.databases import MakeDatabase
-
-
-@pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
-
-
-@pytest.fixture
-async def guild(db: Database) -> Guild:
-    return await make_guild(db)
-
-
-@pytest.fixture
-def plans(guild: Guild, tmp_path: Path) -> Plans:
-    return plans_of(guild, tmp_path)
 
 
 async def test_a_commit_that_fails_at_the_end_loses_nothing_of_what_counts(

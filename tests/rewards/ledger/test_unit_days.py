@@ -8,13 +8,13 @@ import pytest
 from sqlalchemy import select
 
 from kit.errors import BadRequest, NotFound
-from services.rewards.domain.days import Day, Flow, days_of, inflation
 from services.rewards.domain.ledger import MOST
-from services.rewards.handlers import days
-from services.rewards.handlers.days import add_up_some, economy
-from services.rewards.store import days as store
-from services.rewards.tables.days import unit_days
+from services.rewards.domain.unit_days import Day, Flow, days_of, inflation
+from services.rewards.handlers import unit_days
+from services.rewards.handlers.unit_days import add_up_some, economy
+from services.rewards.store import unit_days as store
 from services.rewards.tables.ledger import accounts
+from services.rewards.tables.unit_days import unit_days as table
 from tests.rewards.ledger.support import NOON, Place, check_books, make_place
 from tests.rewards.ledger.test_chain import sealed
 from tests.rewards.ledger.test_holds import hold
@@ -44,7 +44,7 @@ async def shown(place: Place, first: date = MONDAY, last: date = MONDAY, unit: s
 async def check_sums(place: Place) -> None:
     """What went through each system account comes to its balance."""
     async with place.db.read() as tx:
-        rows = await tx.all(select(unit_days).where(unit_days.c.community_id == place.id))
+        rows = await tx.all(select(table).where(table.c.community_id == place.id))
         where = accounts.c.community_id == place.id, accounts.c.system == 1, accounts.c.balance != 0
         kept = {(r.unit, r.name): r.balance for r in await tx.all(select(accounts).where(*where))}
     nets: dict[tuple[str, str], int] = {}
@@ -100,7 +100,7 @@ async def test_several_at_once_and_one_that_dies_before_its_commit_count_each_tr
         for _ in range(3):
             await one.give(*(one.grant(one.members[0], 1) for _ in range(400)))
             await sealed(place.db, clock)
-    monkeypatch.setattr(days, "MOST", 500)
+    monkeypatch.setattr(unit_days, "MOST", 500)
 
     async def dies(*_: Any) -> None:
         raise RuntimeError("killed")

@@ -10,10 +10,10 @@ from kit.copies import known_community
 from kit.database import Database, Tx, try_lock
 from kit.days import local_day
 from kit.errors import BadRequest, NotFound, Unavailable
-from services.rewards.domain.days import MOST_DAYS, Day, days_of, inflation
+from services.rewards.domain.unit_days import MOST_DAYS, Day, days_of, inflation
 from services.rewards.store import chain
-from services.rewards.store import days as store
 from services.rewards.store import ledger as ledger_store
+from services.rewards.store import unit_days as store
 
 MOST = 2000
 """So many transactions at a time, and those of one block more."""

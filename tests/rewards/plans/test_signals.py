@@ -2,37 +2,18 @@
 
 import asyncio
 from datetime import timedelta
-from pathlib import Path
 
-import pytest
 from sqlalchemy import func, select
 
-from kit.database import Database
 from services.rewards.handlers.purging import purge
 from services.rewards.tables.signals import signals
-from tests.rewards.guild import MORNING, Guild, make_guild, rule
-from tests.rewards.plans.support import Plans, plans_of
+from tests.rewards.guild import MORNING, Guild, rule
+from tests.rewards.plans.support import Plans
 from tests.rewards.signals.support import EVERY, values, watching
 from tests.support.clock import ManualClock
-from tests.support.databases import MakeDatabase
 
 DAY, HOUR = timedelta(days=1), timedelta(hours=1)
 FOREVER = 4000 * DAY
-
-
-@pytest.fixture
-async def db(make_database: MakeDatabase) -> Database:
-    return await make_database("rewards")
-
-
-@pytest.fixture
-async def guild(db: Database) -> Guild:
-    return await make_guild(db)
-
-
-@pytest.fixture
-def plans(guild: Guild, tmp_path: Path) -> Plans:
-    return plans_of(guild, tmp_path)
 
 
 async def test_what_was_before_since_is_known_and_live_goes_on_where_the_plan_stopped(

@@ -9,14 +9,14 @@ from uuid import UUID
 from sqlalchemy import and_, func, select, update
 
 from kit.database import Tx, insert_new, select_among, upsert
-from services.rewards.domain.days import Flow
+from kit.database.sums import halves, whole
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.unit_days import Flow
 from services.rewards.tables.chain import ledger_blocks, ledger_chains
-from services.rewards.tables.days import unit_day_heads as heads
-from services.rewards.tables.days import unit_days as t
 from services.rewards.tables.ledger import accounts, entries
+from services.rewards.tables.unit_days import unit_day_heads as heads
+from services.rewards.tables.unit_days import unit_days as t
 
-_HALF = 2**31
 _KEY = ("community_id", "unit", "day", "account")
 
 
@@ -86,17 +86,9 @@ async def between(tx: Tx, community_id: UUID, unit: str, since: date, until: dat
 async def before(tx: Tx, community_id: UUID, unit: str, day: date) -> dict[str, Flow]:
     """Account → all that went through it before a day."""
     where = t.c.community_id == community_id, t.c.unit == unit, t.c.day < day
-    # In two halves: each sum fits a column, and the sum of many need not.
-    halves = [
-        half.label(f"{name}_{which}")
-        for name in ("came", "went")
-        for which, half in (("high", func.sum(t.c[name] // _HALF)), ("low", func.sum(t.c[name] % _HALF)))
-    ]
-    rows = await tx.all(select(t.c.account, *halves).where(*where).group_by(t.c.account))
-    return {
-        r.account: Flow(int(r.came_high) * _HALF + int(r.came_low), int(r.went_high) * _HALF + int(r.went_low))
-        for r in rows
-    }
+    sums = *halves(t.c.came, "came"), *halves(t.c.went, "went")
+    rows = await tx.all(select(t.c.account, *sums).where(*where).group_by(t.c.account))
+    return {row.account: Flow(whole(row, "came"), whole(row, "went")) for row in rows}
 
 
 async def through(tx: Tx, community_id: UUID) -> datetime | None:
