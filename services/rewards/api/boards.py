@@ -31,6 +31,7 @@ router = APIRouter(tags=["rewards: boards"])
 
 PeriodKind = Literal["all", "season", "quarter", "month", "week", "day"]
 ShownKind = Literal["all", "season", "quarter", "month", "week", "day", "rolling"]
+LeaguePeriod = Literal["week", "month", "quarter"]
 TiePolicy = Literal["competition", "dense", "ordinal"]
 Kind = Annotated[
     ShownKind,
@@ -93,9 +94,20 @@ class PrizeOut(BaseModel):
     amount: int = Field(ge=1, le=MOST)
 
 
+class LeagueOut(BaseModel):
+    """`tiers` are names, the lowest first; `promote` and `demote` have a number for each."""
+
+    period: LeaguePeriod
+    tiers: list[str]
+    size: int
+    promote: list[int]
+    demote: list[int]
+    inactive: Literal["demote", "stay"]
+
+
 class BoardOut(BaseModel):
     """`periods` are kept all at once; those that end on `since` or later are finalised. Who is in one of
-    `excluded_segments` is not on it."""
+    `excluded_segments` is not on it. `league` holds for periods that begin on `league_since` or later."""
 
     id: str
     name: str
@@ -106,6 +118,8 @@ class BoardOut(BaseModel):
     prizes: list[PrizeOut]
     late_grace_hours: int
     excluded_segments: list[str]
+    league: LeagueOut | None
+    league_since: date | None
     since: date
     created_at: datetime
 

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
+from services.rewards.domain.leagues import League, Terms, league_in
 
 COMPETITION, DENSE, ORDINAL = "competition", "dense", "ordinal"
 TIE_POLICIES = (COMPETITION, DENSE, ORDINAL)
@@ -52,7 +53,7 @@ class Board:
     """`generation` tells this board from a deleted one of the same id.
 
     Periods that end on `since` or later are finalised, `late_grace_hours` after their end. `seasons` do not overlap.
-    Who is in one of `excluded_segments` is not on it.
+    Who is in one of `excluded_segments` is not on it. `leagues` are the terms of its league, the latest last.
     """
 
     community_id: UUID
@@ -68,6 +69,16 @@ class Board:
     seasons: tuple[Season, ...] = ()
     prizes: tuple[Prize, ...] = ()
     excluded_segments: tuple[str, ...] = ()
+    leagues: tuple[Terms, ...] = ()
+
+    @property
+    def league(self) -> League | None:
+        """What is played from `league_since` on, if no other terms come."""
+        return self.leagues[-1].league if self.leagues else None
+
+    @property
+    def league_since(self) -> date | None:
+        return self.leagues[-1].since if self.leagues else None
 
     def season_on(self, day: date) -> Season | None:
         return next((one for one in self.seasons if one.first_day <= day <= one.last_day), None)
@@ -83,6 +94,11 @@ class Slot:
     key: str
     first_day: date
     last_day: date
+
+    @property
+    def league(self) -> League | None:
+        """The league that is played in it; None: there is none."""
+        return league_in(self.board.leagues, self.kind, self.first_day)
 
     def due(self) -> datetime | None:
         """When it may be over, its late grace too, at the earliest; None for one that is never finalised."""

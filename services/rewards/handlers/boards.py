@@ -32,6 +32,7 @@ from services.rewards.domain.boards import (
     slots_of,
 )
 from services.rewards.domain.ledger import MOST
+from services.rewards.handlers import seating
 from services.rewards.store import boards as store
 from services.rewards.store import filling, segments, shown
 from services.rewards.store import ledger as ledger_store
@@ -78,7 +79,10 @@ async def count(tx: Tx, contributions: Sequence[Contribution]) -> None:
     away = await shown.absent(tx, {(slots[slot].board.community_id, member) for slot, member in change})
     before = await store.scores(tx, list(change))
     after = await _after(tx, change, latest, taken_back, before)
-    await _write(tx, before, {key: _seen(slots[key[0]].board, key[1], new, away) for key, new in after.items()})
+    seen = {key: _seen(slots[key[0]].board, key[1], new, away) for key, new in after.items()}
+    await _write(tx, before, seen)
+    came = {key for key, score in seen.items() if key not in before and _ranked(score) is not None}
+    await seating.seat(tx, slots, seating.first_scores(slots, came, contributions, counting))
     await _announce_leaders(tx, slots, history, latest)
 
 

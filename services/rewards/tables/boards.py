@@ -35,6 +35,7 @@ boards = Table(
     Column("seasons", JsonText, nullable=False),
     Column("prizes", JsonText, nullable=False),
     Column("excluded_segments", JsonText, nullable=False),
+    Column("leagues", JsonText, nullable=False),
     Column("late_grace_hours", Integer, nullable=False),
     Column("since", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
