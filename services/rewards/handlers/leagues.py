@@ -20,7 +20,7 @@ from kit.contracts.rewards import LeagueChanged
 from kit.database import Database, Tx
 from kit.errors import FieldError, Unprocessable
 from services.rewards.domain.boards import Board
-from services.rewards.domain.leagues import DEMOTE, DOWN, GRACE_MOST, SAME, UP, League, changed, move
+from services.rewards.domain.leagues import DEMOTE, DOWN, GRACE_MOST, LOWEST, SAME, UP, League, changed, move
 from services.rewards.handlers import seating
 from services.rewards.handlers.boards import find, today
 from services.rewards.store import boards as boards_store
@@ -129,14 +129,18 @@ async def _settle(tx: Tx, one: Period) -> bool:
         seats = [seat for division in whole for seat in _moved(league, division)]
         await _save(tx, one, league, seats)
         return True
+    return await _settle_idle(tx, one, league)
+
+
+async def _settle_idle(tx: Tx, one: Period, league: League) -> bool:
     after = one.after_member or FIRST_ID
-    idle = await store.idle(tx, one.slot, after=after, limit=STEP) if league.inactive == DEMOTE else []
-    # Of fewer tiers than there were the highest is where they are.
-    tiers = [(row.member_id, min(row.tier, league.top)) for row in idle]
-    seats = [Seat(one.slot.id, member, tx.now, tier, None, tier + DOWN) for member, tier in tiers if tier + DOWN >= 0]
+    found = await store.above_lowest(tx, one.slot, after=after, limit=STEP) if league.inactive == DEMOTE else []
+    # Where there are fewer tiers than there were, the highest is where they are.
+    idle = [(row.member_id, min(row.tier, league.top)) for row in found if not row.seated]
+    seats = [Seat(one.slot.id, member, tx.now, tier, None, tier + DOWN) for member, tier in idle if tier > LOWEST]
     await _save(tx, one, league, seats)
-    if len(idle) == STEP:
-        await store.set_period(tx, one.slot.id, after_member=idle[-1].member_id)
+    if len(found) == STEP:
+        await store.set_period(tx, one.slot.id, after_member=found[-1].member_id)
     else:
         await store.set_period(tx, one.slot.id, settled_at=tx.now)
     return True

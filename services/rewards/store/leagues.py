@@ -156,12 +156,14 @@ async def playing(tx: Tx, slot: UUID, *, limit: int) -> list[Playing]:
     ]
 
 
-async def idle(tx: Tx, slot: Slot, *, after: UUID, limit: int) -> list[Any]:
-    """(member, tier) of who is above the lowest tier and has no seat in the period, in the order of the ids."""
+async def above_lowest(tx: Tx, slot: Slot, *, after: UUID, limit: int) -> list[Any]:
+    """(member, tier, `seated` in the period or not) of who is above the lowest tier, in the order of the ids."""
     t = league_tiers.c
-    there = exists().where(_seats.slot == slot.id, _seats.member_id == t.member_id)
-    where = t.generation == slot.board.generation, t.member_id > after, t.tier > 0, ~there
-    return await tx.all(select(t.member_id, t.tier).where(*where).order_by(t.member_id).limit(limit))
+    where = t.generation == slot.board.generation, t.member_id > after, t.tier > 0
+    # The page first: joined with the seats at once, all that follow it would be looked up there and sorted.
+    page = select(t.member_id, t.tier).where(*where).order_by(t.member_id).limit(limit).subquery()
+    there = exists().where(_seats.slot == slot.id, _seats.member_id == page.c.member_id).label("seated")
+    return await tx.all(select(page, there).order_by(page.c.member_id))
 
 
 # Reading
