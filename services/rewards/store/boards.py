@@ -18,6 +18,7 @@ from sqlalchemy import (
 
 from kit.database import Tx, add_up, delete_among, insert_new, select_among, upsert
 from services.rewards.domain.boards import Board, Prize, Season, Slot, bucket_of
+from services.rewards.domain.decay import Decay
 from services.rewards.domain.leagues import League, Terms
 from services.rewards.store.shown import ORDER, SHOWN, on_board
 from services.rewards.tables.boards import (
@@ -47,6 +48,7 @@ def to_board(row: Any) -> Board:
         row.community_id, row.id, row.generation, row.name, row.unit, row.tie_policy, tuple(row.periods),
         row.created_at, row.since, row.late_grace_hours, tuple(map(_to_season, row.seasons)),
         tuple([Prize(**told) for told in row.prizes]), tuple(row.excluded_segments), tuple(map(_to_terms, row.leagues)),
+        Decay(row.decay_percent, row.decay_day) if row.decay_percent is not None else None,
     )  # fmt: skip
 
 

@@ -56,7 +56,7 @@ async def fill(tx: Tx, board: Board, slots: Sequence[Slot], days: Sequence[date]
     for slot in slots:
         if slot.kind == ALL:
             await _fill_slots(tx, board, by_day, literal(slot.id, board_scores.c.slot.type), by_day)
-    await _fill_histogram(tx, [slot.id for slot in slots])
+    await fill_histogram(tx, [slot.id for slot in slots])
 
 
 def _whole_periods(slots: Sequence[Slot], days: Sequence[date]) -> list[list[tuple[date, UUID]]]:
@@ -88,7 +88,8 @@ async def _fill_slots(tx: Tx, board: Board, by_day: Any, slot: Any, source: Any)
     await tx.execute(insert(board_scores).from_select(columns, members))
 
 
-async def _fill_histogram(tx: Tx, slots: Sequence[UUID]) -> None:
+async def fill_histogram(tx: Tx, slots: Sequence[UUID]) -> None:
+    """That of whole slots, whose lines are there and in no bucket yet."""
     for start in range(0, len(slots), SLOTS_STEP):
         await _fill_histogram_of(tx, board_scores.c.slot.in_(slots[start : start + SLOTS_STEP]))
 
