@@ -117,7 +117,7 @@ def wait_until_known(urls: dict[str, str], key: str) -> None:
 def engines(directory: Path) -> Iterator[tuple[str, str]]:
     """A PostgreSQL database and a Kafka broker in `directory`: (database URL, bootstrap servers)."""
     postgres = PostgresServer(directory / "postgres")
-    broker = KafkaBroker(directory / "kafka")
+    broker = KafkaBroker(directory / "kafka", lasting=True)
     try:
         postgres.start()
         broker.start()
