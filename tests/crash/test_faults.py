@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
 from sqlalchemy import func, select
 
@@ -30,6 +29,7 @@ from tests.crash.processes import Engine, Installation, Process, Server, split
 from tests.crash.schedule import Kill
 from tests.crash.test_crash import MANY_KILLS, SEED, say, some_events
 from tests.journeys.books import Books, read_books, table
+from tests.support.http import client_of
 from tests.support.network import Network, SlowLine
 
 FEW_EVENTS = 4_500
@@ -228,7 +228,7 @@ async def check_in(installation: Installation, people: int) -> None:
         for number in range(people)
     ]
     headers = {"Authorization": f"Bearer {installation.key}", "Content-Type": client.BATCH_TYPE}
-    async with httpx2.AsyncClient(base_url=installation.url("events"), headers=headers) as http:
+    async with client_of(installation.url("events"), headers=headers) as http:
         assert (await http.post("/v1/events", json=events)).json()["accepted"] == people
 
 

@@ -10,6 +10,7 @@ import httpx2
 import pytest
 
 from kit.auth import COMMUNITY_SCOPES, ROLES
+from tests.support.http import client_of
 from tests.support.platform import App
 
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
@@ -66,7 +67,7 @@ async def routes(app: App) -> list[tuple[str, str]]:
 
 @pytest.fixture
 async def caller(app: App) -> AsyncIterator[Caller]:
-    async with httpx2.AsyncClient(base_url=app.url, timeout=10, verify=False) as client:
+    async with client_of(app.url, timeout=10, verify=False) as client:
         yield Caller(app, client)
 
 

@@ -18,6 +18,7 @@ from services import server
 from services.commands.starting import bootstrapped, web_app
 from services.compose import compose
 from tests.support.databases import copy_platform_sqlite, create_platform_postgres
+from tests.support.http import client_of
 
 _numbers = count(1)
 
@@ -50,7 +51,7 @@ async def running(settings: Settings, clock: Clock = system_clock, *, migrating:
         await runtime.settle(60)
         headers = {"Authorization": f"Bearer {made['api_key']}"}
         # Nothing here is encrypted: not loading the certificates of the world for it saves half the start.
-        async with httpx2.AsyncClient(base_url=made["url"], headers=headers, timeout=60, verify=False) as client:
+        async with client_of(made["url"], headers=headers, timeout=60) as client:
             yield App(runtime, made["url"], UUID(made["community"]), made["api_key"], made["sign_in_url"], client)
     finally:
         runtime.stopping.set()
