@@ -56,6 +56,7 @@ VARIABLES: dict[str, Any] = {
     "signals.mutual": _T.INT,
     "signals.share": _T.INT,
     "signals.ring": _T.INT,
+    "signals.received": _T.INT,
     "signals.similar": _T.INT,
     "signals.copied": _T.INT,
 }

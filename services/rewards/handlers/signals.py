@@ -19,7 +19,8 @@ from kit.turns import in_turns
 from services.rewards.domain import signals
 from services.rewards.domain.engine import later
 from services.rewards.domain.rules import Rule, RuleSet
-from services.rewards.domain.signals import AGE, FOLDED, NOTHING, RATES, SIGNALS, Act, Kind, Row
+from services.rewards.domain.signal_rows import Act, Kind, Row
+from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED, SIGNALS
 from services.rewards.expressions import names_in
 from services.rewards.handlers.purging import is_history
 from services.rewards.store import narrowing
@@ -46,7 +47,8 @@ class Used:
 
 
 def used(rules: RuleSet) -> Used:
-    """What the enabled rules name. Rates are of all that rules listen to, so all of it is noted for them."""
+    """What the enabled rules name. Rates, and from whom one receives, are of all that rules listen to, so all of it is
+    noted for them."""
     listening = [rule for rule in rules.rules if rule.enabled]
     names: dict[str, frozenset[str]] = {}
     for rule in listening:
@@ -54,7 +56,8 @@ def used(rules: RuleSet) -> Used:
         for type in rule.on:
             names[type] = names.get(type, frozenset()) | asked
     rates = any(some & RATES for some in names.values())
-    noted = {type: some & FOLDED for type, some in names.items() if some & FOLDED or rates}
+    always = frozenset({GIVING}) if any(RECEIVED in some for some in names.values()) else frozenset()
+    noted = {type: some & FOLDED | always for type, some in names.items() if some & FOLDED or rates or always}
     hours = max((rule.lateness_hours for rule in listening), default=0)
     return Used(noted, frozenset(type for type, some in names.items() if AGE in some), timedelta(hours=hours))
 
