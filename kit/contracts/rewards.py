@@ -166,6 +166,27 @@ class BoardFinalized:
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LeagueChanged:
+    """What a period of a board's league came to for a member: once per (board, period, member).
+
+    `outcome` is promoted, stayed or demoted, from the tier named `tier_before` to `tier`. `played` is false for who
+    went down because they did not play; of others who did not play nothing is told.
+    """
+
+    community_id: UUID
+    board_id: str
+    board_name: str
+    period_kind: str
+    period_key: str
+    member_id: UUID
+    outcome: str
+    tier_before: str
+    tier: str
+    played: bool
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.member_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PointsAdjusted:
     """An operator or an API client posted or reversed an entry on a member's account, a board paid a prize, or an
     inverse event took back what a rule gave (never what rules give).

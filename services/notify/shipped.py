@@ -133,6 +133,22 @@ SHIPPED: Mapping[str, Shipped] = {
             },
         },
     ),
+    "league.changed": Shipped(
+        "rewards",
+        _schema(board=_TEXT, period=_TEXT, outcome={"enum": ["promoted", "demoted"]}, tier=_TEXT),
+        {
+            "en": {
+                "title": "{{ 'Up' if outcome == 'promoted' else 'Down' }} to {{ tier }}",
+                "body": "{{ period }} of “{{ board }}” is over: you "
+                "{{ 'go up' if outcome == 'promoted' else 'go down' }} to {{ tier }}.",
+            },
+            "zh-CN": {
+                "title": "{{ '升入' if outcome == 'promoted' else '降至' }}{{ tier }}",
+                "body": "“{{ board }}”榜 {{ period }} 已结束："
+                "你{{ '升入' if outcome == 'promoted' else '降至' }}{{ tier }}。",
+            },
+        },
+    ),
     **{name: Shipped("commands", _schema(**variables), texts) for name, (variables, texts) in COMMANDS.items()},
 }
 

@@ -17,9 +17,11 @@ from services.rewards.domain.engine import WARNINGS
 from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books
+from services.rewards.handlers.decaying import renew_some
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.finalising import CaughtUp, finalize_some
 from services.rewards.handlers.holds import release_some
+from services.rewards.handlers.leagues import play_some
 from services.rewards.handlers.night import audit, begin, until_night
 from services.rewards.handlers.plans import running as plans
 from services.rewards.handlers.purging import purge
@@ -148,10 +150,13 @@ async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
 
 
 async def finalize_boards(one: ServiceRuntime, stopping: asyncio.Event) -> None:
-    """Finalise what is over; several processes may, each period is finalised once."""
+    """Finalise what is over, then take leagues on and decaying boards to the next day; several processes may, each
+    does what no other has done."""
     caught_up = CaughtUp(one.log)
     while not stopping.is_set():
         await finalize_some(one.db, await caught_up.through(one.clock()), stopping)
+        await play_some(one.db, stopping)
+        await renew_some(one.db, stopping)
         await pause(stopping, FINALIZE_SECONDS)
 
 

@@ -11,6 +11,7 @@ from kit.contracts.rewards import (
     BudgetReached,
     CommandAnswered,
     DaysExcused,
+    LeagueChanged,
     LevelReached,
     PointsAdjusted,
 )
@@ -28,7 +29,7 @@ SERVICE = Service(
     subscriptions=SUBSCRIPTIONS,
     publishes=(
         ActivityScored, LevelReached, BoardLed, BoardFinalized, DaysExcused, PointsAdjusted, CommandAnswered,
-        BadgeGranted, BadgeRevoked, BudgetReached,
+        BadgeGranted, BadgeRevoked, BudgetReached, LeagueChanged,
     ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",

@@ -25,6 +25,7 @@ from kit.contracts.rewards import (
     BadgeRevoked,
     BoardLed,
     Decision,
+    LeagueChanged,
     LevelReached,
     PointsAdjusted,
 )
@@ -116,6 +117,13 @@ class Place:
             "score": 120, "history": False, **fields,
         }  # fmt: skip
         return BoardLed(community_id=self.id, member_id=member, **values)
+
+    def moved(self, member: UUID, **fields: Any) -> LeagueChanged:
+        values: dict[str, Any] = {
+            "board_id": "xp", "board_name": "Experience", "period_kind": "week", "period_key": "2026-W48",
+            "outcome": "promoted", "tier_before": "Silver", "tier": "Gold", "played": True, **fields,
+        }  # fmt: skip
+        return LeagueChanged(community_id=self.id, member_id=member, **values)
 
     def badge(self, member: UUID, **fields: Any) -> BadgeGranted:
         values: dict[str, Any] = {

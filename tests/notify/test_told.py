@@ -56,6 +56,25 @@ async def test_why_a_badge_was_taken_back_is_said(notify: Notify, why: str, said
     assert [m["body"] for m in await notify.place.inbox(ann)] == [said]
 
 
+@pytest.mark.parametrize(
+    ("locale", "up", "down"),
+    [
+        (None, "2026-W48 of “Experience” is over: you go up to Gold.", "you go down to Silver."),
+        ("zh-CN", "“Experience”榜 2026-W48 已结束：你升入Gold。", "你降至Silver。"),
+    ],
+)
+async def test_who_goes_up_or_down_in_a_league_is_told_once_and_who_stays_or_did_not_play_is_not(
+    notify: Notify, locale: str | None, up: str, down: str
+) -> None:
+    ann = await notify.place.member("Ann", locale=locale)
+    promoted = notify.place.moved(ann)
+    demoted = replace(promoted, period_key="2026-W49", outcome="demoted", tier_before="Gold", tier="Silver")
+    stayed = replace(promoted, period_key="2026-W50", outcome="stayed", tier="Silver")
+    await notify.hear(promoted, promoted, demoted, stayed, replace(demoted, period_key="2026-W51", played=False))
+    bodies = [m["body"] for m in sorted(await notify.place.inbox(ann), key=lambda m: m["position"])]
+    assert (len(bodies), bodies[0], bodies[1].endswith(down)) == (2, up, True)
+
+
 def everything(notify: Notify, member: Any) -> list[Any]:
     place = notify.place
     scored = place.scored((member, "points", 10), (member, "xp", 10))

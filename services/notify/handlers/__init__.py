@@ -12,6 +12,7 @@ from kit.contracts.rewards import (
     BadgeRevoked,
     BoardLed,
     CommandAnswered,
+    LeagueChanged,
     LevelReached,
     PointsAdjusted,
 )
@@ -24,6 +25,7 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     BadgeGranted: reacting.tell_badges,
     BadgeRevoked: reacting.tell_lost_badges,
     BoardLed: reacting.tell_first,
+    LeagueChanged: reacting.tell_leagues,
     PointsAdjusted: reacting.tell_adjusted,
     MessageDue: sending.deliver_due,
     Activity: replying.take_commands,

@@ -1,10 +1,18 @@
-"""What the other services tell, as messages: points, levels, badges, the first place of the week.
+"""What the other services tell, as messages: points, levels, badges, leagues, the first place of the week.
 
 History is imported without a word: nobody wants a thousand messages about last year.
 """
 
 from kit.contracts import Envelope
-from kit.contracts.rewards import ActivityScored, BadgeGranted, BadgeRevoked, BoardLed, LevelReached, PointsAdjusted
+from kit.contracts.rewards import (
+    ActivityScored,
+    BadgeGranted,
+    BadgeRevoked,
+    BoardLed,
+    LeagueChanged,
+    LevelReached,
+    PointsAdjusted,
+)
 from kit.database import Tx
 from services.notify.domain import Wish
 from services.notify.handlers.sending import send
@@ -128,6 +136,31 @@ async def tell_first(tx: Tx, batch: list[Envelope[BoardLed]]) -> None:
             )
             for e in batch
             if e.event.period_kind == "week" and not e.event.history
+        ],
+    )
+
+
+async def tell_leagues(tx: Tx, batch: list[Envelope[LeagueChanged]]) -> None:
+    """Up or down. Who stays need not be told, and who did not play is left in peace."""
+    await send(
+        tx,
+        [
+            Wish(
+                community_id=e.event.community_id,
+                member_id=e.event.member_id,
+                template="league.changed",
+                variables={
+                    "board": e.event.board_name,
+                    "period": e.event.period_key,
+                    "outcome": e.event.outcome,
+                    "tier": e.event.tier,
+                },
+                actor=ACTOR,
+                cause_id=e.id,
+                dedupe=f"league.changed:{e.event.board_id}:{e.event.period_key}:{e.event.member_id}",
+            )
+            for e in batch
+            if e.event.played and e.event.tier != e.event.tier_before
         ],
     )
 

@@ -12,6 +12,7 @@ from services.rewards.api import (
     decisions,
     entries,
     holds,
+    leagues,
     levels,
     posters,
     reviews,
@@ -34,6 +35,7 @@ ROUTERS = (
     boards.router,
     board_periods.router,
     board_absences.router,
+    leagues.router,
     levels.router,
     certificates.router,  # before a badge's members
     badges.router,

@@ -11,8 +11,9 @@ from services.rewards.api.boards import BoardOut, PeriodKind, PrizeOut, SegmentN
 from services.rewards.api.checkins import Day
 from services.rewards.api.common import BoardPath, Db, ReaderOrMember, Writer, position
 from services.rewards.domain.boards import Prize, Season
+from services.rewards.domain.decay import KEEP_LEAST, KEEP_MOST
 from services.rewards.handlers import boards as handlers
-from services.rewards.handlers import prizes, segments
+from services.rewards.handlers import decaying, prizes, segments
 from services.rewards.store import closing
 
 router = APIRouter(tags=["rewards: boards"])
@@ -65,6 +66,18 @@ class SegmentsIn(BaseModel):
     model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"segments": ["staff"]}})
 
     segments: SegmentNames
+
+
+class DecayIn(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    keep_percent_per_day: int = Field(ge=KEEP_LEAST, le=KEEP_MOST, description="90: half of it counts after a week.")
+
+
+class DecayChangeIn(BaseModel):
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"example": {"decay": {"keep_percent_per_day": 90}}})
+
+    decay: DecayIn | None = Field(description="Null: no more.")
 
 
 def _state(row: Any) -> str:
@@ -153,3 +166,15 @@ async def put_excluded_segments(board_id: BoardPath, body: SegmentsIn, db: Db, c
     counted, and who leaves it stands where they say. Postings in the units of boards wait meanwhile."""
     async with db.begin() as tx:
         return shown(await segments.put(tx, caller.community_id, board_id, body.segments))
+
+
+@router.put(
+    "/v1/boards/{board_id}/decay",
+    responses=problems(400, 404, 422),
+    summary="Whether a board has scores that decay",
+)
+async def put_decay(board_id: BoardPath, body: DecayChangeIn, db: Db, caller: Writer) -> BoardOut:
+    """Read as `period=decay`, of a board that keeps `day`. Filled from its days while postings in its unit wait."""
+    keep = body.decay.keep_percent_per_day if body.decay is not None else None
+    async with db.begin() as tx:
+        return shown(await decaying.put(tx, caller.community_id, board_id, keep))

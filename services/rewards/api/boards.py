@@ -30,11 +30,15 @@ from services.rewards.store.narrowing import GROUP, PLATFORM, SEGMENT, Label
 router = APIRouter(tags=["rewards: boards"])
 
 PeriodKind = Literal["all", "season", "quarter", "month", "week", "day"]
-ShownKind = Literal["all", "season", "quarter", "month", "week", "day", "rolling"]
+ShownKind = Literal["all", "season", "quarter", "month", "week", "day", "rolling", "decay"]
+LeaguePeriod = Literal["week", "month", "quarter"]
 TiePolicy = Literal["competition", "dense", "ordinal"]
 Kind = Annotated[
     ShownKind,
-    Query(description="Which of the board's periods; `rolling`: the last `days`, of a board that keeps `day`."),
+    Query(
+        description="Which of the board's periods; `rolling`: the last `days`, of a board that keeps `day`; "
+        "`decay`: what is left today of points that count less with every day, of a board with `decay`."
+    ),
 ]
 Days = Annotated[int, Query(ge=2, le=DAYS_MOST, description="How many days `rolling` adds up.")]
 Group = Annotated[
@@ -93,9 +97,28 @@ class PrizeOut(BaseModel):
     amount: int = Field(ge=1, le=MOST)
 
 
+class LeagueOut(BaseModel):
+    """`tiers` are names, the lowest first; `promote` and `demote` have a number for each."""
+
+    period: LeaguePeriod
+    tiers: list[str]
+    size: int
+    promote: list[int]
+    demote: list[int]
+    inactive: Literal["demote", "stay"]
+
+
+class DecayOut(BaseModel):
+    """With every day `keep_percent_per_day` of what counted the day before still does."""
+
+    keep_percent_per_day: int
+    day: date = Field(description="The day that scores are worked out for; past midnight the next within moments.")
+
+
 class BoardOut(BaseModel):
     """`periods` are kept all at once; those that end on `since` or later are finalised. Who is in one of
-    `excluded_segments` is not on it."""
+    `excluded_segments` is not on it. `league` holds for periods that begin on `league_since` or later.
+    Scores of the period `decay` decay."""
 
     id: str
     name: str
@@ -106,6 +129,9 @@ class BoardOut(BaseModel):
     prizes: list[PrizeOut]
     late_grace_hours: int
     excluded_segments: list[str]
+    league: LeagueOut | None
+    league_since: date | None
+    decay: DecayOut | None
     since: date
     created_at: datetime
 
@@ -128,7 +154,7 @@ class LineOut(BaseModel):
     rank: int
     member_id: UUID
     display_name: str
-    score: int
+    score: int = Field(description="In the period `decay` what is left of it today, in whole numbers towards zero.")
     reached_at: datetime = Field(description="When the score was reached; decides among those who tie.")
 
 

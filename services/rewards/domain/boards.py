@@ -12,6 +12,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
+from services.rewards.domain.decay import DECAY, Decay
+from services.rewards.domain.leagues import League, Terms, league_in
 
 COMPETITION, DENSE, ORDINAL = "competition", "dense", "ordinal"
 TIE_POLICIES = (COMPETITION, DENSE, ORDINAL)
@@ -52,7 +54,8 @@ class Board:
     """`generation` tells this board from a deleted one of the same id.
 
     Periods that end on `since` or later are finalised, `late_grace_hours` after their end. `seasons` do not overlap.
-    Who is in one of `excluded_segments` is not on it.
+    Who is in one of `excluded_segments` is not on it. `leagues` are the terms of its league, the latest last;
+    with `decay` it has scores that decay as well.
     """
 
     community_id: UUID
@@ -68,6 +71,17 @@ class Board:
     seasons: tuple[Season, ...] = ()
     prizes: tuple[Prize, ...] = ()
     excluded_segments: tuple[str, ...] = ()
+    leagues: tuple[Terms, ...] = ()
+    decay: Decay | None = None
+
+    @property
+    def league(self) -> League | None:
+        """What is played from `league_since` on, if no other terms come."""
+        return self.leagues[-1].league if self.leagues else None
+
+    @property
+    def league_since(self) -> date | None:
+        return self.leagues[-1].since if self.leagues else None
 
     def season_on(self, day: date) -> Season | None:
         return next((one for one in self.seasons if one.first_day <= day <= one.last_day), None)
@@ -84,9 +98,14 @@ class Slot:
     first_day: date
     last_day: date
 
+    @property
+    def league(self) -> League | None:
+        """The league that is played in it; None: there is none."""
+        return league_in(self.board.leagues, self.kind, self.first_day)
+
     def due(self) -> datetime | None:
         """When it may be over, its late grace too, at the earliest; None for one that is never finalised."""
-        if self.kind == ALL or not self.board.since <= self.last_day < LAST_DAY:
+        if self.kind == ALL or self.kind.startswith(DECAY) or not self.board.since <= self.last_day < LAST_DAY:
             return None
         midnight = datetime.combine(self.last_day, time(), tzinfo=UTC) + timedelta(days=1)
         return midnight + EARLIEST_END + timedelta(hours=self.board.late_grace_hours)
@@ -164,6 +183,12 @@ def slot_of(board: Board, kind: str, day: date) -> Slot | None:
 def season_slot(board: Board, season: Season) -> Slot:
     id = slot_id(board.generation, SEASON, season.key)
     return Slot(id, board, SEASON, season.key, season.first_day, season.last_day)
+
+
+def decay_slot(board: Board, decay: Decay) -> Slot:
+    """Where the scores of the day that it decays to are kept."""
+    key = decay.day.isoformat()
+    return Slot(slot_id(board.generation, decay.kind, key), board, decay.kind, key, decay.first_day, decay.day)
 
 
 def bucket_of(score: int) -> int:

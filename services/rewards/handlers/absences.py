@@ -13,7 +13,8 @@ from kit.contracts import Envelope
 from kit.contracts.members import MemberChanged
 from kit.copies import KnownMember
 from kit.database import Tx
-from services.rewards.domain.boards import Moved
+from services.rewards.domain.boards import Moved, Slot, slot_of
+from services.rewards.handlers import seating
 from services.rewards.handlers.boards import count_ranks, is_away
 from services.rewards.store import boards as boards_store
 from services.rewards.store import ledger as ledger_store
@@ -40,11 +41,11 @@ async def change(tx: Tx, community_id: UUID, changes: Sequence[Change]) -> None:
         await ledger_store.count_followers(tx, community_id, dict.fromkeys({b.unit for b in boards.values()}, 0))
     gone = [Absence(community_id, c.member_id, c.board_id, c.by, c.reason, c.actor, tx.now) for c in changes if c.away]
     await store.add_absences(tx, gone)
-    back: dict[tuple[str, str], list[UUID]] = {}
+    ended: dict[tuple[str, str], list[UUID]] = {}
     for c in changes:
         if not c.away:
-            back.setdefault((c.board_id, c.by), []).append(c.member_id)
-    for (board_id, by), members in back.items():
+            ended.setdefault((c.board_id, c.by), []).append(c.member_id)
+    for (board_id, by), members in ended.items():
         await store.remove_absences(tx, community_id, members, board_id, by)
     who = sorted({c.member_id for c in changes})
     away = await store.absent(tx, [(community_id, member_id) for member_id in who])
@@ -57,6 +58,15 @@ async def change(tx: Tx, community_id: UUID, changes: Sequence[Change]) -> None:
     await count_ranks(tx, [Moved(one.slot, _ranked(one, one.hidden), _ranked(one, hidden)) for one, hidden in moved])
     scores = {(o.slot, o.member_id): boards_store.Score(o.score, o.reached_at, hidden) for o, hidden in moved}
     await boards_store.put_scores(tx, scores)
+    back = [one for one, hidden in moved if hidden == SHOWN and not one.closed]
+    await _seat(tx, [(slot, one) for one in back if (slot := slot_of(boards[one.board_id], one.kind, one.first_day))])
+
+
+async def _seat(tx: Tx, back: Sequence[tuple[Slot, Standing]]) -> None:
+    """Who was off the board when they first scored has no place in its league yet."""
+    playing = [(slot, one) for slot, one in back if slot.league is not None]
+    first = {(slot.id, one.member_id): one.reached_at for slot, one in playing}
+    await seating.seat(tx, {slot.id: slot for slot, _ in playing}, first)
 
 
 def _hidden(one: Standing, away: bool) -> int:

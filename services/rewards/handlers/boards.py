@@ -31,7 +31,9 @@ from services.rewards.domain.boards import (
     season_slot,
     slots_of,
 )
+from services.rewards.domain.decay import DECAY
 from services.rewards.domain.ledger import MOST
+from services.rewards.handlers import fading, seating
 from services.rewards.store import boards as store
 from services.rewards.store import filling, segments, shown
 from services.rewards.store import ledger as ledger_store
@@ -76,9 +78,14 @@ async def count(tx: Tx, contributions: Sequence[Contribution]) -> None:
         return
     await store.add_periods(tx, slots.values())
     away = await shown.absent(tx, {(slots[slot].board.community_id, member) for slot, member in change})
-    before = await store.scores(tx, list(change))
+    fading_too = fading.fading(slots, change)
+    before = await store.scores(tx, [*change, *fading_too])
     after = await _after(tx, change, latest, taken_back, before)
-    await _write(tx, before, {key: _seen(slots[key[0]].board, key[1], new, away) for key, new in after.items()})
+    after |= await fading.after(tx, slots, fading_too, taken_back, before, after)
+    seen = {key: _seen(slots[key[0]].board, key[1], new, away) for key, new in after.items()}
+    await _write(tx, before, seen)
+    came = {key for key, score in seen.items() if key not in before and _ranked(score) is not None}
+    await seating.seat(tx, slots, seating.first_scores(slots, came, contributions, counting))
     await _announce_leaders(tx, slots, history, latest)
 
 
@@ -185,7 +192,9 @@ def unknown_board(board_id: str) -> NotFound:
 
 def check_kept(board: Board, kind: str) -> None:
     """NotFound for a kind of period that the board does not keep."""
-    if kind not in board.periods:
+    if kind == DECAY and board.decay is None:
+        raise NotFound("the scores of this board do not decay", code="period_not_kept")
+    if kind != DECAY and kind not in board.periods:
         raise NotFound(f"this board keeps {', '.join(board.periods)}", code="period_not_kept")
 
 

@@ -12,8 +12,9 @@ from kit.database import Database, Tx
 from kit.days import Period, local_day, period_between, period_of
 from kit.errors import BadRequest, NotFound
 from services.rewards.domain.boards import SEASON, Board, slot_id
+from services.rewards.domain.decay import DECAY
 from services.rewards.handlers.boards import check_kept, find
-from services.rewards.handlers.ranking import Asked, Line, Lines, Window, meant
+from services.rewards.handlers.ranking import Asked, Line, Lines, Window, kept_at, meant
 from services.rewards.store import narrowing as store
 from services.rewards.store.narrowing import Days, Improvement, Label, Ranked, Some
 from services.rewards.store.ranking import Final, Position
@@ -73,15 +74,15 @@ async def _read(
     board = await find(tx, asked.community_id, asked.board_id)
     place = await copies.known_community(tx, asked.community_id)
     zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
+    if improvement and asked.kind in (ROLLING, DECAY):
+        raise NotFound("there is no period before this one to compare it with", code="no_period_before")
     if asked.kind == ROLLING:
-        if improvement:
-            raise NotFound("there is no period before this one to compare it with", code="no_period_before")
         check_kept(board, "day")
         window, added = _rolling(board, asked, tx.now, zone, day_start, days)
         return window, await store.read(tx, board, added, labels, some=some, member=member)
     check_kept(board, asked.kind)
     period, resets = meant(asked, board, tx.now, zone, day_start)
-    slot = slot_id(board.generation, period.kind, period.key)
+    slot = slot_id(board.generation, *kept_at(board, period))
     window = Window(board, period, resets, await store.final(tx, slot))
     what = Improvement(slot, _slot_before(board, period, zone, day_start)) if improvement else slot
     return window, await store.read(tx, board, what, labels, some=some, member=member)

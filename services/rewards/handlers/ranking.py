@@ -15,6 +15,7 @@ from kit.database import Database
 from kit.days import Period, local_day, period_between, period_named, period_of
 from kit.errors import BadRequest, NotFound
 from services.rewards.domain.boards import SEASON, Board, ranks
+from services.rewards.domain.decay import DECAY, Decay
 from services.rewards.handlers.boards import check_kept, unknown_board
 from services.rewards.store import ranking as store
 
@@ -119,19 +120,20 @@ async def _read(
     db: Database, asked: Asked, ask: Callable[[store.At], Awaitable[store.Reading | None]]
 ) -> tuple[Window, store.Reading]:
     now = db.clock()
-    key = _guessed(asked, now)
+    at = asked.kind, _guessed(asked, now)
     while True:
-        found = await ask(store.At(asked.community_id, asked.board_id, asked.kind, key))
+        found = await ask(store.At(asked.community_id, asked.board_id, *at))
         if found is None:
             raise unknown_board(asked.board_id)
         window = _window(asked, now, found)
-        if window.period.key == key:
+        there = kept_at(window.board, window.period)
+        if there == at:
             return window, found
-        key = window.period.key
+        at = there
 
 
 def _guessed(asked: Asked, now: datetime) -> str:
-    if asked.kind == SEASON:
+    if asked.kind in (SEASON, DECAY):
         # The board knows what runs now.
         return asked.key or NO_KEY
     try:
@@ -145,6 +147,22 @@ def _period(asked: Asked, now: datetime, zone: str, day_start: int) -> Period:
     if asked.key is not None:
         return period_named(asked.kind, asked.key, zone, day_start)
     return period_of(asked.kind, now, zone, day_start)
+
+
+def kept_at(board: Board, period: Period) -> tuple[str, str]:
+    """Kind and key of a period as they are kept."""
+    if period.kind == DECAY and board.decay is not None:
+        return board.decay.kind, period.key
+    return period.kind, period.key
+
+
+def _decayed(asked: Asked, decay: Decay, zone: str, day_start: int) -> tuple[Period, datetime | None]:
+    """The days that count on the day that the board decays to, and when that ends."""
+    key = decay.day.isoformat()
+    if asked.key not in (None, key):
+        raise NotFound(f"scores that decay are kept for {key} alone", code="period_not_kept")
+    period = period_between(DECAY, key, decay.first_day, decay.day, zone, day_start)
+    return period, period.end
 
 
 def _season(asked: Asked, board: Board, now: datetime, zone: str, day_start: int) -> tuple[Period, datetime | None]:
@@ -176,6 +194,8 @@ def _window(asked: Asked, now: datetime, found: store.Reading) -> Window:
 def meant(asked: Asked, board: Board, now: datetime, zone: str, day_start: int) -> tuple[Period, datetime | None]:
     """The period asked for, and when the one of its kind that runs now ends. BadRequest for a key that names none,
     NotFound for a season there is none of."""
+    if asked.kind == DECAY and board.decay is not None:
+        return _decayed(asked, board.decay, zone, day_start)
     if asked.kind == SEASON:
         return _season(asked, board, now, zone, day_start)
     try:

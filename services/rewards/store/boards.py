@@ -18,6 +18,8 @@ from sqlalchemy import (
 
 from kit.database import Tx, add_up, delete_among, insert_new, select_among, upsert
 from services.rewards.domain.boards import Board, Prize, Season, Slot, bucket_of
+from services.rewards.domain.decay import Decay
+from services.rewards.domain.leagues import League, Terms
 from services.rewards.store.shown import ORDER, SHOWN, on_board
 from services.rewards.tables.boards import (
     board_buckets,
@@ -45,7 +47,8 @@ def to_board(row: Any) -> Board:
     return Board(
         row.community_id, row.id, row.generation, row.name, row.unit, row.tie_policy, tuple(row.periods),
         row.created_at, row.since, row.late_grace_hours, tuple(map(_to_season, row.seasons)),
-        tuple([Prize(**told) for told in row.prizes]), tuple(row.excluded_segments),
+        tuple([Prize(**told) for told in row.prizes]), tuple(row.excluded_segments), tuple(map(_to_terms, row.leagues)),
+        Decay(row.decay_percent, row.decay_day) if row.decay_percent is not None else None,
     )  # fmt: skip
 
 
@@ -55,6 +58,18 @@ def _to_season(told: Mapping[str, str]) -> Season:
 
 def _season(one: Season) -> dict[str, str]:
     return {"key": one.key, "first_day": one.first_day.isoformat(), "last_day": one.last_day.isoformat()}
+
+
+def _to_terms(told: Mapping[str, Any]) -> Terms:
+    league = told["league"]
+    if league is not None:
+        lists = {name: tuple(league[name]) for name in ("tiers", "promote", "demote")}
+        league = League(**{**league, **lists})
+    return Terms(date.fromisoformat(told["since"]), league)
+
+
+def _terms(one: Terms) -> dict[str, Any]:
+    return {"since": one.since.isoformat(), "league": asdict(one.league) if one.league is not None else None}
 
 
 async def boards_on(tx: Tx, units: Iterable[tuple[UUID, str]]) -> dict[tuple[UUID, str], list[Board]]:
@@ -89,6 +104,7 @@ async def add_boards(tx: Tx, new: Iterable[Board]) -> set[tuple[UUID, str]]:
             "seasons": [_season(one) for one in b.seasons],
             "prizes": [asdict(one) for one in b.prizes],
             "excluded_segments": list(b.excluded_segments),
+            "leagues": [_terms(one) for one in b.leagues],
             "late_grace_hours": b.late_grace_hours,
             "since": b.since,
             "created_at": b.created_at,
@@ -111,6 +127,11 @@ async def set_prizes(tx: Tx, board: Board) -> None:
 async def set_excluded_segments(tx: Tx, board: Board) -> None:
     segments = list(board.excluded_segments)
     await tx.execute(update(boards).where(boards.c.generation == board.generation).values(excluded_segments=segments))
+
+
+async def set_leagues(tx: Tx, board: Board) -> None:
+    terms = [_terms(one) for one in board.leagues]
+    await tx.execute(update(boards).where(boards.c.generation == board.generation).values(leagues=terms))
 
 
 async def remove_board(tx: Tx, found: Board) -> None:

@@ -20,6 +20,7 @@ from services.rewards.tables.boards import (
     board_tallies,
     boards,
 )
+from services.rewards.tables.leagues import league_periods, league_seats, league_tallies, league_tiers
 from services.rewards.tables.ledger import entries
 
 PURGE_STEP = 2000
@@ -55,7 +56,7 @@ async def fill(tx: Tx, board: Board, slots: Sequence[Slot], days: Sequence[date]
     for slot in slots:
         if slot.kind == ALL:
             await _fill_slots(tx, board, by_day, literal(slot.id, board_scores.c.slot.type), by_day)
-    await _fill_histogram(tx, [slot.id for slot in slots])
+    await fill_histogram(tx, [slot.id for slot in slots])
 
 
 def _whole_periods(slots: Sequence[Slot], days: Sequence[date]) -> list[list[tuple[date, UUID]]]:
@@ -87,7 +88,8 @@ async def _fill_slots(tx: Tx, board: Board, by_day: Any, slot: Any, source: Any)
     await tx.execute(insert(board_scores).from_select(columns, members))
 
 
-async def _fill_histogram(tx: Tx, slots: Sequence[UUID]) -> None:
+async def fill_histogram(tx: Tx, slots: Sequence[UUID]) -> None:
+    """That of whole slots, whose lines are there and in no bucket yet."""
     for start in range(0, len(slots), SLOTS_STEP):
         await _fill_histogram_of(tx, board_scores.c.slot.in_(slots[start : start + SLOTS_STEP]))
 
@@ -119,13 +121,19 @@ async def _fill_histogram_of(tx: Tx, mine: Any) -> None:
 async def purge(tx: Tx) -> int:
     """Remove some rows of a generation that no board has any more; 0 when none is left."""
     alive = exists().where(boards.c.generation == board_periods.c.generation)
-    slot = await tx.scalar(select(board_periods.c.slot).where(~alive).limit(1))
-    if slot is None:
+    gone = await tx.first(select(board_periods.c.slot, board_periods.c.generation).where(~alive).limit(1))
+    if gone is None:
         return 0
-    some = select(board_scores.c.member_id).where(board_scores.c.slot == slot).limit(PURGE_STEP)
-    where = board_scores.c.slot == slot, board_scores.c.member_id.in_(some)
-    removed = (await tx.execute(delete(board_scores).where(*where))).rowcount
-    if removed < PURGE_STEP:
-        for table in (board_tallies, board_buckets, board_leaders, board_periods):
-            removed += (await tx.execute(delete(table).where(table.c.slot == slot))).rowcount
+    removed, whole = 0, True
+    for table, by, value in (
+        (board_scores, board_scores.c.slot, gone.slot),
+        (league_seats, league_seats.c.slot, gone.slot),
+        (league_tiers, league_tiers.c.generation, gone.generation),
+    ):
+        some = select(table.c.member_id).where(by == value).limit(PURGE_STEP)
+        count = (await tx.execute(delete(table).where(by == value, table.c.member_id.in_(some)))).rowcount
+        removed, whole = removed + count, whole and count < PURGE_STEP
+    if whole:
+        for table in (board_tallies, board_buckets, board_leaders, league_tallies, league_periods, board_periods):
+            removed += (await tx.execute(delete(table).where(table.c.slot == gone.slot))).rowcount
     return removed

@@ -4,7 +4,7 @@ counts nobody else: who is hidden is on no page, near nobody, in no total, and n
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -110,6 +110,8 @@ class Standing(NamedTuple):
     reached_at: datetime
     hidden: int
     closed: bool
+    kind: str
+    first_day: date
 
 
 async def standings(tx: Tx, community_id: UUID, members: Sequence[UUID]) -> list[Standing]:
@@ -118,9 +120,13 @@ async def standings(tx: Tx, community_id: UUID, members: Sequence[UUID]) -> list
     joined = boards.join(board_periods, board_periods.c.generation == boards.c.generation).join(
         board_scores, t.slot == board_periods.c.slot
     )
-    columns = boards.c.id, t.slot, t.member_id, t.negated, t.reached_at, t.hidden, board_periods.c.closed_at
+    period = board_periods.c.closed_at, board_periods.c.kind, board_periods.c.first_day
+    columns = boards.c.id, t.slot, t.member_id, t.negated, t.reached_at, t.hidden, *period
     where = boards.c.community_id == community_id, t.member_id.in_(sorted(members))
     rows = await tx.all(select(*columns).select_from(joined).where(*where))
     return [
-        Standing(r.id, r.slot, r.member_id, -r.negated, r.reached_at, r.hidden, r.closed_at is not None) for r in rows
+        Standing(
+            r.id, r.slot, r.member_id, -r.negated, r.reached_at, r.hidden, r.closed_at is not None, r.kind, r.first_day
+        )
+        for r in rows
     ]

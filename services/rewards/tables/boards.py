@@ -22,6 +22,7 @@ from sqlalchemy import (
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
 
+# `decay_percent` is what is kept from day to day where scores decay, `decay_day` the day they are worked out for.
 boards = Table(
     "boards",
     metadata,
@@ -35,9 +36,18 @@ boards = Table(
     Column("seasons", JsonText, nullable=False),
     Column("prizes", JsonText, nullable=False),
     Column("excluded_segments", JsonText, nullable=False),
+    Column("leagues", JsonText, nullable=False),
     Column("late_grace_hours", Integer, nullable=False),
     Column("since", Date, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+    Column("decay_percent", SmallInteger),
+    Column("decay_day", Date),
+    Index(
+        "ix_boards_decay",
+        "decay_day",
+        sqlite_where=text("decay_percent IS NOT NULL"),
+        postgresql_where=text("decay_percent IS NOT NULL"),
+    ),
 )
 
 # `first_day` and `last_day` (both inclusive) say which entries' days a period counts. `due_at` is when to look whether

@@ -68,8 +68,9 @@ class Model:
         return ranked(scores, policy)
 
 
-async def play(place: Place, steps: list[Any]) -> Model:
-    model = Model()
+async def play(place: Place, steps: list[Any], model: Model | None = None) -> Model:
+    """Carry the steps out, and note in the model (a new one) what they come to."""
+    model = model or Model()
     for step in steps:
         if step[0] == "grant":
             _, member, amount, hours = step
