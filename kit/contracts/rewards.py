@@ -193,7 +193,8 @@ class CommandAnswered:
     `event_id` is that activity. `answer` names what is said, `facts` what it is said with:
     `checkin.counted` {grants: [{unit, amount}], day}, `checkin.streak` the same with {streak}, the days in a row where
     there is more than one, `checkin.again` {day} (this day was counted before),
-    `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
+    `checkin.refused` {day, missing} (it lacks what its series asks for, and does not count; `missing` are codes such as
+    text_too_short), `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
     `rank` {board, period, rank, total, score, unit}, `rank.none` {board} (not on it), `rank.no_board` {}.
     """
 

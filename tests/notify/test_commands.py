@@ -84,6 +84,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "You have checked in for 2026-11-23 already.",
         "2026-11-23 你已经打过卡了。",
     ),
+    "checkin.refused": (
+        {"day": "2026-11-23", "missing": ["text_too_short", "media_missing", "number_missing", "rain"]},
+        "This does not count for 2026-11-23 yet. It lacks: a longer text, a picture, a number, rain.",
+        "2026-11-23 的打卡还不算数，缺少：更长的文字、图片、数字、rain。",
+    ),
     "checkin.nothing": (
         {"reason": "x"},
         "Your check-in was noted; it earned nothing.",

@@ -2,6 +2,7 @@
 
 from services.rewards.api import (
     accounts,
+    attempts,
     badges,
     board_absences,
     board_periods,
@@ -42,6 +43,7 @@ ROUTERS = (
     unit_days.router,
     reviews.router,
     checkins.router,
+    attempts.router,
     standings.router,
     streaks.router,
 )

@@ -12,6 +12,7 @@ from kit.days import local_day
 from kit.http import check_if_match, etag, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, ReaderOrMember, SeriesId, SeriesPath, Text, UnitId, Writer
+from services.rewards.api.proofs import Proofs, plain, proof_of
 from services.rewards.domain.checkins import (
     CHECKIN_TYPE,
     LONGEST_PAUSE,
@@ -170,6 +171,7 @@ class SeriesIn(_Model):
     outage_hours: OutageHours | None = 2
     programme: ProgrammeModel | None = Field(None, description="Null: the series goes on for ever.")
     enabled: bool = True
+    proof: Proofs = []
 
 
 class SeriesChange(_Model):
@@ -188,6 +190,7 @@ class SeriesChange(_Model):
     outage_hours: OutageHours | None = None
     programme: ProgrammeModel | None = None
     enabled: bool | None = None
+    proof: Proofs | None = None
 
 
 class SeriesOut(SeriesIn):
@@ -234,6 +237,7 @@ def _series(body: SeriesIn) -> Series:
         outage_hours=body.outage_hours,
         programme=None if body.programme is None else _programme(body.programme),
         enabled=body.enabled,
+        proof=tuple(map(proof_of, body.proof)),
     )
 
 
@@ -242,7 +246,7 @@ def _programme(model: ProgrammeModel) -> Programme:
 
 
 def _plain(series: Series) -> dict[str, Any]:
-    plain = (
+    same = (
         "id",
         "name",
         "on",
@@ -257,10 +261,11 @@ def _plain(series: Series) -> dict[str, Any]:
     )
     freeze, repair, programme = series.freeze, series.repair, series.programme
     return {
-        **{name: getattr(series, name) for name in plain},
+        **{name: getattr(series, name) for name in same},
         "schedule": _scheduled(series.schedule),
         "freeze": {name: getattr(freeze, name) for name in FreezeModel.model_fields},
         "repair": {name: getattr(repair, name) for name in RepairModel.model_fields},
+        "proof": list(map(plain, series.proof)),
         "programme": programme and {name: getattr(programme, name) for name in ProgrammeModel.model_fields},
     }
 

@@ -79,6 +79,10 @@ class Decided:
 _EXCLUDED = re.compile(r"the member is in the segment (.+)")
 _EXCLUDED_ZH = "成员属于分组「{}」"
 
+LACKS_PROOF = "the check-in lacked what its series asks for"
+"""The reason of a decision on a check-in that no series took."""
+_LACKS_PROOF_ZH = "打卡缺少所要求的凭证"
+
 
 def excluded_segment(segment: str) -> str:
     """The reason of a decision that somebody in this segment earns nothing; `phrase` says it in other languages."""
@@ -86,6 +90,8 @@ def excluded_segment(segment: str) -> str:
 
 
 def _reason(text: str, language: str) -> str:
+    if text == LACKS_PROOF:
+        return _LACKS_PROOF_ZH if language == "zh" else text
     excluded = _EXCLUDED.fullmatch(text) if language == "zh" else None
     return _EXCLUDED_ZH.format(excluded[1]) if excluded is not None else text
 

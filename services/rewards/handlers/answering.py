@@ -18,7 +18,7 @@ from services.rewards.domain.boards import Board
 from services.rewards.domain.streaks import DONE
 from services.rewards.handlers import checking_in, checkins, mending, ranking
 from services.rewards.handlers.ranking import Asked
-from services.rewards.store import boards, decisions, entries
+from services.rewards.store import attempts, boards, decisions, entries
 
 COMMAND = "command.invoked"
 USUAL_BOARD, USUAL_PERIOD, USUAL_UNIT = "xp", "week", "points"
@@ -66,6 +66,11 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
         grants = [{"unit": unit, "amount": amount} for unit, amount in sorted(amounts.items())]
         facts = {"grants": grants, "day": day.isoformat()}
         return ("checkin.streak", {**facts, "streak": streak}) if streak > 1 else ("checkin.counted", facts)
+    lacking = list(
+        dict.fromkeys(lack for row in await attempts.of_event(tx, a.community_id, event_id) for lack in row.missing)
+    )
+    if lacking and original != event_id:
+        return "checkin.refused", {"day": day.isoformat(), "missing": lacking}
     if original not in (None, event_id) or any(row.verdict in ("capped", "cooldown") for row in made):
         return "checkin.again", {"day": day.isoformat()}
     reason = next((row.reason or row.verdict for row in made), "no rule gives anything for a check-in")

@@ -17,10 +17,11 @@ from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.ledger import Posting
+from services.rewards.domain.proofs import ACCEPTED, status_of
 from services.rewards.domain.streaks import DONE, JOINED, State
 from services.rewards.domain.undoing import Inverse, Way, checkin_undone_by, way_of_checkin
 from services.rewards.expressions import Failed
-from services.rewards.handlers import calendars, streaks, voiding
+from services.rewards.handlers import calendars, proving, streaks, voiding
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit
 from services.rewards.handlers.purging import is_history
@@ -32,7 +33,7 @@ AWAY = ("removed", "banned", "erased")
 
 class World(NamedTuple):
     """What is known of where the activities happened; `inverses` are those of them that undo something, `holds` says
-    whether a condition holds of an activity."""
+    whether a condition holds of an activity, `statuses` what those are that would be check-ins, once it is known."""
 
     communities: Mapping[UUID, KnownCommunity]
     series: Mapping[UUID, Sequence[Held]]
@@ -40,15 +41,18 @@ class World(NamedTuple):
     members: Mapping[tuple[UUID, UUID], KnownMember]
     inverses: Sequence[Inverse]
     holds: Callable[[Activity, str], bool]
+    statuses: Mapping[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """`streaks` by event id, as of the day each event was for, in its community's default series. `postings` are for
-    the ledger, with the batch's grants."""
+    the ledger, with the batch's grants. `statuses` say by event id whether a series took it as a check-in
+    (`domain.proofs.status_of`)."""
 
     streaks: Mapping[UUID, State] = field(default_factory=dict)
     postings: Sequence[Posting] = ()
+    statuses: Mapping[UUID, str] = field(default_factory=dict)
 
 
 class _One(NamedTuple):
@@ -83,9 +87,10 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     voids = await voiding.look(tx, _candidate_ways(found, ways), inverses)
     kept = await calendars.follow(tx, _owners(some, world))
     dated = [(one, day) for one in some if (day := _day(one, _calendar(one, kept))) is not None]
+    dated, statuses = await _taken(tx, dated)
     wanted = {**await _undone(tx, voids, world), **_wanted(dated, kept, voids)}
     if not wanted:
-        return Recorded()
+        return Recorded(statuses=statuses)
     held = await streaks.hold(tx, wanted)
     voiding.void(held, voids.hits, tx.now)
     for one, day in dated:
@@ -99,7 +104,23 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
         {one.activity.event_id: saved.seen[one.key][day] for one, day in dated
          if one.held is default[one.activity.community_id] and day in saved.seen[one.key]},
         saved.postings,
+        statuses,
     )  # fmt: skip
+
+
+async def _taken(tx: Tx, dated: Sequence[tuple[_One, date]]) -> tuple[list[tuple[_One, date]], dict[UUID, str]]:
+    """Those that their series take, and what each activity is."""
+    tries = [proving.Try(one.activity, one.held.terms, one.member_id, day) for one, day in dated if one.kind == DONE]
+    judged = await proving.judge(tx, tries)
+    statuses: dict[UUID, list[str]] = {}
+    for (_, _, event_id), status in judged.items():
+        statuses.setdefault(event_id, []).append(status)
+    taken = [
+        (one, day)
+        for one, day in dated
+        if one.kind != DONE or judged[one.key[0], one.key[1], one.activity.event_id] == ACCEPTED
+    ]
+    return taken, {event_id: status_of(some) for event_id, some in statuses.items()}
 
 
 def _about_checkins(world: World, found: Sequence[Activity]) -> list[Inverse]:

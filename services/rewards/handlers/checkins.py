@@ -13,6 +13,7 @@ from kit.errors import Conflict, FieldError, NotFound, Unprocessable
 from services.rewards import expressions
 from services.rewards.domain.checkins import DEFAULT_SERIES, LONGEST_PROGRAMME, MOST_SERIES, Programme, Series, Terms
 from services.rewards.domain.ledger import Unit
+from services.rewards.domain.proofs import Proof
 from services.rewards.store import checkins as store
 from services.rewards.store import ledger as ledger_store
 
@@ -112,8 +113,24 @@ async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
     if series.programme is not None:
         wrong += _programme_problems(series.programme)
         wrong += _condition_problems(series.programme.joins_when, "/programme/joins_when")
+    wrong += _proof_problems(series.proof)
     if wrong:
         raise Unprocessable("this series cannot be used; see errors", code="checkin_invalid", errors=wrong)
+
+
+def _proof_problems(proof: Sequence[Proof]) -> list[FieldError]:
+    wrong = []
+    for number, one in enumerate(proof):
+        at = f"/proof/{number}"
+        if any(_asks_for(one) == _asks_for(other) for other in proof[:number]):
+            wrong.append(FieldError(at, "twice", "this is asked for already, further up"))
+        if one.least is not None and one.most is not None and one.least > one.most:
+            wrong.append(FieldError(f"{at}/most", "below_least", "the most is less than the least"))
+    return wrong
+
+
+def _asks_for(proof: Proof) -> tuple[str, str]:
+    return proof.kind, proof.field
 
 
 def _condition_problems(when: str | None, at: str) -> list[FieldError]:

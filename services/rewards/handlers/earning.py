@@ -24,9 +24,10 @@ from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
 from kit.days import local_day, period_with
 from kit.turns import in_turns
-from services.rewards.domain import engine
+from services.rewards.domain import engine, proofs
+from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
-from services.rewards.domain.explaining import excluded_segment
+from services.rewards.domain.explaining import LACKS_PROOF, excluded_segment
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
@@ -86,6 +87,8 @@ class Scene:
     """Community → which signals its rules ask for."""
     signals: Mapping[UUID, Values]
     """By event id, where rules ask for some."""
+    checkins: Mapping[UUID, str]
+    """By event id, whether a series took it as a check-in."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -98,7 +101,8 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     await labelling.note(tx, found, scene.ids)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
-    scene = replace(scene, streaks=recorded.streaks, signals=await signals.note(tx, found, scene, ages))
+    scene = replace(scene, streaks=recorded.streaks, checkins=recorded.statuses)
+    scene = replace(scene, signals=await signals.note(tx, found, scene, ages))
     await noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
@@ -210,6 +214,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
         badges=worn,
         used=used,
         signals={},
+        checkins={},
     )
 
 
@@ -222,7 +227,7 @@ def _world(scene: Scene, inverses: Sequence[Inverse]) -> checking_in.World:
     def holds(a: Activity, condition: str) -> bool:
         return Seen(a, scene).made.condition(condition)
 
-    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds)
+    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds, scene.checkins)
 
 
 def wants_of(a: Activity, scene: Scene) -> list[Want]:
@@ -314,6 +319,8 @@ def _refusal(
     a: Activity, rule: Rule, give: Give, actor: UUID | None, receiver: UUID | None, scene: Scene
 ) -> tuple[str | None, str]:
     """Why nobody gets anything, whatever the caps say (R18)."""
+    if a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.REFUSED:
+        return INELIGIBLE, LACKS_PROOF
     if receiver is None:
         return INELIGIBLE, f"the event does not say who the {give.to.replace('_', ' ')} is"
     if give.to != ACTOR and receiver == actor:

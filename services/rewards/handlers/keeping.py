@@ -36,7 +36,8 @@ class Person(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
-    """One activity. `closed`: decisions of its day were gone already. New fields go to the end, with a default.
+    """One activity. `closed`: decisions of its day were gone already; `checkin`: whether a series took
+    it as a check-in. New fields go to the end, with a default.
 
     `data` is JSON, as bytes: whole numbers of any size stand in it, and MessagePack takes those of 64 bits.
     """
@@ -62,6 +63,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     whose: Person | None
     streak: tuple[int, int, int] | None
     closed: bool
+    checkin: str = ""
 
     def activity(self, community_id: UUID) -> Activity:
         same = {name: getattr(self, name) for name in _SAME}
@@ -127,6 +129,7 @@ def _kept(a: Activity, scene: "Scene") -> Kept:
         whose=_person(a, a.author_id, scene),
         streak=None if streak is None else (streak.current, streak.longest, streak.days),
         closed=is_history(a) and day_of(a) in scene.closed,
+        checkin=scene.checkins.get(a.event_id, ""),
     )
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from kit.database import Tx, insert_new, select_among
+from services.rewards.tables.checkins import checkin_attempts
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import counters, decisions, forgotten_days, moments
 from services.rewards.tables.signals import signals
@@ -16,6 +17,7 @@ CountedDay = tuple[UUID, date]
 """(community, day in UTC)."""
 
 COUNTERS, MOMENTS, SIGNALS, DECISIONS, KEPT = counters, moments, signals, decisions, kept_activities
+ATTEMPTS = checkin_attempts
 
 
 def unasked(table: Any, before: datetime) -> ColumnElement[bool]:
@@ -30,6 +32,10 @@ def decided_before(before: datetime) -> ColumnElement[bool]:
 
 def kept_before(before: datetime) -> ColumnElement[bool]:
     return kept_activities.c.kept_at < before
+
+
+def tried_before(before: datetime) -> ColumnElement[bool]:
+    return checkin_attempts.c.created_at < before
 
 
 async def forget(tx: Tx, *, days: Iterable[CountedDay]) -> None:

@@ -85,3 +85,22 @@ checkin_gaps = Table(
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime),
 )
+
+# Check-ins that a series did not take as they came; `missing` says what they lacked. `thing` as in `checkin_facts`.
+checkin_attempts = Table(
+    "checkin_attempts",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("series_id", String(60), primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    Column("member_id", Uuid, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("missing", JsonText, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_checkin_attempts_event", "event_id"),
+    Index("ix_checkin_attempts_list", "community_id", "series_id", "id"),
+    Index("ix_checkin_attempts_member", "community_id", "series_id", "member_id", "id"),
+)
