@@ -33,6 +33,9 @@ _LACKS = {
     "media_missing": ("a picture", "图片"),
     "number_missing": ("a number", "数字"),
     "number_out_of_range": ("a number within the limits", "范围内的数字"),
+    "code_word_missing": ("the day's code word", "当日口令"),
+    "location_missing": ("where you are", "所在位置"),
+    "location_outside": ("being at the place", "到达指定地点"),
 }
 """What a check-in lacks, as part of a sentence in English and in Chinese."""
 

@@ -9,6 +9,7 @@ from kit.contracts.rewards import (
     BoardFinalized,
     BoardLed,
     BudgetReached,
+    CheckinSeriesChanged,
     CommandAnswered,
     DaysExcused,
     LevelReached,
@@ -28,7 +29,7 @@ SERVICE = Service(
     subscriptions=SUBSCRIPTIONS,
     publishes=(
         ActivityScored, LevelReached, BoardLed, BoardFinalized, DaysExcused, PointsAdjusted, CommandAnswered,
-        BadgeGranted, BadgeRevoked, BudgetReached,
+        BadgeGranted, BadgeRevoked, BudgetReached, CheckinSeriesChanged,
     ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",

@@ -1,4 +1,4 @@
-"""Check-ins that a series did not take, with what they lacked."""
+"""What a series asks of check-ins by the day, and those that it did not take, with what they lacked."""
 
 from datetime import date, datetime
 from typing import Annotated, Any, Literal
@@ -8,10 +8,11 @@ from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
 from kit.http import Page, PageOf, problems
-from services.rewards.api.common import Db, ReaderOrMember, SeriesPath, check_known, check_own
+from services.rewards.api.checkins import Day
+from services.rewards.api.common import Db, ReaderOrMember, SeriesPath, Writer, check_known, check_own
 from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.proofs import Missing
-from services.rewards.handlers import checkins
+from services.rewards.handlers import checking_in, checkins
 from services.rewards.store import attempts as store
 
 router = APIRouter(tags=["rewards: check-ins"])
@@ -66,3 +67,26 @@ async def list_attempts(
             before=before,
         )
     return page_of(rows, paging, place, by_id, _out)
+
+
+class CodeWordOut(BaseModel):
+    day: date
+    word: str = Field(examples=["maple47"])
+
+
+@router.get(
+    "/v1/checkins/{series_id}/code-word",
+    responses=problems(400, 404, 409, 422),
+    summary="The code word of a day, to be announced",
+)
+async def get_code_word(
+    series_id: SeriesPath,
+    db: Db,
+    caller: Writer,
+    day: Annotated[Day | None, Query(description="The community's today unless given.")] = None,
+) -> CodeWordOut:
+    """The same for as long as the installation's secret is."""
+    async with db.read() as tx:
+        held = await checkins.existing(tx, caller.community_id, series_id)
+        chosen = day if day is not None else await checking_in.today_of(tx, held)
+        return CodeWordOut(day=chosen, word=checkins.word_of(tx, held, chosen))

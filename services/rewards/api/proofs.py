@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from kit.code_words import Language
 from services.rewards.domain.proofs import Proof
 
 MOST_LENGTH = 10_000
@@ -39,7 +40,27 @@ class NumericModel(_Model):
     most: float | None = Field(None, allow_inf_nan=False)
 
 
-ProofModel = Annotated[TextModel | MediaModel | NumericModel, Field(discriminator="kind")]
+class CodeWordModel(_Model):
+    """The word of the day that the check-in is for, in what was written or in the field `code`, both read by the door
+    alone. `GET /v1/checkins/{series_id}/code-word` tells it."""
+
+    kind: Literal["code_word"]
+    language: Language = Field("en", description="Of the words.")
+
+
+class LocationModel(_Model):
+    """`position` of `event.data` ({latitude, longitude}, degrees) within a circle; the door looks, and the position
+    goes no further."""
+
+    kind: Literal["location"]
+    latitude: float = Field(ge=-90, le=90)
+    longitude: float = Field(ge=-180, le=180)
+    radius_m: int = Field(ge=20, le=100_000, description="Metres.")
+
+
+ProofModel = Annotated[
+    TextModel | MediaModel | NumericModel | CodeWordModel | LocationModel, Field(discriminator="kind")
+]
 Proofs = Annotated[
     list[ProofModel],
     Field(max_length=MOST_PROOFS, description="All that a check-in must bring; one that lacks it does not count."),
@@ -49,6 +70,8 @@ _FIELDS = {
     "text": ("length", "distinct"),
     "media": ("images",),
     "numeric": ("field", "least", "most"),
+    "code_word": ("language",),
+    "location": ("latitude", "longitude", "radius_m"),
 }
 
 

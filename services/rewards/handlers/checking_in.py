@@ -13,6 +13,7 @@ from kit import copies
 from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
+from kit.errors import Unavailable
 from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
@@ -179,6 +180,16 @@ async def _today(
     places = {o: _zone(o, world.communities[o[0]], None) for o in missing}
     known = {**kept, **(await calendars.read(tx, places) if places else {})}
     return {c: known[c, c].day_of(tx.now) for c, _, _ in wanted}
+
+
+async def today_of(tx: Tx, held: Held) -> date:
+    """The day of now by the community's calendar; Unavailable while it is not known here."""
+    place = await copies.known_community(tx, held.community_id)
+    if place is None:
+        raise Unavailable("this community is not known here yet; try again", code="community_unknown", retry_after=1)
+    owner = held.community_id, held.community_id
+    read = await calendars.read(tx, {owner: _zone(owner, place, None)})
+    return for_series(read[owner], held.terms.present).day_of(tx.now)
 
 
 def _note(

@@ -16,7 +16,7 @@ from kit.clock import uuid7
 from kit.contracts.events import Activity
 from kit.database import Tx
 from services.rewards.domain.checkins import Terms
-from services.rewards.domain.proofs import ACCEPTED, REFUSED, missing
+from services.rewards.domain.proofs import ACCEPTED, REFUSED, Missing, brought, missing
 from services.rewards.store import attempts as store
 from services.rewards.store.attempts import Key
 
@@ -47,9 +47,7 @@ async def judge(tx: Tx, tries: Sequence[Try]) -> dict[Key, str]:
     lacking = {
         one.key: (one, lacks)
         for one in asked
-        if one.key not in there
-        and one.activity.import_name is None
-        and (lacks := missing(one.terms.present.proof, one.activity.data))
+        if one.key not in there and one.activity.import_name is None and (lacks := _lacks(one))
     }
     if lacking:
         # Taken before the series asked for it: it stays what it is.
@@ -58,6 +56,11 @@ async def judge(tx: Tx, tries: Sequence[Try]) -> dict[Key, str]:
         await store.add(tx, [_row(tx, one, REFUSED, lacks) for one, lacks in new.values()])
         out |= dict.fromkeys(new, REFUSED)
     return out
+
+
+def _lacks(one: Try) -> tuple[Missing, ...]:
+    series = one.terms.present
+    return missing(series.proof, brought(one.activity.data, series.id, one.day))
 
 
 def _row(tx: Tx, one: Try, state: str, lacks: Sequence[str]) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from kit.code_words import code_word
 from tests.rewards.guild import MORNING, make_guild
 from tests.rewards.ledger.support import check_books
 from tests.rewards.serving import Rewards
@@ -310,6 +311,7 @@ async def test_what_a_series_asks_for_reads_as_it_was_written_and_a_change_repla
         {"kind": "media", "images": 2},
         {"kind": "numeric", "field": "km", "least": 1.5, "most": None},
         {"kind": "numeric", "field": "minutes", "least": None, "most": 90.0},
+        {"kind": "code_word", "language": "zh"},
     ]
     made = await rewards.client.post("/v1/checkins", json={**SERIES, "proof": proof})
     assert (made.status_code, made.json()["proof"]) == (201, proof)
@@ -352,3 +354,17 @@ async def test_attempts_are_listed_to_operators_and_to_whose_they_are(rewards: R
     refused = await ann.get(path, params={"member": str(guild.member("bob"))})
     assert (refused.status_code, refused.json()["code"]) == (403, "not_yours")
     assert await rewards.refused("GET", "/v1/checkins/none/attempts") == (404, "checkin_unknown")
+
+
+async def test_the_code_word_of_a_day_is_told_to_who_may_write_and_is_what_the_door_looks_for(
+    rewards: Rewards,
+) -> None:
+    path = "/v1/checkins/daily/code-word"
+    assert await rewards.refused("GET", path) == (409, "code_word_not_asked")
+    await rewards.client.patch("/v1/checkins/daily", json={"proof": [{"kind": "code_word"}]})
+    told = await rewards.get(path)
+    secret = rewards.guild.db.secret
+    assert told == {"day": "2026-11-23", "word": code_word(secret, rewards.guild.id, "daily", MORNING.date(), "en")}
+    assert (await rewards.get(path, day="2026-11-24"))["word"] != told["word"]
+    for client in (await rewards.key("rewards:read"), await rewards.member("ann")):
+        assert (await client.get(path)).status_code == 403

@@ -8,17 +8,20 @@ import pytest
 from sqlalchemy import select
 
 from kit.contracts.events import Activity
+from kit.contracts.rewards import CheckinSeriesChanged, Place
 from services.rewards.domain.checkins import DEFAULT_SERIES
-from services.rewards.domain.proofs import Proof, missing, status_of
+from services.rewards.domain.proofs import Proof, brought, missing, status_of
 from services.rewards.tables.checkins import checkin_attempts
 from tests.rewards.checkins.test_checking_in import DAYS, change, check_in, make, seen, told
 from tests.rewards.guild import Guild, make_guild, rule
-from tests.rewards.ledger.support import Statements, check_books
+from tests.rewards.ledger.support import Statements, announced, check_books
 from tests.rewards.plans.support import plans_of
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
 PHOTO = Proof(kind="media")
+WORD = Proof(kind="code_word")
+THERE = Proof(kind="location", radius_m=50)
 SOME_WORDS = Proof(kind="text", length=10, distinct=4)
 
 
@@ -59,10 +62,17 @@ async def attempts(guild: Guild) -> list[tuple[Any, ...]]:
         (Proof(kind="numeric", field="km", least=1.5), {"km": 1.5}, None),
         (Proof(kind="numeric", field="km", least=1.5), {"km": 1}, "number_out_of_range"),
         (Proof(kind="numeric", field="km", most=42), {"km": 10**40}, "number_out_of_range"),
+        (WORD, {"proved": {"daily": {"days": ["2026-11-01", "2026-11-02"]}}}, None),
+        (WORD, {"proved": {"daily": {"days": ["2026-11-03"]}}}, "code_word_missing"),
+        (WORD, {"proved": {"gym": {"days": ["2026-11-02"]}}}, "code_word_missing"),
+        (WORD, {"proved": "2026-11-02"}, "code_word_missing"),
+        (THERE, {"proved": {"daily": {"inside": True}}}, None),
+        (THERE, {"proved": {"daily": {"inside": False}}}, "location_outside"),
+        (THERE, {}, "location_missing"),
     ],
 )
 def test_what_a_check_in_lacks_is_named(proof: Proof, data: dict[str, Any], lacks: str | None) -> None:
-    assert missing([proof], data) == (() if lacks is None else (lacks,))
+    assert missing([proof], brought(data, "daily", DAYS[0].date())) == (() if lacks is None else (lacks,))
 
 
 def test_an_activity_is_a_check_in_where_one_of_its_series_takes_it() -> None:
@@ -114,6 +124,27 @@ async def test_history_and_other_communities_are_asked_for_nothing(guild: Guild)
     assert await other.has("ann") == 10
 
 
+async def test_the_code_word_is_that_of_the_day_which_the_check_in_is_for_in_the_members_own_zone(
+    guild: Guild,
+) -> None:
+    await make(guild, scope="member", on=("note.written",), date_field="for_date", proof=(WORD,))
+    await guild.know("ann", zone="Pacific/Kiritimati")
+    # Eight in the evening in UTC is ten in the morning of the next day there.
+    todays = guild.act("note.written", "ann", DAYS[0], data=said("2026-11-03"))
+    before = guild.act("note.written", "ann", DAYS[0], data={**said("2026-11-02"), "for_date": "2026-11-02"})
+    wrong = guild.act("note.written", "ann", DAYS[0], data={**said("2026-11-03"), "for_date": "2026-11-01"})
+    await guild.score(wrong, todays, before)
+    assert await told(guild, of="other") == "DD"
+    assert [(event_id, lacks) for _, event_id, _, lacks, _ in await attempts(guild)] == [
+        (wrong.event_id, ["code_word_missing"])
+    ]
+
+
+def said(day: str) -> dict[str, Any]:
+    """What the door makes of a text with the code word of a day."""
+    return {"proved": {"other": {"days": [day]}}}
+
+
 async def test_a_check_in_of_two_series_is_paid_where_one_takes_it(guild: Guild) -> None:
     await make(guild, id="gym", name="Gym", on=("checkin.submitted",), proof=(PHOTO,))
     bare = check_in(guild, 0)
@@ -148,6 +179,15 @@ async def test_proof_costs_a_batch_the_same_statements_whatever_its_size(guild: 
     with Statements(guild.db) as counted:
         await other.score(check_in(other, 0))
     assert not any("checkin_attempts" in text for text in counted.texts)
+
+
+async def test_the_door_is_told_what_to_look_for_with_every_version(guild: Guild) -> None:
+    await make(guild, proof=(WORD, replace(THERE, latitude=1.5)), on=("note.written",))
+    await ask(guild, PHOTO)
+    made, changed = await announced(guild.db, CheckinSeriesChanged)
+    assert (made.series_id, made.on, made.version, made.code_word) == ("other", ("note.written",), 1, "en")
+    assert made.place == Place(1.5, 0.0, 50)
+    assert (changed.series_id, changed.version, changed.code_word, changed.place) == ("daily", 2, None, None)
 
 
 async def test_other_rules_over_what_was_pay_for_no_check_in_that_was_not_taken(guild: Guild, tmp_path: Path) -> None:
