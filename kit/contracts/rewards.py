@@ -219,7 +219,8 @@ class CommandAnswered:
     `checkin.counted` {grants: [{unit, amount}], day}, `checkin.streak` the same with {streak}, the days in a row where
     there is more than one, `checkin.again` {day} (this day was counted before),
     `checkin.refused` {day, missing} (it lacks what its series asks for, and does not count; `missing` are codes such as
-    text_too_short), `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
+    text_too_short), `checkin.pending` {day} (somebody has yet to say that it counts),
+    `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
     `rank` {board, period, rank, total, score, unit}, `rank.none` {board} (not on it), `rank.no_board` {}.
     """
 

@@ -63,6 +63,11 @@ _TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
         {**_WRITTEN, "for_date": _TEXT, "images": _COUNT, "has_media": _YES, "proved": _PROVED},
         (),
     ),
+    "checkin.confirmed": (
+        "The check-in `subject` (or of that id), of `author`, is as it should be, says the actor.",
+        {},
+        (),
+    ),
     "checkin.voided": (
         "The check-in `subject` (or of that id), of `author` where not the actor, does not count.",
         {},

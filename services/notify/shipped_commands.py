@@ -77,6 +77,13 @@ COMMANDS: Mapping[str, tuple[Mapping[str, Any], Texts]] = {
             ("打卡未完成", f"{{{{ day }}}} 的打卡还不算数，缺少：{_lacking(1, '、')}。"),
         ),
     ),
+    "command.checkin.pending": (
+        {"day": _TEXT},
+        _texts(
+            ("Waiting", "Your check-in for {{ day }} waits for somebody to confirm it."),
+            ("等待确认", "{{ day }} 的打卡已提交，等待确认。"),
+        ),
+    ),
     "command.checkin.nothing": (
         {"reason": _TEXT},
         _texts(

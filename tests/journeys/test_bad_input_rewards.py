@@ -224,7 +224,8 @@ CASES = {
                 "counts.day, counts.ever, counts.month, counts.week, event.actor, event.author, event.data, "
                 "event.group, event.history, event.source, event.subject, event.time, event.type, group.id, "
                 "group.platform, signals.copied, signals.hour, signals.minute, signals.mutual, signals.ring, "
-                "signals.share, signals.similar, streak.current, streak.days, streak.longest, text.distinct, text.length",
+                "signals.share, signals.similar, streak.current, streak.days, streak.longest, "
+                "text.distinct, text.length",
             ),
         ),
     ),

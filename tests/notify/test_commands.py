@@ -89,6 +89,11 @@ ANSWERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "This does not count for 2026-11-23 yet. It lacks: a longer text, a picture, a number, rain.",
         "2026-11-23 的打卡还不算数，缺少：更长的文字、图片、数字、rain。",
     ),
+    "checkin.pending": (
+        {"day": "2026-11-23"},
+        "Your check-in for 2026-11-23 waits for somebody to confirm it.",
+        "2026-11-23 的打卡已提交，等待确认。",
+    ),
     "checkin.nothing": (
         {"reason": "x"},
         "Your check-in was noted; it earned nothing.",

@@ -1,15 +1,17 @@
-"""What a check-in must bring, in and out."""
+"""What a check-in must bring and who says that it counts, in and out."""
 
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from kit.code_words import Language
-from services.rewards.domain.proofs import Proof
+from services.rewards.domain.proofs import Approval, Proof
 
 MOST_LENGTH = 10_000
 MOST_IMAGES = 100
 MOST_PROOFS = 5
+MOST_REFEREES = 50
 
 
 class _Model(BaseModel):
@@ -73,6 +75,21 @@ _FIELDS = {
     "code_word": ("language",),
     "location": ("latitude", "longitude", "radius_m"),
 }
+
+
+class ApprovalModel(_Model):
+    """Who says that a check-in counts. An operator always may; besides `referee`: one of the `referees`; `peers`: so
+    many other members."""
+
+    by: Literal["operator", "referee", "peers"]
+    referees: list[UUID] = Field([], max_length=MOST_REFEREES)
+    peers: int = Field(1, ge=1, le=20)
+    within_hours: int = Field(72, ge=1, le=336, description="Until then somebody has to have said it.")
+    then: Literal["accept", "refuse"] = Field("accept", description="What one is that nobody said anything about.")
+
+
+def approval_of(model: ApprovalModel | None) -> Approval | None:
+    return None if model is None else Approval(**{**model.model_dump(), "referees": tuple(model.referees)})
 
 
 def proof_of(model: BaseModel) -> Proof:

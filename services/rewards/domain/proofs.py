@@ -1,13 +1,15 @@
-"""What a check-in must bring to be the day's (R32), as far as the activity itself shows it. Pure.
+"""What a check-in must bring to be the day's (R32), as far as the activity itself shows it, and who says whether it is
+enough. Pure.
 
 Nothing here sees what somebody wrote or where they were: the door tells how long it was, of how many characters, which
 days' code words were in it, and whether a position was within the place.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, Literal, NamedTuple
+from uuid import UUID
 
 from kit.code_words import Language
 
@@ -29,7 +31,34 @@ Missing = Literal[
     "location_outside",
 ]
 
-ACCEPTED, REFUSED = "accepted", "refused"
+ACCEPTED, PENDING, REFUSED = "accepted", "pending", "refused"
+APPROVED, DECLINED, UNDONE = "approved", "declined", "undone"
+STATES = (REFUSED, PENDING, APPROVED, DECLINED, UNDONE)
+"""Of attempts: lacked something; waits; was let through, or was not; was undone while it waited."""
+
+Approver = Literal["operator", "referee", "peers"]
+REFEREE: Final = "referee"
+PEERS: Final = "peers"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """A check-in waits until somebody says that it counts: an operator always may; besides one of the `referees`, or so
+    many `peers`, who are other members. After `within_hours` it is as if `then` had been said."""
+
+    by: Approver
+    referees: tuple[UUID, ...] = ()
+    peers: int = 1
+    within_hours: int = 72
+    then: Literal["accept", "refuse"] = "accept"
+
+    def may_confirm(self, member_id: UUID) -> bool:
+        return self.by == PEERS or (self.by == REFEREE and member_id in self.referees)
+
+    def enough(self, confirmed: Collection[UUID], whose: UUID) -> bool:
+        """Whether these let a check-in of that member through."""
+        others = [member_id for member_id in set(confirmed) if member_id != whose and self.may_confirm(member_id)]
+        return len(others) >= (self.peers if self.by == PEERS else 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +140,12 @@ def _count(said: Any) -> int:
 
 
 def status_of(statuses: Iterable[str]) -> str:
-    """What an activity is over all series that it is a check-in of: accepted where one of them accepts it."""
+    """What an activity is over all series that it is a check-in of: accepted where one of them accepts it,
+    else pending where one may yet."""
     found = set(statuses)
-    return next((status for status in (ACCEPTED, REFUSED) if status in found), "")
+    return next((status for status in (ACCEPTED, PENDING, REFUSED) if status in found), "")
+
+
+def status_of_attempt(state: str) -> str:
+    """What an activity is to a series that has it as an attempt in that state."""
+    return {APPROVED: ACCEPTED, PENDING: PENDING}.get(state, REFUSED)

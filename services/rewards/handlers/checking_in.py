@@ -22,7 +22,7 @@ from services.rewards.domain.proofs import ACCEPTED, status_of
 from services.rewards.domain.streaks import DONE, JOINED, State
 from services.rewards.domain.undoing import Inverse, Way, checkin_undone_by, way_of_checkin
 from services.rewards.expressions import Failed
-from services.rewards.handlers import calendars, proving, streaks, voiding
+from services.rewards.handlers import approving, calendars, proving, streaks, voiding
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit
 from services.rewards.handlers.purging import is_history
@@ -88,7 +88,9 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     voids = await voiding.look(tx, _candidate_ways(found, ways), inverses)
     kept = await calendars.follow(tx, _owners(some, world))
     dated = [(one, day) for one in some if (day := _day(one, _calendar(one, kept))) is not None]
-    dated, statuses = await _taken(tx, dated)
+    dated, statuses = await _taken(tx, dated, voids.refused)
+    if inverses and any(held.terms.judged for some_series in world.series.values() for held in some_series):
+        await approving.stop(tx, inverses)
     wanted = {**await _undone(tx, voids, world), **_wanted(dated, kept, voids)}
     if not wanted:
         return Recorded(statuses=statuses)
@@ -109,10 +111,12 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     )  # fmt: skip
 
 
-async def _taken(tx: Tx, dated: Sequence[tuple[_One, date]]) -> tuple[list[tuple[_One, date]], dict[UUID, str]]:
+async def _taken(
+    tx: Tx, dated: Sequence[tuple[_One, date]], undone: Collection[UUID]
+) -> tuple[list[tuple[_One, date]], dict[UUID, str]]:
     """Those that their series take, and what each activity is."""
     tries = [proving.Try(one.activity, one.held.terms, one.member_id, day) for one, day in dated if one.kind == DONE]
-    judged = await proving.judge(tx, tries)
+    judged = await proving.judge(tx, tries, undone)
     statuses: dict[UUID, list[str]] = {}
     for (_, _, event_id), status in judged.items():
         statuses.setdefault(event_id, []).append(status)
@@ -122,6 +126,35 @@ async def _taken(tx: Tx, dated: Sequence[tuple[_One, date]]) -> tuple[list[tuple
         if one.kind != DONE or judged[one.key[0], one.key[1], one.activity.event_id] == ACCEPTED
     ]
     return taken, {event_id: status_of(some) for event_id, some in statuses.items()}
+
+
+def things_of(found: Sequence[Activity], world: World) -> set[UUID]:
+    """Everything whose lock noting the check-ins of these activities takes, or more."""
+    types = {community_id: types_of(series) for community_id, series in world.series.items()}
+    ways = [way_of_checkin(a) for a in found if a.actor_id is not None and a.type in types.get(a.community_id, ())]
+    about = {inverse.thing for inverse in _about_checkins(world, found)}
+    return about | {way.thing for way in ways if way is not None}
+
+
+def confirmations(found: Sequence[Activity], world: World) -> list[approving.Confirmation]:
+    """Those by members whose word counts, where somebody is asked for theirs."""
+    asking = {community_id for community_id, series in world.series.items() if approving.asked(series)}
+    out = []
+    for a in found if asking else ():
+        if a.type == approving.CONFIRMED and a.community_id in asking and a.import_name is None:
+            member_id = _speaks(a, world)
+            if member_id is not None:
+                out.append(approving.confirmation_of(a, member_id))
+    return out
+
+
+def _speaks(a: Activity, world: World) -> UUID | None:
+    """Whose doing it is; None where that counts for nothing: nobody's, a bot's, of a flood, of who was put out."""
+    if a.actor_id is None or a.data.get("bot") is True or "throttled" in a.flags:
+        return None
+    member_id = world.ids[a.community_id, a.actor_id]
+    known = world.members.get((a.community_id, member_id))
+    return None if known is not None and (known.kind == "bot" or known.state in AWAY) else member_id
 
 
 def _about_checkins(world: World, found: Sequence[Activity]) -> list[Inverse]:
@@ -217,16 +250,13 @@ def default_of(series: Sequence[Held]) -> Held | None:
 
 
 def _candidates(a: Activity, world: World) -> list[_One]:
-    if a.actor_id is None or a.data.get("bot") is True or "throttled" in a.flags:
-        return []
     out = []
     for held in world.series.get(a.community_id, ()):
         kind = _kind(a, held.terms.present)
         if kind is None:
             continue
-        member_id = world.ids[a.community_id, a.actor_id]
-        known = world.members.get((a.community_id, member_id))
-        if known is not None and (known.kind == "bot" or known.state in AWAY):
+        member_id = _speaks(a, world)
+        if member_id is None:
             return []
         series = held.terms.present
         when = series.when if kind == DONE or series.programme is None else series.programme.joins_when

@@ -16,7 +16,7 @@ from kit.errors import Conflict, FieldError, NotFound, Unprocessable
 from services.rewards import expressions
 from services.rewards.domain.checkins import DEFAULT_SERIES, LONGEST_PROGRAMME, MOST_SERIES, Programme, Series, Terms
 from services.rewards.domain.ledger import Unit
-from services.rewards.domain.proofs import CODE_WORD, LOCATION, Proof
+from services.rewards.domain.proofs import CODE_WORD, LOCATION, REFEREE, Approval, Proof
 from services.rewards.store import checkins as store
 from services.rewards.store import ledger as ledger_store
 
@@ -145,7 +145,7 @@ async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
     if series.programme is not None:
         wrong += _programme_problems(series.programme)
         wrong += _condition_problems(series.programme.joins_when, "/programme/joins_when")
-    wrong += _proof_problems(series.proof)
+    wrong += _proof_problems(series.proof) + _approval_problems(series.approval)
     if wrong:
         raise Unprocessable("this series cannot be used; see errors", code="checkin_invalid", errors=wrong)
 
@@ -159,6 +159,13 @@ def _proof_problems(proof: Sequence[Proof]) -> list[FieldError]:
         if one.least is not None and one.most is not None and one.least > one.most:
             wrong.append(FieldError(f"{at}/most", "below_least", "the most is less than the least"))
     return wrong
+
+
+def _approval_problems(approval: Approval | None) -> list[FieldError]:
+    if approval is None or (approval.by == REFEREE) == bool(approval.referees):
+        return []
+    said = "name at least one" if approval.by == REFEREE else f"there are none where {approval.by} says it"
+    return [FieldError("/approval/referees", "referees_unfit", said)]
 
 
 def _asks_for(proof: Proof) -> tuple[str, str]:

@@ -27,13 +27,14 @@ from kit.turns import in_turns
 from services.rewards.domain import engine, proofs
 from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
-from services.rewards.domain.explaining import LACKS_PROOF, excluded_segment
+from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Failed
 from services.rewards.handlers import (
+    approving,
     badges,
     budgets,
     checking_in,
@@ -95,10 +96,20 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     """Note the check-ins, then run the rules in force over every activity, and take back what inverse events undo;
     raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
+    await score_again(tx, found)
+
+
+async def score_again(tx: Tx, found: Sequence[Activity]) -> None:
+    """The same; of those that are handled once more (check-ins that waited) what was decided stays."""
     await keeping.enter(tx, {a.community_id for a in found})
     scene = await _scene(tx, found)
     ages = await signals.ages(tx, found, scene)
     await labelling.note(tx, found, scene.ids)
+    approved = await _approved(tx, found, scene)
+    if approved:
+        found = [*found, *approved]
+        scene = await _scene(tx, found)
+        ages |= await signals.ages(tx, approved, scene)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
     scene = replace(scene, streaks=recorded.streaks, checkins=recorded.statuses)
@@ -106,6 +117,15 @@ async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     await noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
+
+
+async def _approved(tx: Tx, found: Sequence[Activity], scene: Scene) -> list[Activity]:
+    """The check-ins that waited and that confirmations among the activities let through."""
+    world = _world(scene, undoing.inverses_of(found, scene.inverse))
+    confirmations = checking_in.confirmations(found, world)
+    if not confirmations:
+        return []
+    return await approving.take(tx, confirmations, scene.series, checking_in.things_of(found, world))
 
 
 async def decide(
@@ -232,7 +252,7 @@ def _world(scene: Scene, inverses: Sequence[Inverse]) -> checking_in.World:
 
 def wants_of(a: Activity, scene: Scene) -> list[Want]:
     rules = scene.by_type[a.community_id].get(a.type, ())
-    if not rules:
+    if not rules or (a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.PENDING):
         return []
     context = Seen(a, scene)
     place = scene.communities[a.community_id]
@@ -320,7 +340,7 @@ def _refusal(
 ) -> tuple[str | None, str]:
     """Why nobody gets anything, whatever the caps say (R18)."""
     if a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.REFUSED:
-        return INELIGIBLE, LACKS_PROOF
+        return INELIGIBLE, NOT_TAKEN
     if receiver is None:
         return INELIGIBLE, f"the event does not say who the {give.to.replace('_', ' ')} is"
     if give.to != ACTOR and receiver == actor:
