@@ -6,12 +6,13 @@ and `position` go no further.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from math import asin, cos, radians, sin, sqrt
 from typing import Any
 from uuid import UUID
 
 from kit.code_words import Language, code_word, code_words_in
+from kit.days import local_day
 from services.events.texts.reading import PROVED, TEXT
 
 CODE, POSITION = "code", "position"
@@ -49,7 +50,7 @@ def proved(
     for one in asked:
         shown: dict[str, Any] = {}
         if one.code_word is not None and words:
-            days = [(at.astimezone(UTC) + step).date() for step in DAYS]
+            days = [local_day(at, "UTC", 0) + step for step in DAYS]
             shown["days"] = [day.isoformat() for day in days if _is_word(one, words, day, community_id, secret_key)]
         if one.place is not None and position is not None:
             shown["inside"] = metres(position, (one.place.latitude, one.place.longitude)) <= one.place.radius_m

@@ -11,8 +11,6 @@ from datetime import date
 from typing import Any, Final, Literal, NamedTuple
 from uuid import UUID
 
-from kit.code_words import Language
-
 Kind = Literal["text", "media", "numeric", "code_word", "location"]
 
 TEXT: Final = "text"
@@ -77,7 +75,7 @@ class Proof:
     field: str = ""
     least: float | None = None
     most: float | None = None
-    language: Language = "en"
+    language: Literal["en", "zh"] = "en"
     latitude: float = 0.0
     longitude: float = 0.0
     radius_m: int = 0

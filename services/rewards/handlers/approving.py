@@ -1,7 +1,7 @@
 """Check-ins that wait for somebody's word (R32): confirmed by members, decided by operators, over in time.
 
 One that is let through is handled once more, as the activity that it was: it fills its own day as one that comes late
-does, and earns what it would have. Locks: what it can be undone by, then the attempt; so whoever confirms, decides or
+does, and earns what it would have. Locks: the community's rules, what it can be undone by, then the attempt; so whoever confirms, decides or
 undoes it sees what another did.
 """
 
@@ -17,7 +17,7 @@ from kit.errors import Conflict, Forbidden, NotFound
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.proofs import APPROVED, DECLINED, PENDING, UNDONE
 from services.rewards.domain.undoing import EARLIER, Inverse, things_confirmed, undone, way_of_checkin
-from services.rewards.handlers import checkins, voiding
+from services.rewards.handlers import checkins, keeping, voiding
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.proving import decided
 from services.rewards.store import attempts as store
@@ -137,6 +137,7 @@ async def expire(tx: Tx, keys: Sequence[Key]) -> list[Activity]:
 
 
 async def _hold(tx: Tx, keys: Sequence[Key]) -> dict[Key, Any]:
+    await keeping.enter(tx, {key[0] for key in keys})
     ahead = await store.among(tx, keys)
     await voiding.lock(tx, {row.thing for row in ahead.values() if row.thing is not None})
     return await store.lock(tx, ahead)

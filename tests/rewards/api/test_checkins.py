@@ -5,7 +5,6 @@ from typing import Any
 
 import pytest
 
-from kit.code_words import code_word
 from tests.rewards.guild import MORNING, make_guild
 from tests.rewards.ledger.support import check_books
 from tests.rewards.serving import Rewards
@@ -303,68 +302,3 @@ async def test_a_programme_that_began_is_what_it_is(rewards: Rewards) -> None:
 async def test_a_member_token_sees_no_table(rewards: Rewards) -> None:
     client = await rewards.member("ann")
     assert (await client.get("/v1/checkins/daily/members")).status_code == 403
-
-
-async def test_what_a_series_asks_for_reads_as_it_was_written_and_a_change_replaces_it(rewards: Rewards) -> None:
-    proof = [
-        {"kind": "text", "length": 20, "distinct": 8},
-        {"kind": "media", "images": 2},
-        {"kind": "numeric", "field": "km", "least": 1.5, "most": None},
-        {"kind": "numeric", "field": "minutes", "least": None, "most": 90.0},
-        {"kind": "code_word", "language": "zh"},
-    ]
-    made = await rewards.client.post("/v1/checkins", json={**SERIES, "proof": proof})
-    assert (made.status_code, made.json()["proof"]) == (201, proof)
-    changed = await rewards.client.patch("/v1/checkins/reading", json={"proof": [{"kind": "media"}]})
-    assert changed.json()["proof"] == [{"kind": "media", "images": 1}]
-    assert (await rewards.client.patch("/v1/checkins/reading", json={"proof": []})).json()["proof"] == []
-
-
-@pytest.mark.parametrize(
-    ("proof", "code"),
-    [
-        ([{"kind": "media"}, {"kind": "media", "images": 2}], "twice"),
-        ([{"kind": "numeric", "field": "km", "least": 5, "most": 4}], "below_least"),
-    ],
-)
-async def test_proof_that_asks_for_nothing_sensible_is_refused(
-    rewards: Rewards, proof: list[dict[str, Any]], code: str
-) -> None:
-    reply = await rewards.client.post("/v1/checkins", json={**SERIES, "proof": proof})
-    assert (reply.status_code, [error["code"] for error in reply.json()["errors"]]) == (422, [code])
-
-
-async def test_attempts_are_listed_to_operators_and_to_whose_they_are(rewards: Rewards) -> None:
-    await rewards.client.patch("/v1/checkins/daily", json={"proof": [{"kind": "media"}]})
-    guild = rewards.guild
-    mine, theirs = guild.act("checkin.submitted", "ann"), guild.act("checkin.submitted", "bob")
-    await guild.score(mine)
-    rewards.clock.now += timedelta(seconds=1)
-    await guild.score(theirs)
-    path = "/v1/checkins/daily/attempts"
-    both = await rewards.get(path)
-    assert [(one["event_id"], one["state"], one["missing"], one["day"]) for one in both["items"]] == [
-        (str(event.event_id), "refused", ["media_missing"], "2026-11-23") for event in (theirs, mine)
-    ]
-    first = await rewards.get(path, limit=1)
-    rest = await rewards.get(path, limit=1, cursor=first["next"])
-    assert [first["items"], rest["items"], rest["next"]] == [both["items"][:1], both["items"][1:], None]
-    ann = await rewards.member("ann")
-    assert [one["event_id"] for one in (await ann.get(path)).json()["items"]] == [str(mine.event_id)]
-    refused = await ann.get(path, params={"member": str(guild.member("bob"))})
-    assert (refused.status_code, refused.json()["code"]) == (403, "not_yours")
-    assert await rewards.refused("GET", "/v1/checkins/none/attempts") == (404, "checkin_unknown")
-
-
-async def test_the_code_word_of_a_day_is_told_to_who_may_write_and_is_what_the_door_looks_for(
-    rewards: Rewards,
-) -> None:
-    path = "/v1/checkins/daily/code-word"
-    assert await rewards.refused("GET", path) == (409, "code_word_not_asked")
-    await rewards.client.patch("/v1/checkins/daily", json={"proof": [{"kind": "code_word"}]})
-    told = await rewards.get(path)
-    secret = rewards.guild.db.secret
-    assert told == {"day": "2026-11-23", "word": code_word(secret, rewards.guild.id, "daily", MORNING.date(), "en")}
-    assert (await rewards.get(path, day="2026-11-24"))["word"] != told["word"]
-    for client in (await rewards.key("rewards:read"), await rewards.member("ann")):
-        assert (await client.get(path)).status_code == 403

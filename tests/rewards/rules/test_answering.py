@@ -9,7 +9,7 @@ import pytest
 from kit.contracts.events import Activity
 from kit.contracts.rewards import CommandAnswered
 from services.rewards.domain.checkins import DEFAULT_SERIES
-from services.rewards.domain.proofs import Proof
+from services.rewards.domain.proofs import Approval, Proof
 from services.rewards.handlers import score_and_answer
 from tests.rewards.checkins.test_checking_in import change
 from tests.rewards.guild import MORNING, Guild, envelope, make_guild
@@ -68,6 +68,13 @@ async def test_a_check_in_that_lacks_its_proof_is_told_what_until_one_has_it(gui
     refused, counted = await answers(guild, bare, asked[0], good, asked[1])
     assert refused == ("checkin.refused", {"day": "2026-11-23", "missing": ["media_missing"]})
     assert counted[0] == "checkin.counted"
+
+
+async def test_a_check_in_that_waits_is_told_so(guild: Guild) -> None:
+    await change(guild, replace(DEFAULT_SERIES, approval=Approval(by="peers")), MORNING.date())
+    done = guild.act("checkin.submitted")
+    [said] = await answers(guild, done, command(guild, "checkin", data={"counts": done.id}))
+    assert said == ("checkin.pending", {"day": "2026-11-23"})
 
 
 async def test_a_check_in_that_no_rule_rewards_says_so(guild: Guild) -> None:
