@@ -1,8 +1,8 @@
 """Check-ins that wait for somebody's word (R32): confirmed by members, decided by operators, over in time.
 
 One that is let through is handled once more, as the activity that it was: it fills its own day as one that comes late
-does, and earns what it would have. Locks: the community's rules, what it can be undone by, then the attempt; so whoever confirms, decides or
-undoes it sees what another did.
+does, and earns what it would have. Locks: the community's rules, what it can be undone by, then the attempt; so whoever
+confirms, decides or undoes it sees what another did.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,9 +1,9 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
 A fixed number of statements per batch, whatever its size. Locks: labels, what check-ins can be undone by, those that
-wait, streaks in the order of their keys, rows of signals in the order of their ids, counters in the order of their ids (what grants can
-be undone by among them), the lines of grants to be taken back, then what the ledger takes; so batches of two replicas
-wait for each other and never in a circle.
+wait, streaks in the order of their keys, rows of signals in the order of their ids, counters in the order of their ids
+(what grants can be undone by among them), the lines of grants to be taken back, then what the ledger takes; so batches
+of two replicas wait for each other and never in a circle.
 """
 
 from collections.abc import Mapping, Sequence
