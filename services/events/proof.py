@@ -45,7 +45,7 @@ def proved(
     out. `at` is when it counts."""
     said = [text for name in (TEXT, CODE) if isinstance(text := data.get(name), str)]
     words = code_words_in("\n".join(said)) if any(one.code_word is not None for one in asked) else frozenset()
-    position = _position(data.get(POSITION))
+    position = position_of(data.get(POSITION))
     out: dict[str, dict[str, Any]] = {}
     for one in asked:
         shown: dict[str, Any] = {}
@@ -70,7 +70,7 @@ def _is_word(one: Asked, words: frozenset[str], day: date, community_id: UUID, s
     return code_word(secret_key, community_id, one.series_id, day, one.code_word) in words
 
 
-def _position(said: Any) -> tuple[float, float] | None:
+def position_of(said: Any) -> tuple[float, float] | None:
     """Degrees of latitude and longitude; None for what is none."""
     if not isinstance(said, Mapping):
         return None

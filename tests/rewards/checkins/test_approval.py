@@ -194,6 +194,20 @@ async def test_two_who_decide_at_once_decide_it_once(guild: Guild) -> None:
     await check_books(guild.db)
 
 
+async def test_a_check_in_and_its_confirmation_that_come_at_once_find_each_other(guild: Guild) -> None:
+    await ask(guild, PEER)
+    names = [f"m{n}" for n in range(8)]
+    done = {name: check_in(guild, 0, name) for name in names}
+    said = {name: confirm(guild, done[name], names[n - 1], of=name) for n, name in enumerate(names)}
+    # Each batch has the check-ins of some and what is said of the others'.
+    await asyncio.gather(
+        guild.score(*[done[name] for name in names[:4]], *[said[name] for name in names[4:]]),
+        guild.score(*[said[name] for name in names[:4]], *[done[name] for name in names[4:]]),
+    )
+    assert [await guild.has(name) for name in names] == [10] * 8
+    await check_books(guild.db)
+
+
 async def test_other_rules_over_what_was_pay_what_waited_when_it_was_let_through(guild: Guild, tmp_path: Path) -> None:
     await ask(guild, Approval(by="operator"))
     once_a_day = {"scope": "community", "per": "day", "limit": 1, "of": "grants"}
