@@ -1,7 +1,7 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, add them up by day, look
-through all of them at night, expire points and release what was held for too long, finalise boards' periods, clear
-boards that are gone, end badges that expired and grant those for programmes, forget, work out plans and carry them
-out."""
+through all of them at night, decide check-ins that waited for too long, expire points and release what was held for
+too long, finalise boards' periods, clear boards that are gone, end badges that expired and grant those for
+programmes, forget, work out plans and carry them out."""
 
 import asyncio
 import time
@@ -23,6 +23,7 @@ from services.rewards.handlers.finalising import CaughtUp, finalize_some
 from services.rewards.handlers.holds import release_some
 from services.rewards.handlers.leagues import play_some
 from services.rewards.handlers.night import audit, begin, until_night
+from services.rewards.handlers.overdue import decide_due
 from services.rewards.handlers.plans import running as plans
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
@@ -137,6 +138,13 @@ async def expire(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, SEAL_SHARE * took if found else EXPIRE_SECONDS)
 
 
+async def decide_checkins(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Check-ins that waited for too long, some at a time. Several processes may: each is decided once."""
+    while not stopping.is_set():
+        if await decide_due(one.db) == 0:
+            await pause(stopping, EXPIRE_SECONDS)
+
+
 async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Once a night, in one process of all, everything that always holds is looked through."""
     for one_of_them in AUDITS:
@@ -187,6 +195,7 @@ LOOPS = (
     Loop("sealing", seal),
     Loop("unit-days", add_up_days),
     Loop("expiring", expire),
+    Loop("waiting-checkins", decide_checkins),
     Loop("nightly-audit", audit_at_night),
     Loop("finalised-boards", finalize_boards),
     Loop("cleared-boards", clear_boards),

@@ -36,7 +36,8 @@ class Person(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
-    """One activity. `closed`: decisions of its day were gone already. New fields go to the end, with a default.
+    """One activity. `closed`: decisions of its day were gone already; `checkin`: whether a series took
+    it as a check-in. New fields go to the end, with a default.
 
     `data` is JSON, as bytes: whole numbers of any size stand in it, and MessagePack takes those of 64 bits.
     """
@@ -62,6 +63,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     whose: Person | None
     streak: tuple[int, int, int] | None
     closed: bool
+    checkin: str = ""
 
     def activity(self, community_id: UUID) -> Activity:
         same = {name: getattr(self, name) for name in _SAME}
@@ -127,6 +129,7 @@ def _kept(a: Activity, scene: "Scene") -> Kept:
         whose=_person(a, a.author_id, scene),
         streak=None if streak is None else (streak.current, streak.longest, streak.days),
         closed=is_history(a) and day_of(a) in scene.closed,
+        checkin=scene.checkins.get(a.event_id, ""),
     )
 
 
@@ -157,6 +160,7 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
     """Rows as few chapters of up to `most` activities (one of a larger row is as large)."""
     out: list[Chapter] = []
     known: dict[UUID, Person] = {}
+    told: dict[UUID, str] = {}
     for row in rows:
         body = _decode(bytes(cramjam.lz4.decompress_block(row.body)))
         people = _people(body.items)
@@ -166,13 +170,20 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
             and len(last.items) + len(body.items) <= most
             and (last.zone, last.day_start) == (body.zone, body.day_start)
             and all(known.get(id, person) == person for id, person in people.items())
+            # A check-in that waited is there twice, and was nothing yet the first time.
+            and all(told.get(item.event_id, item.checkin) == item.checkin for item in body.items)
         ):
             known |= people
+            told |= _told(body)
             out[-1] = replace(last, seq=row.seq, items=(*last.items, *body.items))
         else:
-            known = people
+            known, told = people, _told(body)
             out.append(Chapter(row.seq, body.zone, body.day_start, tuple(body.items)))
     return out
+
+
+def _told(body: Body) -> dict[UUID, str]:
+    return {item.event_id: item.checkin for item in body.items if item.checkin}
 
 
 def _people(items: Iterable[Kept]) -> dict[UUID, Person]:

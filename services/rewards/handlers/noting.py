@@ -8,6 +8,8 @@ from kit.database import Tx
 from kit.days import local_day
 from kit.turns import in_turns
 from services.rewards.domain.badges import DAYS, PEOPLE, Criterion, Mark
+from services.rewards.domain.checkins import CHECKIN_TYPE
+from services.rewards.domain.proofs import ACCEPTED
 from services.rewards.domain.rules import ACTOR
 from services.rewards.domain.undoing import way_of_mark
 from services.rewards.expressions import Failed
@@ -49,7 +51,10 @@ def _candidates(order: int, a: Activity, defined: Mapping[UUID, Sequence[Defined
 
 
 def _counts(a: Activity, world: World) -> bool:
-    """Nothing does that rules would not pay for: what bots do, what was too much or is told long after."""
+    """Nothing does that rules would not pay for: what bots do, what was too much or is told long after, a check-in that
+    no series took."""
+    if a.type == CHECKIN_TYPE and world.statuses.get(a.event_id, ACCEPTED) != ACCEPTED:
+        return False
     if a.data.get("bot") is True or "throttled" in a.flags or "stale" in a.flags:
         return False
     doer = _person(a, a.actor_id, world)
