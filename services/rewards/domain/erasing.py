@@ -30,7 +30,7 @@ class Erased(NamedTuple):
 
 
 def commitment(touched: Iterable[Erased]) -> bytes:
-    """SHA-256 over a line that names the form, then of each in the order of the ids: 16 bytes of id, number in two bytes
+    """SHA-256 over a line that names the form, then of each in the order of the ids: 16 bytes of id, the number in two
     (big-endian), the 32 of the original digest and the 32 of the new one."""
     made = sha256(VERSION)
     for one in sorted(touched):
@@ -42,8 +42,10 @@ def pseudonymised(t: Transaction, member_id: UUID, pseudonym: UUID) -> Transacti
     """The transaction without the member; amounts, times and what it refers to stay."""
     lines = [line._replace(owner_id=pseudonym) if line.owner_id == member_id else line for line in t.lines]
     names = {name: renamed(getattr(t, name), member_id, pseudonym) for name in ("actor", "approver")}
-    keys = {"idem_key": os.urandom(32), "payload_hash": os.urandom(32)} if t.kind in _NAMING else {}
-    return t._replace(lines=lines, **names, **keys)
+    without = t._replace(lines=lines, **names)
+    if t.kind not in _NAMING:
+        return without
+    return without._replace(idem_key=os.urandom(32), payload_hash=os.urandom(32))
 
 
 def renamed(text: Any, member_id: UUID, pseudonym: UUID) -> Any:

@@ -115,7 +115,9 @@ def _sealed_as(checked: Checked, number: int, line: bytes, erased: Mapping[str, 
     if not times:
         return made
     if made != times[-1].digest:
-        checked.faults.append(f"block {number}: transaction {times[0].transaction_id} was changed after its member was erased")
+        checked.faults.append(
+            f"block {number}: transaction {times[0].transaction_id} was changed after its member was erased"
+        )
     checked.erased += 1
     for one in times:
         checked.committed.setdefault(str(one.record_id), []).append(one)

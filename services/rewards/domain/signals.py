@@ -6,7 +6,7 @@ matter how activities are cut into batches. All times are effective ones; an act
 """
 
 from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
 from functools import lru_cache
@@ -369,6 +369,12 @@ def _said(act: Act, like: int, rows: Mapping[UUID, Row], new: bool, changed: set
             everybody.add(act, like, MOST_COPIES)
             changed.add(_copies(act))
     return out
+
+
+def rows_about(namespace: UUID, member_id: UUID, types: Collection[str]) -> set[UUID]:
+    """Rows that hold for whom or what a member's were, and those of these types that are kept for ever."""
+    by_type = [f"{what}\n{type}\n{member_id}" for what in ("ties", "total") for type in types]
+    return {_id(namespace, text) for text in (f"texts\n{member_id}", *by_type)}
 
 
 def apart(namespace: UUID) -> UUID:

@@ -72,8 +72,8 @@ async def closed(tx: Tx, community_id: UUID, member_ids: Iterable[UUID]) -> set[
 
 
 async def transactions_of(tx: Tx, community_id: UUID, owner_id: UUID, most: int) -> list[UUID]:
-    """Some of an owner's, in the order in which they were posted: so what a part of them sums to was a balance once, and
-    fits into an account."""
+    """Some of an owner's, in the order in which they were posted: what a part of them sums to was a balance once, and
+    so fits into an account."""
     where = entries.c.owner_id == owner_id, entries.c.community_id == community_id
     order = entries.c.transaction_id
     return [row.transaction_id for row in await tx.all(select(order).where(*where).order_by(order).limit(most))]
@@ -134,7 +134,9 @@ async def erased_among(tx: Tx, community_id: UUID, transaction_ids: Sequence[UUI
     """Those of the transactions that were made others, each time in turn."""
     keys = [(community_id, id) for id in transaction_ids]
     out: dict[UUID, list[Erased]] = {}
-    for one in sorted(map(_erased, await select_among(tx, erased_transactions, (_e.community_id, _e.transaction_id), keys))):
+    for one in sorted(
+        map(_erased, await select_among(tx, erased_transactions, (_e.community_id, _e.transaction_id), keys))
+    ):
         out.setdefault(one.transaction_id, []).append(one)
     return out
 

@@ -20,6 +20,6 @@ from services.rewards.tables import (
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
-    "badges", "boards", "chain", "checkins", "erasures", "kept", "ledger", "levels", "lots", "metadata", "plans", "reviews",
-    "rules", "signals", "undoing", "unit_days",
+    "badges", "boards", "chain", "checkins", "erasures", "kept", "ledger", "levels", "lots", "metadata", "plans",
+    "reviews", "rules", "signals", "undoing", "unit_days",
 ]  # fmt: skip

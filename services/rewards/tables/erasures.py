@@ -1,4 +1,4 @@
-"""Members who are being erased, and what stays of them: accounts that are closed, and what was sealed of their entries."""
+"""Members who are being erased, and what stays of them: closed accounts, and what was sealed of their entries."""
 
 from sqlalchemy import BigInteger, Column, Index, Integer, LargeBinary, SmallInteger, String, Table, Uuid, text
 
@@ -8,8 +8,8 @@ from services.rewards.tables.metadata import metadata
 _OPEN = text("state <> 'done'")
 
 # `member_id` is the tombstone's that `known_members` has too. `pseudonym` and the times are there while it is under way
-# and gone when it is done: nothing says then which pseudonym it was, nor when. `step` and `cursor` are how far it is,
-# `kept` the last row of kept activities that was looked at.
+# and gone when it is done: nothing says then which pseudonym it was, nor when. `step` is how far it is, `kept` the last
+# row of kept activities that was looked at.
 erasures = Table(
     "erasures",
     metadata,
@@ -18,7 +18,6 @@ erasures = Table(
     Column("pseudonym", Uuid),
     Column("state", String(10), nullable=False),
     Column("step", Integer, nullable=False),
-    Column("cursor", Uuid),
     Column("kept", BigInteger, nullable=False),
     Column("asked_at", UtcDateTime),
     Column("again_at", UtcDateTime),

@@ -21,7 +21,6 @@ def upgrade() -> None:
         sa.Column("pseudonym", sa.Uuid()),
         sa.Column("state", sa.String(length=10), nullable=False),
         sa.Column("step", sa.Integer(), nullable=False),
-        sa.Column("cursor", sa.Uuid()),
         sa.Column("kept", sa.BigInteger(), nullable=False),
         sa.Column("asked_at", UtcDateTime()),
         sa.Column("again_at", UtcDateTime()),
