@@ -163,11 +163,12 @@ def _final(r: Any) -> Finalized:
 
 
 async def periods_of(tx: Tx, board: Board, kind: str, *, before: date | None, limit: int) -> list[Any]:
-    """(key, first_day, last_day, due_at, closed_at, finalized_at, hash, members, late_entries) of the periods of a kind
-    that anybody scored in, latest first: those that begin before that day."""
+    """(key, first_day, last_day, due_at, closed_at, finalized_at, hash, erased_hash, members, late_entries) of the
+    periods of a kind that anybody scored in, latest first: those that begin before that day."""
     t = board_periods.c
     where = [t.generation == board.generation, t.kind == kind]
     if before is not None:
         where.append(t.first_day < before)
-    columns = t.key, t.first_day, t.last_day, t.due_at, t.closed_at, t.finalized_at, t.hash, t.members, t.late_entries
+    hashes = t.hash, t.erased_hash
+    columns = t.key, t.first_day, t.last_day, t.due_at, t.closed_at, t.finalized_at, *hashes, t.members, t.late_entries
     return await tx.all(select(*columns).where(*where).order_by(t.first_day.desc()).limit(limit))
