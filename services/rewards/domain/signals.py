@@ -6,7 +6,7 @@ matter how activities are cut into batches. All times are effective ones; an act
 """
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, timedelta
 from functools import lru_cache
 from typing import Final
@@ -227,6 +227,12 @@ def _said(act: Act, like: int, rows: Mapping[UUID, Row], new: bool, changed: set
             everybody.add(act, like, MOST_COPIES)
             changed.add(_copies(act))
     return out
+
+
+def rows_about(namespace: UUID, member_id: UUID, types: Collection[str]) -> set[UUID]:
+    """Rows that hold for whom, by whom or what a member's were, and those of these types that are kept for ever."""
+    by_type = [f"{what}\n{type}\n{member_id}" for what in ("ties", "total") for type in types]
+    return {_id(namespace, text) for text in (f"texts\n{member_id}", f"givers\n{member_id}", *by_type)}
 
 
 def apart(namespace: UUID) -> UUID:

@@ -53,6 +53,7 @@ from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.badges import Defined
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
+from services.rewards.handlers.erasing import late
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.handlers.seeing import Seen
@@ -104,7 +105,8 @@ async def score_again(tx: Tx, found: Sequence[Activity]) -> None:
     await keeping.enter(tx, {a.community_id for a in found})
     scene = await _scene(tx, found)
     ages = await signals.ages(tx, found, scene)
-    await labelling.note(tx, found, scene.ids)
+    there = [a for a in found if not late.is_erased(a.community_id, a.actor_id, scene)]
+    await labelling.note(tx, there, scene.ids)
     approved = await _approved(tx, found, scene)
     if approved:
         found = [*found, *approved]
@@ -213,6 +215,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     pairs = [(a.community_id, who) for a in found for who in (a.actor_id, a.author_id) if who is not None]
     ids = await copies.resolve_members(tx, pairs)
     members = await copies.known_members_of(tx, [(c, member) for (c, _), member in ids.items()])
+    ids, members = late.nameless(ids, members)
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
     of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])

@@ -18,6 +18,7 @@ from kit.copies import KnownCommunity
 from kit.database import Tx, lock_shared
 from kit.turns import in_turns
 from services.rewards.domain.streaks import State as Streak
+from services.rewards.handlers.erasing.late import unnamed
 from services.rewards.handlers.purging import day_of, is_history
 from services.rewards.store import kept as store
 
@@ -88,6 +89,14 @@ _encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
 _decode = msgspec.msgpack.Decoder(Body).decode
 
 
+def packed(body: Body) -> bytes:
+    return bytes(cramjam.lz4.compress_block(_encode(body)))
+
+
+def opened(row: Any) -> Body:
+    return _decode(bytes(cramjam.lz4.decompress_block(row.body)))
+
+
 def gate(community_id: UUID) -> str:
     """What those who score hold together, and alone who puts a recompute into force."""
     return f"rewards rules {community_id}"
@@ -109,22 +118,22 @@ async def keep(tx: Tx, found: Sequence[Activity], scene: "Scene") -> None:
         place, items = scene.communities[community_id], []
         async for part in in_turns(some):
             items += [_kept(a, scene) for a in part]
-        body = _encode(Body(place.zone, place.day_start, items))
         rows[community_id] = {
             "count": len(some),
             "first_at": min(a.effective_at for a in some),
             "last_at": max(a.effective_at for a in some),
             "history": sum(map(is_history, some)),
-            "body": bytes(cramjam.lz4.compress_block(body)),
+            "body": packed(Body(place.zone, place.day_start, items)),
         }
     await store.add(tx, rows)
 
 
 def _kept(a: Activity, scene: "Scene") -> Kept:
     streak = scene.streaks.get(a.event_id)
+    told = unnamed(a, scene)
     return Kept(
-        **{name: getattr(a, name) for name in _SAME},
-        data=msgspec.json.encode(a.data),
+        **{name: getattr(told, name) for name in _SAME},
+        data=msgspec.json.encode(told.data),
         who=_person(a, a.actor_id, scene),
         whose=_person(a, a.author_id, scene),
         streak=None if streak is None else (streak.current, streak.longest, streak.days),
@@ -162,7 +171,7 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
     known: dict[UUID, Person] = {}
     told: dict[UUID, str] = {}
     for row in rows:
-        body = _decode(bytes(cramjam.lz4.decompress_block(row.body)))
+        body = opened(row)
         people = _people(body.items)
         last = out[-1] if out else None
         if (

@@ -22,6 +22,7 @@ from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.signal_rows import Act, Kind, Row
 from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED, SIGNALS
 from services.rewards.expressions import names_in
+from services.rewards.handlers.erasing.late import is_erased
 from services.rewards.handlers.purging import is_history
 from services.rewards.store import narrowing
 from services.rewards.store import signals as store
@@ -131,7 +132,7 @@ async def note(
 
 def _act(a: Activity, scene: "Scene", apart: bool) -> Act | None:
     uses = scene.used[a.community_id].noted.get(a.type)
-    if a.actor_id is None or uses is None:
+    if a.actor_id is None or uses is None or is_erased(a.community_id, a.actor_id, scene):
         return None
     place, namespace = scene.communities[a.community_id], scene.epochs[a.community_id] or a.community_id
     return Act(
