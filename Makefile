@@ -36,7 +36,7 @@ demo: setup ## replay a simulated community (or TRACE=file) into a throw-away in
 	@$(BIN)/python -m services demo $(if $(TRACE),--trace $(TRACE),)
 
 test: setup-dev ## run every test that can run here; name what was skipped
-	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS)
+	@$(BIN)/python -m pytest -m "not soak" -n $(WORKERS) --dist worksteal
 
 check: setup-dev ## format, lint, types, import contracts
 	@$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -59,7 +59,7 @@ def run(size: Size) -> None:
         postgres = start_postgres(directory, stack)
         if postgres is None:
             raise report.Skipped("PostgreSQL is not here")
-        broker = KafkaBroker(directory / "kafka")
+        broker = KafkaBroker(directory / "kafka", lasting=True)
         broker.start()
         stack.callback(broker.stop)
         report.say(f"{len(day.events):,} activities of one simulated day, put on the log at once.\n")

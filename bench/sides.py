@@ -144,7 +144,7 @@ def run(size: Size) -> None:
         postgres = pipeline.start_postgres(directory, stack)
         if postgres is None:
             raise report.Skipped("PostgreSQL is not here")
-        broker = KafkaBroker(directory / "kafka")
+        broker = KafkaBroker(directory / "kafka", lasting=True)
         broker.start()
         stack.callback(broker.stop)
         with embedded(directory) as one:

@@ -70,6 +70,9 @@ LEDGER_AUDITED = Gauge(
     "guildhall_ledger_audited_timestamp_seconds", "When this process ended a nightly audit; 0: it did none."
 )
 LEDGER_SEALED = Counter("guildhall_ledger_sealed_total", "Transactions sealed in the ledger's chain.", ["when"])
+ERASURE_OLDEST_SECONDS = Gauge(
+    "guildhall_erasure_oldest_seconds", "For how long the erasure of a member waits that waits for longest; 0: none."
+)
 BOARDS_FINALIZED = Counter("guildhall_boards_finalized_total", "Periods of boards that this process finalised.")
 POINTS_HELD = Gauge("guildhall_points_held", "What members have, all communities together.", ["unit"])
 POINTS_GIVEN = Counter("guildhall_points_given_total", "What members were given, by why.", ["unit", "kind"])

@@ -170,6 +170,7 @@ class Runtime:
             self._relays.append(self._spawn(f"relay:{one.service.name}", relay))
             for loop in (*one.service.loops, *KIT_LOOPS):
                 self._spawn(f"{one.service.name}:{loop.name}", partial(self._keep_running, one, loop))
+        self._spawn("waking", self._wake_when_stopping)
         self._spawn("metrics", self._refresh_metrics)
         self._spawn("log", self._maintain_log)
 
@@ -191,6 +192,12 @@ class Runtime:
                 passing = is_infrastructure(error) or isinstance(error, LogUnavailable)
                 (logger.warning if passing else logger.exception)("loop.failed", loop=loop.name, error=str(error))
                 await pause(self.stopping, 2.0)
+
+    async def _wake_when_stopping(self) -> None:
+        """Who waits for a commit looks whether it shall go on: else a stop would take as long as the longest wait."""
+        await self.stopping.wait()
+        for one in self.services.values():
+            one.wake.fire()
 
     async def stop(self) -> None:
         """Finish what is in hand, then close; after `stop_seconds` what still runs is cancelled and named."""

@@ -135,6 +135,31 @@ class DaysExcused:
     days: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A circle on the ground: degrees and metres."""
+
+    latitude: float
+    longitude: float
+    radius_m: int
+
+
+@contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.series_id}")
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CheckinSeriesChanged:
+    """A check-in series was made or changed; the newest `version` holds. What whoever takes activities in has to look
+    for in those of the types `on`, because it goes no further: the code word of the day (`code_word` is its language,
+    en or zh), a position within `place`; None: nothing."""
+
+    community_id: UUID
+    series_id: str
+    version: int
+    on: tuple[str, ...]
+    enabled: bool
+    code_word: str | None
+    place: Place | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placing:
     """A line of a finalised period: `rank` by the board's tie policy."""
@@ -214,6 +239,8 @@ class CommandAnswered:
     `event_id` is that activity. `answer` names what is said, `facts` what it is said with:
     `checkin.counted` {grants: [{unit, amount}], day}, `checkin.streak` the same with {streak}, the days in a row where
     there is more than one, `checkin.again` {day} (this day was counted before),
+    `checkin.refused` {day, missing} (it lacks what its series asks for, and does not count; `missing` are codes such as
+    text_too_short), `checkin.pending` {day} (somebody has yet to say that it counts),
     `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},
     `rank` {board, period, rank, total, score, unit}, `rank.none` {board} (not on it), `rank.no_board` {}.
     """

@@ -16,6 +16,7 @@ from services.rewards.domain.exported import Checked, NoExport, check, exported
 from services.rewards.handlers.sealing import Verified, verify_block
 from services.rewards.service import SERVICE as REWARDS
 from services.rewards.store import chain as store
+from services.rewards.store import erasures
 
 cli = typer.Typer(no_args_is_help=True, help="Verify the ledger's chain, also on an export.")
 T = TypeVar("T")
@@ -44,6 +45,7 @@ def verify(
     found = _with_database(data_dir, lambda db: _verified(db, community, known))
     for one, faults in found:
         _say(f"{one.community_id}: {one.transactions} transactions in {one.number} blocks, the last {one.hash.hex()}")
+        _say_erased(one.erased)
         for fault in faults:
             _say(f"  {fault}")
     _end(sum(len(faults) for _, faults in found))
@@ -56,7 +58,9 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write what is sealed of a community's ledger to a file that anybody can verify."""
-    count = _with_database(data_dir, lambda db: _exported(db, community, file))
+    count, open_records = _with_database(data_dir, lambda db: _exported(db, community, file))
+    if open_records:
+        _fail(f"{file} is not whole: what was erased a moment ago is not sealed yet; export again in a minute")
     _say(f"{count} blocks in {file}; what was posted in the last seconds is not sealed yet")
 
 
@@ -76,6 +80,7 @@ def _verify_file(file: Path, known: list[tuple[int, str]]) -> None:
     faults = [*found.faults, *_against(found, known)]
     last = found.hashes[-1] if found.hashes else "none"
     _say(f"{found.community}: {found.transactions} transactions in {len(found.hashes)} blocks, the last {last}")
+    _say_erased(found.erased)
     for fault in faults:
         _say(f"  {fault}")
     _end(len(faults))
@@ -114,16 +119,22 @@ async def _differing(db: Database, community_id: UUID, known: list[tuple[int, st
     return faults
 
 
-async def _exported(db: Database, community: UUID, file: Path) -> int:
+async def _exported(db: Database, community: UUID, file: Path) -> tuple[int, set[UUID]]:
+    """How many blocks, and which transactions the file lacks though it has what they commit to."""
     number = 0
+    named: set[UUID] = set()
+    there: set[UUID] = set()
     with file.open("wb") as out:
         while True:
             async with db.read() as tx:
                 block = await store.block(tx, community, number + 1)
                 if block is None:
-                    return number
+                    return number, named - there
                 transactions = await store.read(tx, community, block.ids)
-            out.writelines(line + b"\n" for line in exported(block, transactions))
+                erased = await erasures.erased_among(tx, community, block.ids)
+            named |= {one.record_id for times in erased.values() for one in times}
+            there |= set(block.ids)
+            out.writelines(line + b"\n" for line in exported(block, transactions, erased))
             number += 1
 
 
@@ -144,6 +155,11 @@ def _with_database(data_dir: Path | None, work: Callable[[Database], Awaitable[T
         return asyncio.run(run())
     except (SettingsError, DatabaseUnavailable, OSError) as error:
         _fail(str(error))
+
+
+def _say_erased(count: int) -> None:
+    if count:
+        _say(f"  {count} of them are entries of members who were erased since")
 
 
 def _end(faults: int) -> None:

@@ -25,6 +25,11 @@ _WRITTEN: dict[str, Any] = {
         "description": "64 bits, nearly the same for nearly the same texts of this community; only the server says it.",
     },
 }
+_PROVED: dict[str, Any] = {
+    "type": "object",
+    "description": "By check-in series: the days whose code word was said, whether it was within the place; only the "
+    "server says it.",
+}
 _MESSAGE: dict[str, Any] = {
     **_WRITTEN, "reply_to": _TEXT, "mentions": _PEOPLE, "mentions_all": _YES, "kind": _TEXT,
     "has_media": _YES, "has_code": _YES, "topic": _TEXT,
@@ -52,7 +57,17 @@ _TYPES: dict[str, tuple[str, dict[str, Any], tuple[str, ...]]] = {
     "poke": ("Somebody poked `author`.", {}, ()),
     "redpacket.lucky_king": ("Somebody drew the largest share.", {}, ()),
     "honor.changed": ("Somebody holds a platform's honour.", {"honor": _TEXT}, ()),
-    "checkin.submitted": ("Somebody checked in.", {**_WRITTEN, "for_date": _TEXT, "images": _COUNT}, ()),
+    "checkin.submitted": (
+        "Somebody checked in. The door looks for the series' code word in `text` and `code`, and for `position` "
+        "(latitude, longitude) within their place, and keeps neither.",
+        {**_WRITTEN, "for_date": _TEXT, "images": _COUNT, "has_media": _YES, "proved": _PROVED},
+        (),
+    ),
+    "checkin.confirmed": (
+        "The check-in `subject` (or of that id), of `author`, is as it should be, says the actor.",
+        {},
+        (),
+    ),
     "checkin.voided": (
         "The check-in `subject` (or of that id), of `author` where not the actor, does not count.",
         {},

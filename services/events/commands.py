@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from kit.code_words import code_words_in
 from services.events.receivers.form import Seen
 
 CHECKIN, RANK, POINTS, BIND, STOP = "checkin", "rank", "points", "bind", "stop"
@@ -24,37 +25,58 @@ PREFIXES = ("/",)
 LONGEST = 80
 _ADDRESSED = re.compile(r"@\S+\s+")
 _BOUND = re.compile(r"绑定\s*([0-9a-z][0-9a-z-]*)", re.IGNORECASE)
+_CHECKED = re.compile(r"(?:打卡|签到)\s+(.+)")
 _CODE = re.compile(r"[0-9A-Za-z]{4}-?[0-9A-Za-z]{4}")
 """A code of members: everything else that is written there is a person's words and stays here."""
 
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """`name` is one of ours. `code` is what follows `bind`, "" when that is no code."""
+    """`name` is one of ours. `code` is what follows `bind`, "" when that is no code; `said` what follows `checkin`."""
 
     name: str
     code: str = ""
+    said: str = ""
+
+
+_NOTHING = Command("")
 
 
 def command_of(text: str, prefixes: Sequence[str] = PREFIXES) -> Command | None:
     """The command a message is: a prefix and one of our words (`/checkin`, `/checkin@bot`), or one of the Chinese words
-    alone. None for everything else, also for a word of ours inside a sentence, and where there are no prefixes."""
-    if not prefixes or len(text) > LONGEST:
+    alone, or with a code word one for a check-in. None for everything else, also for a word of ours inside a sentence,
+    and where there are no prefixes. Only a check-in may be long."""
+    if not prefixes:
         return None
-    said = _ADDRESSED.sub("", unicodedata.normalize("NFKC", text).strip(), count=1)
-    for prefix in prefixes:
-        if said.startswith(prefix):
-            return _named(said[len(prefix) :].split())
-    bound = _BOUND.fullmatch(said)
+    if len(text) > LONGEST and (_by_prefix(_plain(text[:LONGEST]), prefixes) or _NOTHING).name != CHECKIN:
+        return None
+    said = _plain(text)
+    command = _by_prefix(said, prefixes)
+    if command is not None:
+        return command
+    bound, checked = _BOUND.fullmatch(said), _CHECKED.fullmatch(said)
     if bound is not None:
         return Command(BIND, _code(bound[1]))
+    if checked is not None and code_words_in(checked[1]):
+        return Command(CHECKIN, said=checked[1])
     return Command(WORDS[said]) if said in WORDS and not said.isascii() else None
 
 
-def _named(words: list[str]) -> Command | None:
+def _plain(text: str) -> str:
+    return _ADDRESSED.sub("", unicodedata.normalize("NFKC", text).strip(), count=1)
+
+
+def _by_prefix(said: str, prefixes: Sequence[str]) -> Command | None:
+    return next((_named(said[len(prefix) :]) for prefix in prefixes if said.startswith(prefix)), None)
+
+
+def _named(text: str) -> Command | None:
+    words = text.split()
     name = WORDS.get(words[0].partition("@")[0].casefold()) if words else None
     if name is None:
         return None
+    if name == CHECKIN:
+        return Command(name, said=" ".join(text.split(None, 1)[1:]))
     return Command(name, _code(words[1]) if name == BIND and len(words) > 1 else "")
 
 
@@ -85,8 +107,9 @@ def _with_command(one: Seen, prefixes: Sequence[str]) -> Iterator[Seen]:
         invoked = replace(asked, data={**kept, **facts}, text=None, sequence=None)
     if command.name == CHECKIN:
         counts = f"checkin:{one.id}"
-        checkin = replace(one, type="checkin.submitted", id=counts, data={**kept, "via": "command"})
-        yield replace(checkin, text=None, sequence=None, ref=None)
+        shown = {"has_media": True} if one.data.get("has_media") is True else {}
+        checkin = replace(one, type="checkin.submitted", id=counts, data={**kept, **shown, "via": "command"})
+        yield replace(checkin, text=command.said or None, sequence=None, ref=None)
         invoked = replace(invoked, data={**invoked.data, "counts": counts})
     yield invoked
 
@@ -104,4 +127,6 @@ def _of_platform(one: Seen) -> Command | None:
     if known is None or one.actor is None:
         return None
     words = (one.text or "").split()
+    if known == CHECKIN:
+        return Command(known, said=one.text or "")
     return Command(known, _code(words[0]) if known == BIND and words else "")

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from services.events.proof import POSITION, position_of
 from services.events.texts.reading import reduced
 
 MAX_KEPT = 8 * 1024
@@ -75,7 +76,7 @@ def of_event(raw: bytes, ours: Mapping[str, Any] | None = None) -> Kept:
     for name, value in _unpacked(event).items():
         shown = redactor.key(name, out)
         if name == "data" and isinstance(value, dict):
-            value = reduced(value, None)
+            value = redactor.without_position(reduced(value, None))
         attribute = name in ("id", "source", "subject") and isinstance(value, str) and _PRINTABLE.match(value)
         out[shown] = value if attribute else redactor.value(value, name, 1)
     return _bounded(raw, Kept(EVENT, len(raw), {"event": out, **(ours or {})}, marked=redactor.marked))
@@ -134,6 +135,13 @@ class _Redactor:
     def __init__(self) -> None:
         self.marked = 0
         self.needed = 0
+
+    def without_position(self, data: dict[str, Any]) -> dict[str, Any]:
+        """Where somebody was is no structure either."""
+        if position_of(data.get(POSITION)) is None:
+            return data
+        self.marked += 1
+        return {name: value for name, value in data.items() if name != POSITION}
 
     def value(self, value: Any, name: str, depth: int) -> Any:
         if isinstance(value, str):

@@ -44,6 +44,7 @@ LEGAL: Mapping[str, tuple[str, ...]] = {
     "erased": (),
 }
 
+SEGMENT_ENTERED, SEGMENT_LEFT = "entered", "left"
 KINDS = ("person", "bot")
 PRESENT = frozenset({"onboarding", "active", "cooling", "dormant"})
 BEFORE_THE_GATE = frozenset({"applied", "waitlisted", "rejected"})

@@ -6,6 +6,7 @@ from typing import Any
 Texts = Mapping[str, Mapping[str, str]]
 
 _TEXT, _WHOLE = {"type": "string", "maxLength": 500}, {"type": "integer"}
+_TEXTS = {"type": "array", "maxItems": 20, "items": _TEXT}
 _AMOUNTS = {
     "type": "array",
     "maxItems": 20,
@@ -27,6 +28,26 @@ _GRANTED_ZH = "{% for g in grants %}{{ '，' if not loop.first }}{{ g.unit | uni
 _HELD = "{% for b in balances %}{{ ', ' if not loop.first }}{{ b.amount }} {{ b.unit | unit }}{% endfor %}"
 _HELD_ZH = "{% for b in balances %}{{ '，' if not loop.first }}{{ b.unit | unit }} {{ b.amount }}{% endfor %}"
 
+_LACKS = {
+    "text_too_short": ("a longer text", "更长的文字"),
+    "media_missing": ("a picture", "图片"),
+    "number_missing": ("a number", "数字"),
+    "number_out_of_range": ("a number within the limits", "范围内的数字"),
+    "code_word_missing": ("the day's code word", "当日口令"),
+    "location_missing": ("where you are", "所在位置"),
+    "location_outside": ("being at the place", "到达指定地点"),
+}
+"""What a check-in lacks, as part of a sentence in English and in Chinese."""
+
+
+def _lacking(language: int, separator: str) -> str:
+    """A list of these codes in words; one that this version has none for stands as it is."""
+    first, *others = [f"if m == '{code}' %}}{words[language]}{{% " for code, words in _LACKS.items()]
+    said = "".join([first, *(f"el{one}" for one in others)])
+    word = f"{{% {said}else %}}{{{{ m }}}}{{% endif %}}"
+    return f"{{% for m in missing %}}{{{{ '{separator}' if not loop.first }}}}{word}{{% endfor %}}"
+
+
 COMMANDS: Mapping[str, tuple[Mapping[str, Any], Texts]] = {
     "command.checkin.counted": (
         {"grants": _AMOUNTS, "day": _TEXT},
@@ -47,6 +68,20 @@ COMMANDS: Mapping[str, tuple[Mapping[str, Any], Texts]] = {
         _texts(
             ("Checked in before", "You have checked in for {{ day }} already."),
             ("已经打过卡", "{{ day }} 你已经打过卡了。"),
+        ),
+    ),
+    "command.checkin.refused": (
+        {"day": _TEXT, "missing": _TEXTS},
+        _texts(
+            ("Not checked in", f"This does not count for {{{{ day }}}} yet. It lacks: {_lacking(0, ', ')}."),
+            ("打卡未完成", f"{{{{ day }}}} 的打卡还不算数，缺少：{_lacking(1, '、')}。"),
+        ),
+    ),
+    "command.checkin.pending": (
+        {"day": _TEXT},
+        _texts(
+            ("Waiting", "Your check-in for {{ day }} waits for somebody to confirm it."),
+            ("等待确认", "{{ day }} 的打卡已提交，等待确认。"),
         ),
     ),
     "command.checkin.nothing": (

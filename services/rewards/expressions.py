@@ -45,6 +45,7 @@ VARIABLES: dict[str, Any] = {
     "streak.current": _T.INT,
     "streak.longest": _T.INT,
     "streak.days": _T.INT,
+    "checkin.status": _T.STRING,
     "text.length": _T.INT,
     "text.distinct": _T.INT,
     "counts.day": _T.INT,
@@ -56,14 +57,15 @@ VARIABLES: dict[str, Any] = {
     "signals.mutual": _T.INT,
     "signals.share": _T.INT,
     "signals.ring": _T.INT,
+    "signals.received": _T.INT,
     "signals.similar": _T.INT,
     "signals.copied": _T.INT,
 }
 """What a rule's expression sees. Absent texts and lists are empty; fields of `event.data` need `has()` where they may
 be missing."""
 
-ELSEWHERE = {name: type for name, type in VARIABLES.items() if name not in SIGNALS}
-"""What other conditions see (of badges and check-ins), which run before signals are known."""
+ELSEWHERE = {name: type for name, type in VARIABLES.items() if name not in SIGNALS and name != "checkin.status"}
+"""What other conditions see (of badges and check-ins): those of check-ins run before either of these is known."""
 
 NUMBERS = frozenset(name for name, type in VARIABLES.items() if type == _T.INT)
 

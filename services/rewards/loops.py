@@ -1,14 +1,14 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, add them up by day, look
-through all of them at night, expire points and release what was held for too long, finalise boards' periods, clear
-boards that are gone, end badges that expired and grant those for programmes, forget, work out plans and carry them
-out."""
+through all of them at night, decide check-ins that waited for too long, expire points and release what was held for
+too long, erase members, finalise boards' periods, clear boards that are gone, end badges that expired and grant those
+for programmes, forget, work out plans and carry them out."""
 
 import asyncio
 import time
 from datetime import timedelta
 
 from kit.clock import uuid7
-from kit.metrics import BADGES, BUDGETS_REACHED, LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
+from kit.metrics import BADGES, BUDGETS_REACHED, ERASURE_OLDEST_SECONDS, LEDGER_FAULTS, LEDGER_SEALED, PLANS_OPEN
 from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
@@ -18,16 +18,19 @@ from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.decaying import renew_some
+from services.rewards.handlers.erasing.running import erase_some
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.finalising import CaughtUp, finalize_some
 from services.rewards.handlers.holds import release_some
 from services.rewards.handlers.leagues import play_some
 from services.rewards.handlers.night import audit, begin, until_night
+from services.rewards.handlers.overdue import decide_due
 from services.rewards.handlers.plans import running as plans
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
 from services.rewards.handlers.unit_days import add_up_some
 from services.rewards.store import entries as entries_store
+from services.rewards.store import erasures as erasures_store
 from services.rewards.store import filling
 from services.rewards.store import plans as plans_store
 
@@ -43,6 +46,7 @@ FINALIZE_SECONDS = 15.0
 SEAL_SHARE = 9
 DAYS_SECONDS = 5.0
 EXPIRE_SECONDS = 20.0
+ERASE_SECONDS = 5.0
 PLAN_SECONDS = 1.0
 PLAN_SHARE = 3
 
@@ -137,6 +141,24 @@ async def expire(one: ServiceRuntime, stopping: asyncio.Event) -> None:
         await pause(stopping, SEAL_SHARE * took if found else EXPIRE_SECONDS)
 
 
+async def decide_checkins(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Check-ins that waited for too long, some at a time. Several processes may: each is decided once."""
+    while not stopping.is_set():
+        if await decide_due(one.db) == 0:
+            await pause(stopping, EXPIRE_SECONDS)
+
+
+async def erase(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Erase who is to be, in a tenth of the time. Of several processes each does the steps that no other has done."""
+    while not stopping.is_set():
+        began = time.monotonic()
+        done = await erase_some(one.db, stopping)
+        async with one.db.read() as tx:
+            since = await erasures_store.oldest(tx)
+        ERASURE_OLDEST_SECONDS.set((one.clock() - since).total_seconds() if since is not None else 0)
+        await pause(stopping, max(ERASE_SECONDS, SEAL_SHARE * (time.monotonic() - began)) if done else ERASE_SECONDS)
+
+
 async def audit_at_night(one: ServiceRuntime, stopping: asyncio.Event) -> None:
     """Once a night, in one process of all, everything that always holds is looked through."""
     for one_of_them in AUDITS:
@@ -187,6 +209,8 @@ LOOPS = (
     Loop("sealing", seal),
     Loop("unit-days", add_up_days),
     Loop("expiring", expire),
+    Loop("waiting-checkins", decide_checkins),
+    Loop("erasing", erase),
     Loop("nightly-audit", audit_at_night),
     Loop("finalised-boards", finalize_boards),
     Loop("cleared-boards", clear_boards),

@@ -9,6 +9,7 @@ from kit.contracts.rewards import (
     BoardFinalized,
     BoardLed,
     BudgetReached,
+    CheckinSeriesChanged,
     CommandAnswered,
     DaysExcused,
     LeagueChanged,
@@ -29,7 +30,7 @@ SERVICE = Service(
     subscriptions=SUBSCRIPTIONS,
     publishes=(
         ActivityScored, LevelReached, BoardLed, BoardFinalized, DaysExcused, PointsAdjusted, CommandAnswered,
-        BadgeGranted, BadgeRevoked, BudgetReached, LeagueChanged,
+        BadgeGranted, BadgeRevoked, BudgetReached, CheckinSeriesChanged, LeagueChanged,
     ),
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",

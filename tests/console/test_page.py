@@ -6,6 +6,7 @@ from typing import Any
 import httpx2
 
 from tests.support.browser import Browser, Page
+from tests.support.http import client_of
 from tests.support.platform import App
 
 ASSETS = {"/": "text/html", "/console/home.js": "text/javascript", "/console/home.css": "text/css"}
@@ -56,7 +57,7 @@ class Inline(HTMLParser):
 
 
 async def test_the_page_and_its_parts_come_with_a_policy_that_runs_nothing_but_our_own_files(app: App) -> None:
-    async with httpx2.AsyncClient(base_url=app.url) as anybody:
+    async with client_of(app.url) as anybody:
         for path, kind in ASSETS.items():
             reply = await anybody.get(path)
             assert reply.status_code == 200

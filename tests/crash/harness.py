@@ -24,6 +24,7 @@ from tests.crash.processes import Installation, lags
 from tests.crash.schedule import Kill, schedule
 from tests.journeys.books import assert_equal, in_order, read_books, stored_once, table
 from tests.support import oracle
+from tests.support.http import client_of
 
 Event = dict[str, Any]
 Say = Callable[[str], None]
@@ -100,7 +101,7 @@ async def _post(installation: Installation, events: Sequence[Event], flow: _Flow
     options = client.Options(batch=BATCH, lanes=2, patience=300.0)
     try:
         hooks = {"request": [wait]}
-        async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30.0, event_hooks=hooks) as http:
+        async with client_of(installation.url("events"), timeout=30.0, event_hooks=hooks) as http:
             return await client.post(http, installation.key, lines, name=IMPORT, options=options, on_progress=progress)
     finally:
         flow.finished = True

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-import httpx2
-
 from deploy.local.split import wait_until_known
+from tests.support.http import client_of
 
 START_SECONDS = 90.0
 SERVICES = ("members", "events", "rewards", "notify")
@@ -205,7 +204,7 @@ async def lags(installation: Installation) -> dict[str, int]:
     AssertionError when a consumer has given up."""
     out: dict[str, int] = {}
     for process in installation.processes.values():
-        async with httpx2.AsyncClient(base_url=process.url, timeout=30) as http:
+        async with client_of(process.url, timeout=30) as http:
             for check in (await http.get("/readyz")).json()["checks"]:
                 if check["name"].startswith("lag:"):
                     out[check["name"]] = int(check["detail"])

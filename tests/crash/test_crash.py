@@ -18,7 +18,7 @@ from tests.crash.processes import embedded, split
 from tests.journeys.data import activities_of, has
 
 SEED = int(os.environ.get("GUILDHALL_CRASH_SEED", secrets.randbelow(10**6)))
-FEW_KILLS, FEW_EVENTS = 5, 12_000
+FEW_KILLS, FEW_EVENTS = 5, 8_000
 MANY_KILLS = int(os.environ.get("GUILDHALL_CRASH_KILLS", "50"))
 
 

@@ -18,7 +18,7 @@ from tests.crash.processes import Engine, Installation, split
 from tests.crash.schedule import Kill
 from tests.crash.test_crash import FEW_KILLS, MANY_KILLS, SEED, say, some_events
 
-FEW_EVENTS = 6_000
+FEW_EVENTS = 3_600
 
 
 @contextmanager
@@ -43,7 +43,7 @@ async def test_the_broker_and_the_database_are_killed_while_history_flows_in(
     tmp_path: Path, postgres_server: PostgresServer, mortal: KafkaBroker
 ) -> None:
     events = some_events(FEW_EVENTS)
-    plan = [Kill(5, 0.1, "broker"), Kill(25, 0.1, "postgres"), Kill(45, 0.0, "rewards"), Kill(60, 0.0, "broker", 1.0)]
+    plan = [Kill(5, 0.1, "broker"), Kill(14, 0.1, "postgres"), Kill(22, 0.0, "rewards"), Kill(32, 0.0, "broker", 1.0)]
     with on_engines_of_its_own(tmp_path, mortal) as installation:
         await harness.carry_out(installation, events, plan, say=say)
 
@@ -80,7 +80,7 @@ async def test_the_door_of_a_process_that_starts_while_the_broker_is_away_is_ope
         await asyncio.to_thread(door.kill)
         await asyncio.to_thread(door.start)
         plan = [Kill(5, 0.0, "events"), Kill(15, 0.0, "broker")]
-        await harness.carry_out(installation, some_events(3_000), plan, say=say)
+        await harness.carry_out(installation, some_events(2_000), plan, say=say)
 
 
 async def not_noticed(installation: Installation, count: int | None) -> None:

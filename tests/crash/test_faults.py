@@ -13,7 +13,6 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
 from sqlalchemy import func, select
 
@@ -30,9 +29,10 @@ from tests.crash.processes import Engine, Installation, Process, Server, split
 from tests.crash.schedule import Kill
 from tests.crash.test_crash import MANY_KILLS, SEED, say, some_events
 from tests.journeys.books import Books, read_books, table
+from tests.support.http import client_of
 from tests.support.network import Network, SlowLine
 
-FEW_EVENTS = 4_500
+FEW_EVENTS = 3_000
 
 
 @pytest.fixture
@@ -135,7 +135,7 @@ async def with_a_slow_database(tmp_path: Path, database: PostgresServer, kafka: 
         url = database.create_database("crash").replace(f":{database.port}/", f":{line.port}/")
         with installed(tmp_path, url, kafka) as installation:
             befall(installation, {"slow": Slow(line, 0.05), "still": Slow(line, 12.0)}, 10.0)
-            plan = [Kill(5, 0.0, "slow"), Kill(20, 0.0, "still"), Kill(40, 0.0, "slow")]
+            plan = [Kill(5, 0.0, "slow"), Kill(12, 0.0, "still"), Kill(22, 0.0, "slow")]
             await harness.carry_out(installation, some_events(count), plan, say=say, pace=1.0)
     finally:
         line.stop()
@@ -156,7 +156,7 @@ async def test_the_network_to_the_broker_loses_everything_and_then_answers_alone
     try:
         with installed(tmp_path, database.create_database("crash"), broker.bootstrap) as installation:
             befall(installation, {"network": Cut(host)}, 12.0)
-            plan = [Kill(10, 0.0, "network"), Kill(30, 0.0, "network")]
+            plan = [Kill(6, 0.0, "network"), Kill(20, 0.0, "network")]
             answered = await harness.carry_out(installation, some_events(FEW_EVENTS), plan, say=say, pace=1.0)
         assert answered.retries == 0, "the spool takes what the broker does not"
     finally:
@@ -178,7 +178,7 @@ async def test_a_replica_that_loses_the_broker_and_keeps_the_database_does_no_ha
             replica.within = other.within
             await asyncio.to_thread(replica.start)
             befall(installation, {"network": Cut(other)}, 15.0)
-            plan = [Kill(5, 0.0, "network"), Kill(25, 0.0, "network")]
+            plan = [Kill(4, 0.0, "network"), Kill(18, 0.0, "network")]
             await harness.carry_out(installation, some_events(FEW_EVENTS), plan, say=say, pace=1.0)
             assert await asyncio.to_thread(replica.stop) == 0
     finally:
@@ -228,7 +228,7 @@ async def check_in(installation: Installation, people: int) -> None:
         for number in range(people)
     ]
     headers = {"Authorization": f"Bearer {installation.key}", "Content-Type": client.BATCH_TYPE}
-    async with httpx2.AsyncClient(base_url=installation.url("events"), headers=headers) as http:
+    async with client_of(installation.url("events"), headers=headers) as http:
         assert (await http.post("/v1/events", json=events)).json()["accepted"] == people
 
 

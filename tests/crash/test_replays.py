@@ -11,7 +11,6 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from services.events.importers import client
@@ -19,6 +18,7 @@ from services.events.importers.lines import Good
 from tests.crash.harness import drained
 from tests.crash.processes import Installation, embedded
 from tests.crash.test_crash import say, some_events
+from tests.support.http import client_of
 
 EVER = {"from": "2000-01-01T00:00:00Z", "to": "2100-01-01T00:00:00Z"}
 BOOKS = {
@@ -47,7 +47,7 @@ def books(installation: Installation) -> dict[str, list[tuple[Any, ...]]]:
 
 async def post(installation: Installation, events: Sequence[dict[str, Any]]) -> None:
     lines = (Good(number, event) for number, event in enumerate(events, 1))
-    async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30.0) as http:
+    async with client_of(installation.url("events"), timeout=30.0) as http:
         outcome = await client.post(http, installation.key, lines, name="chat")
     assert outcome.progress.accepted == len(events), outcome.problems[:3]
     await drained(installation)
@@ -55,7 +55,7 @@ async def post(installation: Installation, events: Sequence[dict[str, Any]]) -> 
 
 async def ask(installation: Installation, method: str, path: str, **more: Any) -> dict[str, Any]:
     headers = {"Authorization": f"Bearer {installation.key}"}
-    async with httpx2.AsyncClient(base_url=installation.url("events"), headers=headers, timeout=30.0) as http:
+    async with client_of(installation.url("events"), headers=headers, timeout=30.0) as http:
         reply = await http.request(method, path, **more)
         assert reply.status_code < 300, reply.text
         answer: dict[str, Any] = reply.json()

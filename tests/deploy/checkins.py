@@ -5,9 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from itertools import count
 
-import httpx2
-
 from tests.crash.processes import Installation
+from tests.support.http import client_of
 
 _numbers = count(1)
 
@@ -19,7 +18,7 @@ def bearer(installation: Installation) -> dict[str, str]:
 async def check_in(installation: Installation, people: int) -> str:
     """So many people check in for the first time, one message each; taken in means 200. Who was the last."""
     actor = ""
-    async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=30) as http:
+    async with client_of(installation.url("events"), timeout=30) as http:
         for number in (next(_numbers) for _ in range(people)):
             actor = f"test:{number}"
             event = {

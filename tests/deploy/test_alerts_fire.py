@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx2
 import pytest
 
 from deploy.local.kafka import KafkaBroker, KafkaMissing
 from tests.crash.processes import Installation, embedded, split
 from tests.deploy.checkins import bearer, check_in, checking_in
 from tests.deploy.queries import QUERIES
+from tests.support.http import client_of
 from tests.support.prometheus import Prometheus, prometheus_program
 from tests.support.require import missing
 
@@ -68,13 +68,13 @@ async def watched(directory: Path, installation: Installation) -> AsyncIterator[
 
 async def points_of_somebody(installation: Installation) -> None:
     """Until the first check-in is on a board, so that there are balances to spoil."""
-    async with httpx2.AsyncClient(base_url=installation.url("rewards"), timeout=30) as http, asyncio.timeout(30):
+    async with client_of(installation.url("rewards"), timeout=30) as http, asyncio.timeout(30):
         while not (await http.get("/v1/boards/xp", headers=bearer(installation))).json()["items"]:
             await asyncio.sleep(0.1)
 
 
 async def retry_all(installation: Installation) -> None:
-    async with httpx2.AsyncClient(base_url=installation.url("rewards"), timeout=30) as http:
+    async with client_of(installation.url("rewards"), timeout=30) as http:
         query = {"service": "rewards"}
         letters = (await http.get("/v1/dead-letters", params=query, headers=bearer(installation))).json()["items"]
         for code in {letter["code"] for letter in letters}:

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import asyncpg
-import httpx2
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import OffsetAndMetadata
@@ -21,6 +20,7 @@ from deploy.local.kafka import KafkaBroker
 from deploy.local.postgres import USER, PostgresServer, binaries
 from tests.crash.processes import SERVICES, Installation, Process, clean_environment, embedded, lags, split
 from tests.deploy.checkins import bearer, check_in, checking_in
+from tests.support.http import client_of
 
 EACH = 10
 STORED = "SELECT count(*) FROM {events}activities"
@@ -177,7 +177,7 @@ async def rewind(broker: KafkaBroker, prefix: str) -> None:
 
 
 async def rename(installation: Installation, name: str) -> None:
-    async with httpx2.AsyncClient(base_url=installation.url("members"), timeout=30) as http:
+    async with client_of(installation.url("members"), timeout=30) as http:
         path = f"/v1/communities/{installation.community}"
         reply = await http.patch(path, json={"name": name}, headers=bearer(installation))
         assert reply.status_code == 200, reply.text
@@ -244,7 +244,7 @@ async def test_a_dump_comes_back_whole_with_the_log_read_again_and_without_it_go
 async def the_live_tail_shows_what_is_new_and_nothing_else(installation: Installation) -> None:
     """With a key from before: keys and members are known from the dump."""
     async with (
-        httpx2.AsyncClient(base_url=installation.url("events"), timeout=30) as http,
+        client_of(installation.url("events"), timeout=30) as http,
         http.stream("GET", "/v1/events/stream", headers=bearer(installation)) as tail,
     ):
         newest = await check_in(installation, 1)

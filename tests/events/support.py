@@ -28,6 +28,7 @@ from services import server
 from services.compose import SERVICES
 from services.events.service import SERVICE
 from tests.support.clock import ManualClock
+from tests.support.http import client_of
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
@@ -116,7 +117,7 @@ class Events:
 
     def client(self, secret: str) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self.clients.append(httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30))
+        self.clients.append(client_of(self.url, headers=headers, timeout=30))
         return self.clients[-1]
 
     async def observed(self) -> list[IdentityObserved]:

@@ -41,7 +41,14 @@ from tests.events.support import Events, Place, on_the_log
         ("/checkins", None),
         ("I said /checkin", None),
         ("", None),
-        ("/checkin " + "x" * 100, None),
+        ("/checkin read 20 pages", Command("checkin", said="read 20 pages")),
+        ("/checkin " + "x" * 100, Command("checkin", said="x" * 100)),
+        ("x /checkin " + "x" * 100, None),
+        ("/rank " + "x" * 100, None),
+        ("打卡 松林47", Command("checkin", said="松林47")),
+        ("签到 今天也来了 ｍａｐｌｅ 47", Command("checkin", said="今天也来了 maple 47")),
+        ("打卡 成功", None),
+        ("打卡 " + "松林47 " * 30, None),
     ],
 )
 def test_a_command_is_a_prefix_and_a_word_or_a_chinese_word_alone(text: str, command: Command | None) -> None:

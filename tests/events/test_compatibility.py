@@ -101,10 +101,10 @@ def described(schema: Any, deep: int = 4) -> Any:
     return out
 
 
-@pytest.mark.parametrize("start", range(0, 20_000, 5_000))
+@pytest.mark.parametrize("start", range(0, 8_000, 2_000))
 def test_whatever_fitted_fits_still_when_nothing_is_said_against_a_version(start: int) -> None:
     compared = 0
-    for seed in range(start, start + 5_000):
+    for seed in range(start, start + 2_000):
         made = Made(seed)
         old, new = made.versions()
         if old == new or breaking_changes(old, new):
@@ -117,7 +117,7 @@ def test_whatever_fitted_fits_still_when_nothing_is_said_against_a_version(start
         for _ in range(30):
             one = made.object()
             assert not before.is_valid(one) or after.is_valid(one), (seed, old, new, one)
-    assert compared > 500
+    assert compared > 200
 
 
 def test_a_schema_does_not_break_itself() -> None:

@@ -29,6 +29,7 @@ from tests.events import test_commands as chat
 from tests.events.support import Events, Place, event, serving
 from tests.events.test_tail import scored, tail
 from tests.support.clock import ManualClock
+from tests.support.http import client_of
 
 MADE = {"platform": "github", "name": "repositories"}
 
@@ -70,7 +71,7 @@ async def deliver(
         "Content-Type": "application/json",
     }
     # Platforms bring no key of ours.
-    async with httpx2.AsyncClient(base_url=place.client.base_url) as client:
+    async with client_of(place.client.base_url) as client:
         return await client.post(f"/v1/hooks/{made['id']}", content=content, headers=headers)
 
 

@@ -5,7 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,6 +16,7 @@ from services.events.handlers import numbering
 from services.events.numbers import FAR, Stream
 from tests.events.support import Events, Place, on_the_log
 from tests.events.test_connections import connected
+from tests.support.http import client_of
 
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 ONE = UUID(int=1)
@@ -57,7 +57,7 @@ class Bot:
 
     async def tell(self, body: dict[str, Any]) -> None:
         headers = {"X-Telegram-Bot-Api-Secret-Token": self.secret, "Authorization": f"Bearer {self.secret}"}
-        async with httpx2.AsyncClient(base_url=self.place.client.base_url) as client:
+        async with client_of(self.place.client.base_url) as client:
             reply = await client.post(f"/v1/hooks/{self.made['id']}", json=body, headers=headers)
             assert reply.status_code < 300, reply.text
 

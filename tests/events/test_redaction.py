@@ -73,6 +73,16 @@ def test_an_event_keeps_what_an_accepted_one_keeps() -> None:
     assert kept.marked == 0
 
 
+def test_of_where_somebody_was_nothing_is_kept_and_another_position_is_data() -> None:
+    event = {"specversion": "1.0", "id": "1", "source": "/b", "type": "checkin.submitted"}
+    here = of_event(msgspec.json.encode({**event, "data": {"position": {"latitude": 31.23, "longitude": 121.47}}}))
+    third = of_event(msgspec.json.encode({**event, "data": {"position": 3}}))
+    assert here.value is not None
+    assert third.value is not None
+    assert (here.value["event"]["data"], here.marked) == ({}, 1)
+    assert (third.value["event"]["data"], third.marked) == ({"position": 3}, 0)
+
+
 def test_what_is_kept_is_bounded_and_headers_with_secrets_are_not_looked_at() -> None:
     assert of_payload(json.dumps({"id": [10**9 + n for n in range(2000)]}).encode(), {}).form == "bytes"
     headers = {"x-github-event": "issues", "x-pass": "s3cret1", "authorization": "Bearer 1", "x-hub-signature-256": "1"}

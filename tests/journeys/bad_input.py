@@ -13,6 +13,7 @@ import msgspec
 
 from kit.settings import load_settings
 from tests.support.clock import ManualClock
+from tests.support.http import client_of
 from tests.support.platform import App, running
 
 STRUCTURED = "application/cloudevents+json"
@@ -94,7 +95,7 @@ class World:
         if secret:
             headers.setdefault("Authorization", f"Bearer {secret}")
         encoded = {name: value.encode("latin-1") for name, value in headers.items()}
-        async with httpx2.AsyncClient(base_url=self.url, timeout=60) as client:
+        async with client_of(self.url, timeout=60) as client:
             reply = await client.request(ask.method, self._filled(ask.path), content=content, headers=encoded)
         return reply.status_code, self._told(reply)
 
@@ -143,7 +144,7 @@ async def _peopled(app: App, clock: ManualClock) -> World:
     assert (await app.client.delete(f"/v1/keys/{revoked['id']}")).status_code == 200
     ada = await made("/v1/members", {"display_name": "Ada", "identity": {"platform": "qq", "external_id": "1"}})
     early = await made("/v1/tokens", {"member_id": ada["id"]})
-    async with httpx2.AsyncClient(base_url=app.url, headers={"Origin": app.url}) as owner:
+    async with client_of(app.url, headers={"Origin": app.url}) as owner:
         signed = await owner.post("/v1/sessions/sign-in", data={"token": app.sign_in_url.partition("token=")[2]})
         assert signed.status_code == 303, signed.text
         await app.settle()

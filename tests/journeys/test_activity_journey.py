@@ -1,6 +1,7 @@
 """One activity through the whole platform: posted, stored, scored, told, and told again by the live tail (E4, E15)."""
 
 import asyncio
+from datetime import date, timedelta
 from typing import Any
 
 import msgspec
@@ -9,7 +10,7 @@ from kit.contracts import activity_event_id, identity_member_id
 from tests.support.platform import App
 
 STRUCTURED = "application/cloudevents+json"
-CHECK_IN = {
+CHECK_IN: dict[str, Any] = {
     "specversion": "1.0",
     "id": "first",
     "source": "/bots/one",
@@ -110,3 +111,32 @@ async def test_trying_a_connection_pays_nobody_whatever_the_rules_say(app: App) 
     assert (trace["entries"], trace["messages"]) == ([], [])
     assert all(decision["verdict"] != "granted" for decision in trace["decisions"])
     assert (await app.client.get("/v1/members")).json()["items"] == []
+
+
+async def test_a_code_word_said_at_the_door_and_a_friends_word_make_a_check_in_count(app: App) -> None:
+    series = "/v1/checkins/daily"
+    asked = {"proof": [{"kind": "code_word"}], "approval": {"by": "peers"}}
+    assert (await app.client.patch(series, json=asked)).status_code == 200
+    await app.settle()
+    told = (await app.client.get(f"{series}/code-word")).json()
+    # Of tomorrow as well: it may be that by the time it arrives.
+    tomorrow = (date.fromisoformat(told["day"]) + timedelta(days=1)).isoformat()
+    after = (await app.client.get(f"{series}/code-word", params={"day": tomorrow})).json()
+    text = f"Five pages. {told['word'].upper()}, or {after['word']}"
+    await post(app, {**CHECK_IN, "id": "without"})
+    await post(app, {**CHECK_IN, "id": "with", "data": {**CHECK_IN["data"], "text": text}})
+    await app.settle()
+    ids = {name: str(activity_event_id(app.community, "/bots/one", name)) for name in ("without", "with")}
+    tried = (await app.client.get(f"{series}/attempts")).json()["items"]
+    assert {(one["event_id"], one["state"], tuple(one["missing"])) for one in tried} == {
+        (ids["without"], "refused", ("code_word_missing",)), (ids["with"], "pending", ()),
+    }  # fmt: skip
+    friend = {"actor": "qq:2", "author": "qq:1", "group": "qq:100"}
+    await post(app, {**CHECK_IN, "id": "yes", "type": "checkin.confirmed", "subject": "with", "data": friend})
+    await app.settle()
+    trace = (await app.client.get(f"/v1/events/{ids['with']}/trace")).json()
+    assert [(d["verdict"], d["amount"]) for d in trace["decisions"]] == [("granted", 10)] * 2
+    assert trace["stored"]["problem"] is None
+    assert told["word"] not in str(trace).casefold()
+    member = identity_member_id(app.community, "qq:1")
+    assert (await app.client.get(f"{series}/members/{member}")).json()["current"] == 1

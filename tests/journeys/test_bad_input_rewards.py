@@ -220,11 +220,12 @@ CASES = {
                 "/rules/0/when",
                 "expression_invalid",
                 "line 1, column 1: there is no weather; there are actor.age_days, actor.id, actor.kind, "
-                "actor.segments, actor.state, author.id, author.kind, author.segments, author.state, counts.day, "
-                "counts.ever, counts.month, counts.week, event.actor, event.author, event.data, event.group, "
-                "event.history, event.source, event.subject, event.time, event.type, group.id, group.platform, "
-                "signals.copied, signals.hour, signals.minute, signals.mutual, signals.ring, signals.share, "
-                "signals.similar, streak.current, streak.days, streak.longest, text.distinct, text.length",
+                "actor.segments, actor.state, author.id, author.kind, author.segments, author.state, checkin.status, "
+                "counts.day, counts.ever, counts.month, counts.week, event.actor, event.author, event.data, "
+                "event.group, event.history, event.source, event.subject, event.time, event.type, group.id, "
+                "group.platform, signals.copied, signals.hour, signals.minute, signals.mutual, signals.received, "
+                "signals.ring, signals.share, signals.similar, streak.current, streak.days, streak.longest, "
+                "text.distinct, text.length",
             ),
         ),
     ),

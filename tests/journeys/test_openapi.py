@@ -13,7 +13,7 @@ from tests.crash.processes import Installation, clean_environment, embedded
 
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 SEED = os.environ.get("GUILDHALL_TEST_SEED", "1")
-EXAMPLES = os.environ.get("GUILDHALL_TEST_EXAMPLES", "10")
+EXAMPLES = os.environ.get("GUILDHALL_TEST_EXAMPLES", "5")
 SECONDS = 600
 
 # These end the credential that is used; they are tried last, with a credential of their own.

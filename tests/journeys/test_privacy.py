@@ -3,7 +3,6 @@ dead letter or metric."""
 
 from typing import Any
 
-import httpx2
 import msgspec
 import pytest
 
@@ -12,6 +11,7 @@ from kit.contracts.events import Activity
 from services.events.handlers import storing
 from tests.events.receivers.senders import senders
 from tests.journeys.spoken import PREFIX, Words, deliveries, everything_kept
+from tests.support.http import client_of
 from tests.support.platform import App
 
 MESSAGES = 1000
@@ -46,7 +46,7 @@ async def say(app: App, words: Words) -> dict[str, int]:
     """A thousand texts, by every way in; how many answers of each status there were."""
     hooks = {platform: await connected(app, platform) for platform in senders()}
     statuses: dict[str, int] = {}
-    async with httpx2.AsyncClient(base_url=app.url) as platforms:
+    async with client_of(app.url) as platforms:
         for number, (platform, sample) in enumerate(deliveries(words)):
             sender = senders()[platform]
             # Some as a stranger sends them, some cut in the middle behind a right signature.

@@ -4,12 +4,12 @@ import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-import httpx2
 import pytest
 
 from kit.settings import load_settings
 from services.compose import SERVICES
 from tests.support.databases import _template_sqlite
+from tests.support.http import client_of
 from tests.support.platform import App, running
 
 BURST = 40
@@ -51,12 +51,12 @@ async def test_a_route_of_the_framework_counts_and_refuses_as_well_and_another_c
     assert reply.headers["ratelimit-remaining"] == "0"
     await slow.settle()
     headers = {"Authorization": f"Bearer {made.json()['secret']}"}
-    async with httpx2.AsyncClient(base_url=slow.url, headers=headers) as other:
+    async with client_of(slow.url, headers=headers) as other:
         assert (await other.get("/v1/units")).status_code == 200
 
 
 async def test_an_answer_to_nobody_counts_for_nobody(slow: App) -> None:
-    async with httpx2.AsyncClient(base_url=slow.url) as stranger:
+    async with client_of(slow.url) as stranger:
         for _ in range(BURST + 5):
             reply = await stranger.get("/v1/units")
         assert reply.status_code == 401

@@ -51,10 +51,7 @@ async def board_over_http(app: App, kind: str, key: str) -> dict[UUID, tuple[int
             return places
 
 
-@pytest.mark.parametrize("name", ["qa-site", "small-chat", "checkin-programme"])
-async def test_a_recorded_community_gives_the_oracles_books_and_sending_it_again_changes_nothing(
-    platform: App, name: str
-) -> None:
+async def run_twice(platform: App, name: str) -> None:
     activities = activities_of(name)
     answer = oracle.score(activities)
 
@@ -81,6 +78,22 @@ async def test_a_recorded_community_gives_the_oracles_books_and_sending_it_again
     assert repeated.progress.rejected == 0
     assert await books_of(platform) == books
     assert sorted(await stored_rows(platform)) == sorted(rows)
+
+
+@pytest.mark.parametrize("name", ["small-chat", "checkin-programme"])
+async def test_a_recorded_community_gives_the_oracles_books_and_sending_it_again_changes_nothing(
+    platform: App, name: str
+) -> None:
+    await run_twice(platform, name)
+
+
+async def test_a_recorded_site_of_questions_gives_them_too(app: App) -> None:
+    await run_twice(app, "qa-site")
+
+
+@pytest.mark.soak
+async def test_a_recorded_site_of_questions_gives_them_on_every_engine(platform: App) -> None:
+    await run_twice(platform, "qa-site")
 
 
 async def test_shuffled_from_the_start_the_sums_are_the_same(platform: App) -> None:

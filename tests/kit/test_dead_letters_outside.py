@@ -28,6 +28,7 @@ from services import server
 from services.__main__ import cli
 from tests.kit.stand import bearer, key_changed
 from tests.kit.toy import POISON, Toy, uses
+from tests.support.http import client_of
 
 SECRET = "gh_live_" + "d" * 43
 OF = {"service": "toy"}
@@ -77,7 +78,7 @@ async def standing(directory: Path) -> AsyncIterator[Bench]:
     listener = server.bind("127.0.0.1", 0)
     http = server.make_server(build_app(runtime), 5)
     serving = asyncio.create_task(http.serve(sockets=[listener]))
-    async with httpx2.AsyncClient(base_url=server.url_of(listener), headers=bearer(SECRET), timeout=30) as client:
+    async with client_of(server.url_of(listener), headers=bearer(SECRET), timeout=30) as client:
         bench = Bench(runtime, client, uuid4())
         for id in (bench.community, uuid4()):
             await bench.know(

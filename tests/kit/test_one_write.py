@@ -4,10 +4,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import httpx2
 import pytest
 
 from services import server
+from tests.support.http import client_of
 
 BODY = bytes(range(256)) * 8192
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -32,7 +32,7 @@ async def test_an_answer_arrives_whole_and_its_connection_can_be_used_again(path
     listener = server.bind("127.0.0.1", 0)
     http = server.make_server(app, 5)  # type: ignore[arg-type]  # plain dictionaries, as ASGI has them
     serving = asyncio.create_task(http.serve(sockets=[listener]))
-    async with httpx2.AsyncClient(base_url=server.url_of(listener)) as client:
+    async with client_of(server.url_of(listener)) as client:
         for _ in range(3):
             assert (await client.get(path)).content == BODY
         closing = await client.get(path, headers={"Connection": "close"})

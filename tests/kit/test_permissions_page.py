@@ -1,6 +1,7 @@
 """docs/permissions.md against the running product: each route is asked with and without what the page says it needs."""
 
 import re
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -9,6 +10,7 @@ import httpx2
 import pytest
 
 from kit.auth import COMMUNITY_SCOPES, ROLES
+from tests.support.http import client_of
 from tests.support.platform import App
 
 PAGE = Path(__file__).parents[2] / "docs" / "permissions.md"
@@ -26,21 +28,21 @@ def documented() -> dict[tuple[str, str], tuple[str, str]]:
 class Caller:
     """Asks any route with any credential, an empty body and ids of nothing."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, client: httpx2.AsyncClient) -> None:
         self._app = app
+        # No key of its own: what is asked with is what the test says.
+        self._client = client
 
     async def ask(self, method: str, path: str, headers: dict[str, str]) -> tuple[int, dict[str, Any]]:
         url = re.sub(r"\{[^}]+\}", str(uuid4()), path)
         body = None if method in ("GET", "DELETE") else {}
-        # No key of the client's own: what is asked with is what the test says.
-        async with httpx2.AsyncClient(base_url=self._app.url, timeout=10) as client:
-            request = client.stream(method, url, params={"service": "members"}, json=body, headers=headers)
-            async with request as reply:
-                if "json" not in reply.headers.get("content-type", ""):
-                    return reply.status_code, {}
-                await reply.aread()
-                parsed = reply.json()
-                return reply.status_code, parsed if isinstance(parsed, dict) else {}
+        request = self._client.stream(method, url, params={"service": "members"}, json=body, headers=headers)
+        async with request as reply:
+            if "json" not in reply.headers.get("content-type", ""):
+                return reply.status_code, {}
+            await reply.aread()
+            parsed = reply.json()
+            return reply.status_code, parsed if isinstance(parsed, dict) else {}
 
     async def key(self, *scopes: str) -> dict[str, str]:
         made = {"name": "k", "kind": "bot", "mode": "live", "scopes": sorted(scopes)}
@@ -63,8 +65,13 @@ async def routes(app: App) -> list[tuple[str, str]]:
     return [(method.upper(), path) for path, operations in sorted(paths.items()) for method in sorted(operations)]
 
 
-async def test_the_page_says_of_every_route_what_it_needs(app: App) -> None:
-    caller = Caller(app)
+@pytest.fixture
+async def caller(app: App) -> AsyncIterator[Caller]:
+    async with client_of(app.url, timeout=10, verify=False) as client:
+        yield Caller(app, client)
+
+
+async def test_the_page_says_of_every_route_what_it_needs(app: App, caller: Caller) -> None:
     token = await caller.member_token()
     only = {scope: await caller.key(scope) for scope in sorted(COMMUNITY_SCOPES)}
     without = {scope: await caller.key(*(COMMUNITY_SCOPES - {scope})) for scope in sorted(COMMUNITY_SCOPES)}

@@ -38,6 +38,7 @@ from services import server
 from services.compose import SERVICES
 from services.notify.service import SERVICE
 from tests.support.clock import ManualClock
+from tests.support.http import client_of
 from tests.support.streams import Frame, Stream, lines_of
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
@@ -213,7 +214,7 @@ class Notify:
 
     def client(self, secret: str) -> httpx2.AsyncClient:
         headers = {"Authorization": f"Bearer {secret}"} if secret else {}
-        self.clients.append(httpx2.AsyncClient(base_url=self.url, headers=headers, timeout=30))
+        self.clients.append(client_of(self.url, headers=headers, timeout=30))
         return self.clients[-1]
 
     async def rows(self, table: str) -> list[Any]:

@@ -84,6 +84,16 @@ ANSWERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "You have checked in for 2026-11-23 already.",
         "2026-11-23 你已经打过卡了。",
     ),
+    "checkin.refused": (
+        {"day": "2026-11-23", "missing": ["text_too_short", "media_missing", "number_missing", "rain"]},
+        "This does not count for 2026-11-23 yet. It lacks: a longer text, a picture, a number, rain.",
+        "2026-11-23 的打卡还不算数，缺少：更长的文字、图片、数字、rain。",
+    ),
+    "checkin.pending": (
+        {"day": "2026-11-23"},
+        "Your check-in for 2026-11-23 waits for somebody to confirm it.",
+        "2026-11-23 的打卡已提交，等待确认。",
+    ),
     "checkin.nothing": (
         {"reason": "x"},
         "Your check-in was noted; it earned nothing.",

@@ -67,3 +67,23 @@ async def test_an_inbox_that_is_read_and_written_while_it_is_purged_counts_right
     assert set(answers) <= {200, 404}
     assert len(await place.inbox(ann)) == 5 + answers.count(200)
     assert await place.unread(ann) == 5
+
+
+async def test_what_was_said_to_who_is_erased_goes_with_them(notify: Notify) -> None:
+    place, other = notify.place, await notify.new_place()
+    ann, ben = await place.member("Ann"), await place.member("Ben")
+    await place.send(ann)
+    held = await place.send(ann, not_before="2026-11-24T00:00:00Z")
+    bens = await place.send(ben)
+    same = await other.member("Ann", id=ann)
+    theirs = await other.send(same)
+    for version in (2, 3):
+        await place.member("", id=ann, state="erased", version=version)
+    assert [row.member_id for table in ("messages", "inboxes") for row in await notify.rows(table)].count(ann) == 2
+    assert [m["id"] for m in await place.inbox(ben)] == [bens["id"]]
+    assert [m["id"] for m in await other.inbox(same)] == [theirs["id"]]
+    await notify.pass_time(days=2)
+    assert held["id"] not in {str(row.id) for row in await notify.rows("messages")}
+    assert await notify.dead() == []
+    late = await place.send(ann)
+    assert (late["state"], late["reason"]) == ("not_sent", "not_a_member")

@@ -8,6 +8,7 @@ import pypdfium2
 
 from kit.clock import system_clock
 from kit.contracts import identity_member_id
+from tests.support.http import client_of
 from tests.support.platform import App
 
 
@@ -29,7 +30,7 @@ async def token(app: App, identity: str) -> httpx2.AsyncClient:
     wanted = {"identity": {"platform": platform, "external_id": external_id}}
     made = await app.client.post("/v1/tokens", json=wanted)
     assert made.status_code == 201, made.text
-    return httpx2.AsyncClient(base_url=app.url, headers={"Authorization": f"Bearer {made.json()['token']}"}, timeout=60)
+    return client_of(app.url, headers={"Authorization": f"Bearer {made.json()['token']}"}, timeout=60)
 
 
 async def test_who_checks_in_reads_of_it_once_and_bots_history_and_the_banned_do_not(platform: App) -> None:

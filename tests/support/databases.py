@@ -14,7 +14,7 @@ from kit.contracts.platform import KeyUsed
 from kit.database import Database, open_database
 from kit.migrations import migrate
 from kit.service import Service
-from services.compose import BY_NAME
+from services.compose import BY_NAME, SERVICES
 from tests.support.clock import ManualClock
 
 MakeDatabase = Callable[[str], Awaitable[Database]]
@@ -48,6 +48,25 @@ async def _template_postgres(service: Service, server: Any) -> str:
         await db.close()
         _templates.add((server.dsn, name))
     return name
+
+
+async def copy_platform_sqlite(templates: Path, directory: Path) -> None:
+    """The databases of all services, migrated, into the data directory of an installation."""
+    for service in SERVICES:
+        shutil.copy(await _template_sqlite(service, templates), directory)
+
+
+async def create_platform_postgres(server: Any) -> str:
+    """A database with the schemas of all services, migrated; its URL."""
+    name = "template_platform"
+    if (server.dsn, name) not in _templates:
+        url = server.create_database(name)
+        for service in SERVICES:
+            db = _open(service, system_clock, url=url)
+            await migrate(db, service.migrations)
+            await db.close()
+        _templates.add((server.dsn, name))
+    return str(server.create_database(f"platform_{next(_numbers)}", template=name))
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,7 @@ from kit.settings import Settings
 from services.compose import SERVICES
 from tests.crash.harness import drained
 from tests.crash.processes import Installation, command, split
+from tests.support.http import client_of
 from tests.support.require import missing
 
 PREFIXES = {service.name: service.prefixes for service in SERVICES}
@@ -117,7 +118,7 @@ async def community_through(grown: Grown) -> AsyncIterator[Through]:
     url = grown.gateway.url
     owner = {"Origin": url, "Cookie": f"guildhall_session={grown.owner}"}
     first = {"Guildhall-Community": grown.installation.community}
-    async with httpx2.AsyncClient(base_url=url, headers=owner, timeout=60) as browser:
+    async with client_of(url, headers=owner, timeout=60) as browser:
         made = await browser.post("/v1/communities", json={"name": "One of many"}, headers=first)
         assert made.status_code in (200, 201), made.text
         community = made.json()["id"]
@@ -128,7 +129,7 @@ async def community_through(grown: Grown) -> AsyncIterator[Through]:
     secret = key.json()["secret"]
     wait_until_known(dict.fromkeys(PREFIXES, url), secret)
     headers = {"Authorization": f"Bearer {secret}"}
-    async with httpx2.AsyncClient(base_url=url, headers=headers, timeout=60) as client:
+    async with client_of(url, headers=headers, timeout=60) as client:
         yield Through(grown, url, UUID(community), secret, client)
 
 

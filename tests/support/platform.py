@@ -1,7 +1,6 @@
 """The whole platform in this process, on real engines, behind a real HTTP server on a free port of 127.0.0.1."""
 
 import asyncio
-import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -17,8 +16,9 @@ from kit.runtime import Runtime
 from kit.settings import Settings, load_settings
 from services import server
 from services.commands.starting import bootstrapped, web_app
-from services.compose import SERVICES, compose
-from tests.support.databases import _template_sqlite
+from services.compose import compose
+from tests.support.databases import copy_platform_sqlite, create_platform_postgres
+from tests.support.http import client_of
 
 _numbers = count(1)
 
@@ -50,7 +50,8 @@ async def running(settings: Settings, clock: Clock = system_clock, *, migrating:
         made = await bootstrapped(runtime, server.url_of(listener))
         await runtime.settle(60)
         headers = {"Authorization": f"Bearer {made['api_key']}"}
-        async with httpx2.AsyncClient(base_url=made["url"], headers=headers, timeout=60) as client:
+        # Nothing here is encrypted: not loading the certificates of the world for it saves half the start.
+        async with client_of(made["url"], headers=headers, timeout=60) as client:
             yield App(runtime, made["url"], UUID(made["community"]), made["api_key"], made["sign_in_url"], client)
     finally:
         runtime.stopping.set()
@@ -65,25 +66,26 @@ async def app(tmp_path: Path, sqlite_templates: Path) -> AsyncIterator[App]:
     """The embedded platform with the system clock."""
     data_dir = tmp_path / "data"
     data_dir.mkdir()
-    for service in SERVICES:
-        shutil.copy(await _template_sqlite(service, sqlite_templates), data_dir)
+    await copy_platform_sqlite(sqlite_templates, data_dir)
     async with running(load_settings({}, data_dir=data_dir), migrating=False) as one:
         yield one
 
 
 @pytest.fixture(params=["embedded", "split"])
-def platform_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Settings:
-    """Of an installation that is not there yet: on the embedded engines, and again on PostgreSQL and Kafka."""
+async def platform_settings(request: pytest.FixtureRequest, tmp_path: Path, sqlite_templates: Path) -> Settings:
+    """Of an installation that never ran, its schemas at head: on the embedded engines, and again on PostgreSQL and
+    Kafka."""
     if request.param == "embedded":
         settings = load_settings({}, data_dir=tmp_path / "data")
         settings.data_dir.mkdir()
+        await copy_platform_sqlite(sqlite_templates, settings.data_dir)
         return settings
     postgres = request.getfixturevalue("postgres_server")
     broker = request.getfixturevalue("kafka_broker")
     return load_settings(
         {},
         data_dir=tmp_path,
-        database_url=postgres.create_database(f"platform_{next(_numbers)}"),
+        database_url=await create_platform_postgres(postgres),
         kafka=broker.bootstrap,
         kafka_prefix=f"t{next(_numbers)}.",
         kafka_partitions=3,
@@ -94,5 +96,5 @@ def platform_settings(request: pytest.FixtureRequest, tmp_path: Path) -> Setting
 @pytest.fixture
 async def platform(platform_settings: Settings) -> AsyncIterator[App]:
     """The platform on the embedded engines, and again on PostgreSQL and Kafka."""
-    async with running(platform_settings) as one:
+    async with running(platform_settings, migrating=False) as one:
         yield one

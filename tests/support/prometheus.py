@@ -11,6 +11,7 @@ from typing import Any
 import httpx2
 
 from deploy.local.postgres import free_port
+from tests.support.http import client_of
 from tests.support.require import missing
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "prometheus"
@@ -75,7 +76,7 @@ class Prometheus:
             self._process.wait(20)
 
     async def get(self, path: str, **params: str) -> Any:
-        async with httpx2.AsyncClient(base_url=self.url, timeout=10) as http:
+        async with client_of(self.url, timeout=10) as http:
             reply = await http.get(f"/api/v1/{path}", params=params)
             answer = reply.json()
             assert answer["status"] == "success", f"{params}: {answer.get('error')}"
@@ -94,7 +95,7 @@ class Prometheus:
 
     async def _ready(self) -> bool:
         try:
-            async with httpx2.AsyncClient(base_url=self.url, timeout=10) as http:
+            async with client_of(self.url, timeout=10) as http:
                 return (await http.get("/-/ready")).status_code == 200
         except httpx2.TransportError:
             return False

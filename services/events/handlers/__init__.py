@@ -3,9 +3,10 @@
 from kit.contracts.events import Activity, ConnectionStateChanged, ImportItemsRejected, ItemsRejected
 from kit.contracts.members import MemberChanged
 from kit.contracts.notify import CallWanted, MessageStateChanged
-from kit.contracts.rewards import ActivityScored, BoardLed, LevelReached, PointsAdjusted
+from kit.contracts.rewards import ActivityScored, BoardLed, CheckinSeriesChanged, LevelReached, PointsAdjusted
 from kit.service import Handler
 from services.events.handlers.calling import take_calls
+from services.events.handlers.proof import keep_series
 from services.events.handlers.rejected import keep_rejected
 from services.events.handlers.spoken import keep_connection_states
 from services.events.handlers.storing import note_rejections, store_activities
@@ -30,4 +31,5 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     MessageStateChanged: keep_messages,
     CallWanted: take_calls,
     MemberChanged: forget_erased,
+    CheckinSeriesChanged: keep_series,
 }

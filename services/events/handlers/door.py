@@ -1,4 +1,5 @@
-"""What a community asks of the door besides what everybody gets: texts kept, data checked against schemas.
+"""What a community asks of the door besides what everybody gets: texts kept, data checked against schemas, code words
+and positions looked for in check-ins.
 
 Looked up at most every two seconds, and the door waits for no database: one that does not answer within half a second
 is not asked again for two, and what was known stays good for 15 minutes. Of a community of which nothing is known,
@@ -22,9 +23,11 @@ from kit.metrics import DOOR_UNSURE, EVENTS_WARNED
 from kit.service import ServiceRuntime
 from services.events.canonical import CANONICAL
 from services.events.domain import Wrong
+from services.events.handlers.proof import Asking, asking, with_proof
 from services.events.handlers.texts import with_texts
 from services.events.handlers.types import MODES
 from services.events.store import keeping, registry
+from services.events.store import proof as proof_store
 from services.events.wire import Accepted, Arrival, Checked, Rejected
 
 FRESH = timedelta(seconds=2)
@@ -37,9 +40,10 @@ OBSERVE, _, ENFORCE = MODES
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """`checks`: type → whether what does not fit is refused, and the validator; only of types that are not merely
-    observed."""
+    observed. `proof`: what check-in series look for."""
 
     keep_text: bool = False
+    proof: Asking = field(default_factory=dict)
     checks: Mapping[str, tuple[bool, Any]] = field(default_factory=dict)
 
 
@@ -62,8 +66,12 @@ async def at_door(
     wanted = await _wanted_by(one, arrival.community_id)
     if wanted.checks:
         checked = _judged(checked, wanted.checks)
-    if wanted.keep_text and checked.records:
-        taken = [item for index, item in enumerate(items) if index not in checked.wrong]
+    if not (wanted.keep_text or wanted.proof) or not checked.records:
+        return checked
+    taken = [item for index, item in enumerate(items) if index not in checked.wrong]
+    if wanted.proof:
+        checked.records = with_proof(arrival, taken, checked.records, wanted.proof, one.settings.secret_key)
+    if wanted.keep_text:
         checked.records = await with_texts(one, arrival, taken, checked.records)
     return checked
 
@@ -112,7 +120,9 @@ async def _look_up(tx: Tx, community_id: UUID) -> Wanted:
         schema = CANONICAL.get(name) or own.get((community_id, name))
         if schema is not None:
             checks[name] = refused, _compiled(msgspec.json.encode(schema))
-    return Wanted(wishes is not None and wishes.keep_text_days > 0, checks) if wishes or checks else NOTHING
+    proof = asking(await proof_store.asked(tx, community_id=community_id))
+    keep_text = wishes is not None and wishes.keep_text_days > 0
+    return Wanted(keep_text, proof, checks) if keep_text or proof or checks else NOTHING
 
 
 @lru_cache(maxsize=256)

@@ -21,12 +21,13 @@ from services.events.tables.connections import (
     sequences,
     written,
 )
-from services.events.tables.keeping import daily, text_keys, text_readings, texts, type_modes, wishes
+from services.events.tables.keeping import checkin_series, daily, text_keys, text_readings, texts, type_modes, wishes
 from services.events.tables.metadata import metadata
 
 __all__ = [
     "activities",
     "calls",
+    "checkin_series",
     "connection_days",
     "connection_signs",
     "connections",

@@ -2,7 +2,7 @@
 
 from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, String, Table, Uuid
 
-from kit.database import UtcDateTime
+from kit.database import JsonText, UtcDateTime
 from services.events.tables.metadata import metadata
 
 # How many activities a community's day had; `group_ref` is empty for those of no group. Stays when the rows go.
@@ -71,4 +71,16 @@ text_readings = Table(
     Column("at", UtcDateTime, nullable=False),
     Column("by", String(150), nullable=False),
     Index("ix_text_readings_community", "community_id", "id"),
+)
+
+# What the door looks for in check-ins; a series that asks for nothing that the door has to see is without both.
+checkin_series = Table(
+    "checkin_series",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("series_id", String(60), primary_key=True),
+    Column("version", Integer, nullable=False),
+    Column("types", JsonText, nullable=False),
+    Column("code_word", String(2)),
+    Column("place", JsonText),
 )

@@ -10,16 +10,18 @@ from services.events.texts.similarity import ROOM, Pieces, similarity
 
 _LINK = re.compile(r"https?://", re.IGNORECASE)
 
-TEXT, SIMILARITY = "text", "similarity"
+TEXT, SIMILARITY, PROVED = "text", "similarity", "proved"
+OURS = frozenset({TEXT, SIMILARITY, PROVED})
+"""What never goes on as it was sent: what is written is reduced, and the others only we say."""
 
 
 def reduced(data: Mapping[str, Any], pieces: Pieces | None) -> dict[str, Any]:
     """The data without what people wrote, and with what is kept of it.
 
-    `similarity` is never the sender's: who has not our key cannot know it. The rest is the sender's where it says so,
-    because it may know more than a text alone tells.
+    `similarity` and `proved` are never the sender's: who has not our key cannot know them. The rest is the sender's
+    where it says so, because it may know more than a text alone tells.
     """
-    kept = {name: value for name, value in data.items() if name not in (TEXT, SIMILARITY)}
+    kept = {name: value for name, value in data.items() if name not in OURS}
     text = data.get(TEXT)
     if not isinstance(text, str):
         return kept

@@ -1,7 +1,7 @@
 """One item checked whole, so that nothing is acknowledged that the consumer could not read, and made a log record.
 
 It goes to the log as the client wrote it with our attributes spliced in before the last brace. Only an item that
-carries `text` (or a `similarity`, which is ours to say), or came in binary mode, is encoded again.
+carries `text` (or what is ours to say, as `similarity`), or came in binary mode, is encoded again.
 """
 
 import base64
@@ -22,7 +22,7 @@ from kit.refusals import refusal
 from services.events import domain
 from services.events.domain import Times, Wrong
 from services.events.floods import Floods
-from services.events.texts.reading import SIMILARITY, TEXT, reduced
+from services.events.texts.reading import OURS, TEXT, reduced
 from services.events.texts.similarity import Pieces
 from services.events.wire.modes import JSON, MAX_DEPTH, fault
 
@@ -285,7 +285,7 @@ def _value(raw: bytes, item: _Item, times: Times, arrival: Arrival, *, throttled
     null_time = item.time is None and b'"time"' in raw
     # A name that stands twice means its last value; the first, unread and unreduced, must not travel along.
     twice = named_twice(raw) or could_be_named_otherwise(raw)
-    whole = item.data is not None and item.data_base64 is None and TEXT not in item.data and SIMILARITY not in item.data
+    whole = item.data is not None and item.data_base64 is None and OURS.isdisjoint(item.data)
     if not whole or null_time or twice:
         head = rewritten(raw, arrival.pieces)
     # The item is a JSON object that decoded, so its last byte is the closing brace.

@@ -18,7 +18,7 @@ from kit.log import Record
 from services.events import domain
 from services.events.domain import Wrong
 from services.events.floods import NOBODY
-from services.events.texts.reading import SIMILARITY, TEXT
+from services.events.texts.reading import PROVED, SIMILARITY, TEXT
 from services.events.wire.checking import (
     THROTTLED,
     Accepted,
@@ -123,7 +123,7 @@ def _at_once(items: Sequence[Raw], body: bytes, arrival: Arrival, names: Names) 
         return None
     over = arrival.floods.over(keys, times, arrival.received_at) if arrival.floods is not None else NOBODY  # type: ignore[arg-type]  # None was ruled out above
     tail = arrival.tail + b"}"
-    said = [TEXT in data or SIMILARITY in data for data in datas]
+    said = [TEXT in data or SIMILARITY in data or PROVED in data for data in datas]
     if True in said:
         pieces = arrival.pieces
         texts = [rewritten(raw, pieces) if one else bytes(raw) for raw, one in zip(items, said, strict=True)]
@@ -159,7 +159,7 @@ def _plainly(raw: Raw, arrival: Arrival, names: Names) -> Accepted | None:
             return None
     except _DOUBTS:
         return None
-    if TEXT in data or SIMILARITY in data:
+    if TEXT in data or SIMILARITY in data or PROVED in data:
         text = rewritten(raw, arrival.pieces)
     tail = arrival.tail
     if arrival.floods is not None and arrival.floods.one(key, item.time, arrival.received_at):

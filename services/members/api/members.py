@@ -252,12 +252,12 @@ async def get_member(db: Db, caller: ReaderOrMember, id: UUID, response: Respons
 @router.patch(
     "/v1/members/{id}",
     summary="Change a member",
-    responses={**problems(400, 404, 412, 422), **shown(200, {**SHOWN, "version": 2})},
+    responses={**problems(400, 404, 409, 412, 422), **shown(200, {**SHOWN, "version": 2})},
 )
 async def change_member(
     request: Request, db: Db, caller: WriterOrMember, id: UUID, body: MemberPatch, response: Response
 ) -> MemberOut:
-    """A member token changes its own member, but not the kind."""
+    """A member token changes its own member, but not the kind. 409 `member_erased` for who was erased."""
     changes = body.changes()
     if other_than(id, caller):
         raise NotFound("no such member", code="member_unknown")
@@ -283,7 +283,8 @@ async def change_member(
     responses={**problems(400, 404, 409, 422), **shown(200, SHOWN)},
 )
 async def move_member(request: Request, db: Db, caller: Writer, id: UUID, body: TransitionIn) -> Response:
-    """An illegal step answers 409 and names the legal ones in `legal`."""
+    """An illegal step answers 409 and names the legal ones in `legal`. From `erased` none leads back: name, identities,
+    language, zone, segments and tokens are gone at once, and what other services keep within a quarter of an hour."""
 
     async def effect(tx: Tx) -> Reply:
         member = await handlers.move_member(

@@ -13,6 +13,7 @@ from kit.errors import Conflict, FieldError, NotFound, TooManyRequests, Unproces
 from kit.metrics import LINK_CODES
 from services.members import domain
 from services.members.domain import Member
+from services.members.handlers.erasing import ERASED, refuse_erased
 from services.members.handlers.people import announce, existing, identity_row, new_member, save, transition
 from services.members.store import people
 
@@ -26,12 +27,15 @@ async def link_identity(tx: Tx, *, community_id: UUID, member_id: UUID, identity
     """From now on `identity` is this member, also for every other service. The member; a second time changes nothing.
 
     Conflict `identity_in_use` when it is another's, `merge_required` when it was seen and is a member of its own:
-    what that one did and earned would have to move, and members cannot be merged yet.
+    what that one did and earned would have to move, and members cannot be merged yet. `member_erased` when it was
+    somebody's who was erased.
     """
     member = await existing(tx, community_id, member_id, lock=True)
-    if member.state == "erased":
+    if member.state == ERASED:
         raise Conflict("this member was erased", code="member_erased")
     own = domain.own_member_id(community_id, identity)
+    if own != member_id:
+        await refuse_erased(tx, community_id, own)
     row = identity_row(community_id, identity, member_id, linked=own != member_id, at=tx.now, seen_at=None)
     if not await people.add_identities(tx, rows=[row]):
         return await _there_already(tx, member, identity, own)
@@ -112,7 +116,9 @@ async def make_code(tx: Tx, *, community_id: UUID, member_id: UUID, secret_key: 
 
     An earlier code of the member ends.
     """
-    await existing(tx, community_id, member_id, lock=True)
+    member = await existing(tx, community_id, member_id, lock=True)
+    if member.state == ERASED:
+        raise Conflict("this member was erased", code="member_erased")
     code = "".join(secrets.choice(domain.CODE_ALPHABET) for _ in range(domain.CODE_LENGTH))
     digest = _digest(secret_key, community_id, code)
     await people.add_code(

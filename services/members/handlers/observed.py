@@ -16,6 +16,7 @@ from kit.database import Tx
 from kit.errors import BadMessage
 from services.members import domain
 from services.members.domain import Member, Membership
+from services.members.handlers.erasing import of_erased
 from services.members.handlers.people import announce, identity_row, new_member, transition
 from services.members.handlers.revocations import void_tokens
 from services.members.store import people
@@ -87,11 +88,15 @@ async def _owners(tx: Tx, sightings: Sequence[Sighting]) -> tuple[dict[tuple[UUI
     """Whose each identity is, making members in state `observed` of those that nobody knew.
 
     Also the members that this made or gave an identity, in their new version, not announced yet. Identities are
-    claimed before members are made: one that somebody links at this moment makes no second member.
+    claimed before members are made: one that somebody links at this moment makes no second member. Those of who was
+    erased are claimed by nobody again.
     """
     first: dict[tuple[UUID, str], Sighting] = {}
     for s in sorted(sightings, key=lambda s: s.at):
         first.setdefault((s.community_id, s.identity), s)
+    gone = await of_erased(tx, {(s.community_id, s.member_id) for s in first.values()})
+    erased = {pair: gone[key] for pair, s in first.items() if (key := (s.community_id, s.member_id)) in gone}
+    first = {pair: s for pair, s in first.items() if pair not in erased}
     platform = {pair: s for pair, s in first.items() if not s.direct}
     rows = [
         identity_row(s.community_id, s.identity, s.member_id, linked=False, at=tx.now, seen_at=s.at)
@@ -121,7 +126,7 @@ async def _owners(tx: Tx, sightings: Sequence[Sighting]) -> tuple[dict[tuple[UUI
     history = [transition(tx, m, None, actor="platform", reason="seen in a chat", rule=SEEN_RULE) for m in created]
     await people.add_transitions(tx, rows=history)
     grown = {(c, owners[c, identity]) for c, identity in fresh} - made
-    return owners, created + await _next_versions(tx, grown)
+    return owners | erased, created + await _next_versions(tx, grown)
 
 
 async def _mark_seen(tx: Tx, unseen: Iterable[Any], first: dict[tuple[UUID, str], Sighting]) -> None:

@@ -14,6 +14,7 @@ from kit.errors import Conflict, NotFound
 from kit.metrics import MEMBER_MOVES
 from services.members import domain
 from services.members.domain import Member
+from services.members.handlers.erasing import ERASED, refuse_erased, wipe
 from services.members.handlers.revocations import void_tokens
 from services.members.store import people, segments
 
@@ -141,6 +142,7 @@ async def create_member(
         zone=zone,
     )
     if identity:
+        await refuse_erased(tx, community_id, member_id)
         row = identity_row(community_id, identity, member_id, linked=False, at=tx.now, seen_at=None)
         if not await people.add_identities(tx, rows=[row]):
             there = await people.identity(tx, community_id=community_id, identity=identity, lock=True)
@@ -165,8 +167,11 @@ async def existing(tx: Tx, community_id: UUID, member_id: UUID, *, lock: bool = 
 async def change_member(
     tx: Tx, *, community_id: UUID, member_id: UUID, changes: dict[str, Any], if_match: IfMatch
 ) -> Member:
-    """Write changed fields (display_name, locale, zone, kind) as a new version; no change, no version."""
+    """Write changed fields (display_name, locale, zone, kind) as a new version; no change, no version. Conflict for who
+    was erased."""
     member = await existing(tx, community_id, member_id, lock=True)
+    if member.state == ERASED:
+        raise Conflict("this member was erased", code="member_erased")
     if_match(member.version)
     changed = replace(member, **changes)
     return member if changed == member else await save(tx, changed)
@@ -181,7 +186,8 @@ async def save(tx: Tx, member: Member) -> Member:
 
 
 async def move_member(tx: Tx, *, community_id: UUID, member_id: UUID, to: str, reason: str, actor: str) -> Member:
-    """One step of M's state machine; Conflict names the legal ones. Who is put out loses the tokens at hand."""
+    """One step of M's state machine; Conflict names the legal ones. Who is put out loses the tokens at hand, and who is
+    erased everything that names them."""
     member = await existing(tx, community_id, member_id, lock=True)
     if not domain.may_move(member.state, to):
         legal = domain.LEGAL[member.state]
@@ -190,7 +196,8 @@ async def move_member(tx: Tx, *, community_id: UUID, member_id: UUID, to: str, r
             code="transition_illegal",
             legal=list(legal),
         )
-    moved = await save(tx, domain.by_person(member, to, tx.now))
+    moved = domain.by_person(member, to, tx.now)
+    moved = await save(tx, await wipe(tx, moved, actor=actor) if to == ERASED else moved)
     await people.add_transitions(tx, rows=[transition(tx, moved, member.state, actor=actor, reason=reason)])
     if to in domain.WITHOUT_TOKENS:
         await void_tokens(tx, [(community_id, member_id)])

@@ -12,7 +12,7 @@ from uuid import UUID
 from kit.contracts.members import STAFF
 from kit.database import Tx
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
-from services.members.domain import Member
+from services.members.domain import SEGMENT_ENTERED, SEGMENT_LEFT, Member
 from services.members.handlers.people import IfMatch, announce
 from services.members.store import people, places
 from services.members.store import segments as store
@@ -26,8 +26,6 @@ OF_MEMBER_MOST = 50
 INSIDE_MOST = 10_000
 """So many members does a segment hold that is put together by hand: deleting it is one transaction."""
 AT_ONCE_MOST = 500
-
-ENTERED, LEFT = "entered", "left"
 
 
 async def add_defaults(tx: Tx, community_id: UUID) -> None:
@@ -114,7 +112,7 @@ async def include(
         await store.put_in(
             tx, community_id=community_id, segment_id=segment_id, member_ids=ids, reason=reason, actor=actor
         )
-        await _announce(tx, segment_id, new, ENTERED, reason, actor)
+        await _announce(tx, segment_id, new, SEGMENT_ENTERED, reason, actor)
     return len(new)
 
 
@@ -132,7 +130,7 @@ async def exclude(tx: Tx, *, community_id: UUID, segment_id: str, member_id: UUI
 async def _leave(tx: Tx, segment_id: str, members: Sequence[Member], *, reason: str, actor: str) -> None:
     ids = [m.id for m in members]
     await store.take_out(tx, community_id=members[0].community_id, segment_id=segment_id, member_ids=ids)
-    await _announce(tx, segment_id, members, LEFT, reason, actor)
+    await _announce(tx, segment_id, members, SEGMENT_LEFT, reason, actor)
 
 
 async def _announce(tx: Tx, segment_id: str, members: Sequence[Member], change: str, reason: str, actor: str) -> None:

@@ -131,6 +131,16 @@ async def give_identity(
     )
 
 
+async def remove_identities(tx: Tx, *, community_id: UUID, member_id: UUID) -> None:
+    """A member's identities, with what was tried under them, and the codes that would link more."""
+    c, tried, codes = t.identities.c, t.link_attempts.c, t.link_codes.c
+    mine = c.community_id == community_id, c.member_id == member_id
+    names = select(c.identity).where(*mine)
+    await tx.execute(delete(t.link_attempts).where(tried.community_id == community_id, tried.identity.in_(names)))
+    await tx.execute(delete(t.link_codes).where(codes.community_id == community_id, codes.member_id == member_id))
+    await tx.execute(delete(t.identities).where(*mine))
+
+
 async def mark_seen(tx: Tx, *, rows: Sequence[dict[str, Any]]) -> None:
     """Note when identities that are there were first seen: rows of the whole table."""
     await upsert(tx, t.identities, rows, key=["community_id", "identity"], update=["first_seen_at"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kit.contracts.events import Activity, CallEnded
-from kit.contracts.members import BindAnswered
+from kit.contracts.members import BindAnswered, MemberChanged
 from kit.contracts.notify import MessageDue
 from kit.contracts.rewards import (
     ActivityScored,
@@ -17,7 +17,7 @@ from kit.contracts.rewards import (
     PointsAdjusted,
 )
 from kit.service import Handler
-from services.notify.handlers import calling, reacting, replying, sending
+from services.notify.handlers import calling, forgetting, reacting, replying, sending
 
 SUBSCRIPTIONS: dict[type, Handler] = {
     ActivityScored: reacting.tell_points,
@@ -31,6 +31,7 @@ SUBSCRIPTIONS: dict[type, Handler] = {
     Activity: replying.take_commands,
     CommandAnswered: replying.answer_commands,
     BindAnswered: replying.answer_bindings,
+    MemberChanged: forgetting.forget_erased,
     CallEnded: calling.end_calls,
 }
 

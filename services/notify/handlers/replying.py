@@ -315,6 +315,11 @@ _VARIABLES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         "streak": f["streak"],
     },
     "checkin.again": lambda f: {"day": _word(f["day"])},
+    "checkin.refused": lambda f: {
+        "day": _word(f["day"]),
+        "missing": [_word(one) for one in f["missing"][:MOST_LISTED]],
+    },
+    "checkin.pending": lambda f: {"day": _word(f["day"])},
     "checkin.nothing": lambda f: {"reason": _word(f["reason"])},
     "points": lambda f: {"balances": _amounts(f["balances"])},
     "rank": lambda f: {

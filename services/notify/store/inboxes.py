@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from uuid import UUID
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from kit.database import Tx, add_up, insert_new, select_among
 from services.notify.tables import inboxes as t
@@ -41,6 +41,10 @@ async def count_out(tx: Tx, *, leaving: Mapping[Owner, int]) -> dict[Owner, int]
     ]
     after = await add_up(tx, t, rows, key=KEY, add=("last", "unread"), returning=(*KEY, "last"))
     return {(c, m): last for c, m, last in after}
+
+
+async def remove(tx: Tx, *, community_id: UUID, member_id: UUID) -> None:
+    await tx.execute(delete(t).where(t.c.community_id == community_id, t.c.member_id == member_id))
 
 
 async def count_read(tx: Tx, *, read: Mapping[Owner, int]) -> None:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import ColumnElement, func, select, update
 
-from kit.database import Tx, insert_new, select_among
-from services.notify.domain import HELD, LEGAL
+from kit.database import Tx, delete_among, insert_new, select_among
+from services.notify.domain import HELD, LEGAL, QUEUED, SENDING
 from services.notify.tables import messages as t
 
 
@@ -107,6 +107,17 @@ TABLE = t
 def over(before: datetime) -> ColumnElement[bool]:
     """Nothing can become of them any more, and nobody did anything with them since then."""
     return t.c.state.not_in(sorted(LEGAL)) & (func.coalesce(t.c.read_at, t.c.state_at) < before)
+
+
+async def ended_or_held(tx: Tx, *, community_id: UUID, member_id: UUID) -> list[UUID]:
+    """A member's messages of which nothing is under way."""
+    mine = t.c.community_id == community_id, t.c.member_id == member_id
+    ended = t.c.state.not_in((QUEUED, SENDING))
+    return [row.id for row in await tx.all(select(t.c.id).where(*mine, ended).order_by(t.c.id))]
+
+
+async def remove(tx: Tx, *, ids: Sequence[UUID]) -> None:
+    await delete_among(tx, t, [t.c.id], [(id,) for id in ids])
 
 
 async def owners(tx: Tx, *, ids: Iterable[UUID]) -> list[tuple[UUID, UUID]]:

@@ -34,6 +34,12 @@ async def change(tx: Tx, *, event_id: UUID, values: dict[str, Any]) -> None:
     await tx.execute(update(t).where(t.c.event_id == event_id).values(**values))
 
 
+async def forget_member(tx: Tx, *, community_id: UUID, member_id: UUID) -> None:
+    """Where they may be answered, and what they want to hear nothing of."""
+    for table in (t, s):
+        await tx.execute(delete(table).where(table.c.community_id == community_id, table.c.member_id == member_id))
+
+
 WINDOWS = t
 
 

@@ -2,6 +2,7 @@
 
 from services.rewards.api import (
     accounts,
+    attempts,
     badges,
     board_absences,
     board_periods,
@@ -44,6 +45,7 @@ ROUTERS = (
     unit_days.router,
     reviews.router,
     checkins.router,
+    attempts.router,
     standings.router,
     streaks.router,
 )

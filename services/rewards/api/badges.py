@@ -23,6 +23,7 @@ from services.rewards.api.common import (
     Writer,
     check_known,
     check_own,
+    check_present,
     position,
 )
 from services.rewards.domain.badges import MOST_COUNTED, MOST_DAYS, Badge, Criterion, Standing
@@ -360,7 +361,7 @@ async def grant_badge(
     """Any badge; no event takes it back then."""
 
     async def effect(tx: Tx) -> Reply:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         one = await handlers.existing(tx, caller.community_id, badge_id)
         held = await granting.grant(tx, one, member_id, body.granted_at, reason=body.reason, actor=caller.actor)
         return Reply(201, _holder(member_id, held.standing))
@@ -380,7 +381,7 @@ async def revoke_badge(
     """No event brings it back then; granting it by hand does."""
 
     async def effect(tx: Tx) -> Reply:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         one = await handlers.existing(tx, caller.community_id, badge_id)
         held = await granting.revoke(tx, one, member_id, reason=body.reason, actor=caller.actor)
         return Reply(200, _holder(member_id, held.standing))

@@ -19,6 +19,7 @@ from services.rewards.api.common import (
     WriterOrMember,
     check_known,
     check_own,
+    check_present,
 )
 from services.rewards.handlers import absences as handlers
 from services.rewards.handlers import boards
@@ -87,7 +88,9 @@ async def get_shown(member_id: UUID, db: Db, caller: ReaderOrMember) -> ShownOut
 
 
 @router.put(
-    "/v1/accounts/{member_id}/boards", responses=problems(400, 404, 422), summary="Be on no board, or on boards again"
+    "/v1/accounts/{member_id}/boards",
+    responses=problems(400, 404, 409, 422),
+    summary="Be on no board, or on boards again",
 )
 async def put_shown(member_id: UUID, body: ShownIn, db: Db, caller: WriterOrMember) -> ShownOut:
     """Off every board at once, those of past periods too. Points go on being counted: who comes back stands where they
@@ -95,7 +98,7 @@ async def put_shown(member_id: UUID, body: ShownIn, db: Db, caller: WriterOrMemb
     check_own(caller, member_id)
     step = Change(member_id, EVERY_BOARD, BY_MEMBER, body.opted_out, "the member's own wish", caller.actor)
     async with db.begin() as tx:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         await handlers.change(tx, caller.community_id, [step])
         return await _shown(tx, caller.community_id, member_id)
 
@@ -111,14 +114,14 @@ async def list_excluded(board_id: BoardPath, db: Db, caller: Reader) -> Excluded
 @router.put(
     "/v1/boards/{board_id}/excluded/{member_id}",
     status_code=204,
-    responses=problems(400, 404, 422),
+    responses=problems(400, 404, 409, 422),
     summary="Keep somebody off a board",
 )
 async def exclude(board_id: BoardPath, member_id: UUID, body: ExcludedIn, db: Db, caller: Writer) -> None:
     """Staff, helpers, a test account. Their points go on being counted."""
     async with db.begin() as tx:
         await boards.find(tx, caller.community_id, board_id)
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         step = Change(member_id, board_id, BY_OPERATOR, True, body.reason, caller.actor)
         await handlers.change(tx, caller.community_id, [step])
 

@@ -31,6 +31,7 @@ class PastOut(BaseModel):
     state: str
     finalized_at: datetime | None
     hash: str | None
+    erased_hash: str | None = Field(description="That of the lines there are since members among them were erased.")
     members: int | None = Field(description="How many lines the hash is of.")
     late_entries: int
 
@@ -97,6 +98,7 @@ def _past(row: Any) -> PastOut:
         state=_state(row),
         finalized_at=row.finalized_at,
         hash=row.hash.hex() if row.hash is not None else None,
+        erased_hash=row.erased_hash.hex() if row.erased_hash is not None else None,
         members=row.members,
         late_entries=row.late_entries,
     )

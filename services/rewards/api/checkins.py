@@ -12,6 +12,7 @@ from kit.days import local_day
 from kit.http import check_if_match, etag, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, ReaderOrMember, SeriesId, SeriesPath, Text, UnitId, Writer
+from services.rewards.api.proofs import ApprovalModel, Proofs, approval_of, plain, proof_of
 from services.rewards.domain.checkins import (
     CHECKIN_TYPE,
     LONGEST_PAUSE,
@@ -170,6 +171,8 @@ class SeriesIn(_Model):
     outage_hours: OutageHours | None = 2
     programme: ProgrammeModel | None = Field(None, description="Null: the series goes on for ever.")
     enabled: bool = True
+    proof: Proofs = []
+    approval: ApprovalModel | None = Field(None, description="Null: a check-in counts at once.")
 
 
 class SeriesChange(_Model):
@@ -188,6 +191,8 @@ class SeriesChange(_Model):
     outage_hours: OutageHours | None = None
     programme: ProgrammeModel | None = None
     enabled: bool | None = None
+    proof: Proofs | None = None
+    approval: ApprovalModel | None = None
 
 
 class SeriesOut(SeriesIn):
@@ -234,6 +239,8 @@ def _series(body: SeriesIn) -> Series:
         outage_hours=body.outage_hours,
         programme=None if body.programme is None else _programme(body.programme),
         enabled=body.enabled,
+        proof=tuple(map(proof_of, body.proof)),
+        approval=approval_of(body.approval),
     )
 
 
@@ -242,7 +249,7 @@ def _programme(model: ProgrammeModel) -> Programme:
 
 
 def _plain(series: Series) -> dict[str, Any]:
-    plain = (
+    same = (
         "id",
         "name",
         "on",
@@ -255,12 +262,14 @@ def _plain(series: Series) -> dict[str, Any]:
         "outage_hours",
         "enabled",
     )
-    freeze, repair, programme = series.freeze, series.repair, series.programme
+    freeze, repair, programme, approval = series.freeze, series.repair, series.programme, series.approval
     return {
-        **{name: getattr(series, name) for name in plain},
+        **{name: getattr(series, name) for name in same},
         "schedule": _scheduled(series.schedule),
         "freeze": {name: getattr(freeze, name) for name in FreezeModel.model_fields},
         "repair": {name: getattr(repair, name) for name in RepairModel.model_fields},
+        "proof": list(map(plain, series.proof)),
+        "approval": approval and {name: getattr(approval, name) for name in ApprovalModel.model_fields},
         "programme": programme and {name: getattr(programme, name) for name in ProgrammeModel.model_fields},
     }
 
@@ -325,7 +334,7 @@ async def change_series(
         before = await handlers.existing(tx, caller.community_id, series_id)
         check_if_match(request, before.version)
         given = {name: getattr(body, name) for name in body.model_fields_set}
-        nullable = ("when", "date_field", "outage_hours")
+        nullable = ("when", "date_field", "outage_hours", "approval")
         changes = {name: value for name, value in given.items() if value is not None or name in nullable}
         series = _series(SeriesIn.model_validate(_plain(before.terms.present)).model_copy(update=changes))
         if series == before.terms.present:

@@ -15,7 +15,9 @@ from kit.database import Database, Tx
 from kit.errors import BadRequest, FieldError, Forbidden, NotFound, Unprocessable
 from kit.http import database_of
 from kit.http.instants import in_range
+from services.rewards.domain.adjusting import member_erased
 from services.rewards.store.entries import accounts_of
+from services.rewards.store.erasures import closed
 
 SERVICE = "rewards"
 SOME_ID = "01939e2c-7000-7000-8000-000000000000"
@@ -57,6 +59,13 @@ async def check_known(tx: Tx, principal: Principal, member_id: UUID) -> None:
         return
     if not await accounts_of(tx, principal.community_id, member_id):
         raise NotFound("no such member", code="member_unknown")
+
+
+async def check_present(tx: Tx, principal: Principal, member_id: UUID) -> None:
+    """The same, and Conflict for who was erased: nothing is done for them any more."""
+    await check_known(tx, principal, member_id)
+    if await closed(tx, principal.community_id, [member_id]):
+        raise member_erased()
 
 
 def computed_id(community_id: UUID, identity: str, at: str = "") -> UUID:

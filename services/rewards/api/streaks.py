@@ -22,6 +22,7 @@ from services.rewards.api.common import (
     WriterOrMember,
     check_known,
     check_own,
+    check_present,
 )
 from services.rewards.domain.checkins import LONGEST_PAUSE
 from services.rewards.domain.programmes import Standing, progress
@@ -217,7 +218,7 @@ async def repair(
     check_own(caller, member_id)
 
     async def effect(tx: Tx) -> Reply:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         seat = await handlers.repair(tx, caller.community_id, series_id, member_id, body.day, caller.actor)
         return Reply(200, _out(seat))
 
@@ -238,7 +239,7 @@ async def buy_freeze(
     check_own(caller, member_id)
 
     async def effect(tx: Tx) -> Reply:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         seat = await handlers.buy(tx, caller.community_id, series_id, member_id, caller.actor)
         return Reply(201, _out(seat))
 
@@ -259,7 +260,7 @@ async def pause(
     check_own(caller, member_id)
 
     async def effect(tx: Tx) -> Reply:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         seat = await handlers.pause(
             tx,
             caller.community_id,
@@ -284,7 +285,7 @@ async def resume(series_id: SeriesPath, member_id: UUID, db: Db, caller: WriterO
     """Today asks for a check-in again. Without a pause nothing happens."""
     check_own(caller, member_id)
     async with db.begin() as tx:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         return _out(await handlers.resume(tx, caller.community_id, series_id, member_id))
 
 
@@ -304,7 +305,7 @@ async def mark_day(
     """Today or a past day, with a reason; 200 where the day was so already, by whatever check-in counts."""
 
     async def effect(tx: Tx) -> Reply:
-        await check_known(tx, caller, member_id)
+        await check_present(tx, caller, member_id)
         seat, new = await handlers.mark(
             tx, caller.community_id, series_id, member_id, body.day, body.kind, body.reason, caller.actor
         )

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from kit.errors import FieldError, GuildhallError, Unprocessable
+from kit.errors import Conflict, FieldError, GuildhallError, Unprocessable
 from services.rewards.domain.ledger import ADJUST, ADJUSTMENT, BURN, SPEND, Unit, check_amount, digest
 
 ACCEPTED, DUPLICATE, WAITING, REFUSED = "accepted", "duplicate", "waiting", "refused"
@@ -49,8 +49,8 @@ class Outcome:
     error: GuildhallError | None = field(default=None)
 
 
-def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], now: datetime) -> None:
-    """Raises what a wish is refused for before anybody looks at a balance."""
+def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], erased: set[UUID], now: datetime) -> None:
+    """Raises what a wish is refused for before anybody looks at a balance. `erased` are some of the members."""
     check_amount(wish.amount)
     if wish.kind == SPEND and wish.amount > 0:
         raise _wrong("/amount", "spend_positive", "a spend takes: its amount is negative")
@@ -62,8 +62,14 @@ def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], now: dateti
         raise _wrong("/unit", "unit_not_spendable", f"{wish.unit} is not for spending")
     if not wish.computed and wish.member_id not in members:
         raise _wrong("/member_id", "member_unknown", "no member of this community has that id")
+    if wish.member_id in erased:
+        raise member_erased()
     if wish.effective_at is not None and wish.effective_at > now:
         raise _wrong("/effective_at", "in_the_future", "an entry cannot count for a day to come")
+
+
+def member_erased() -> Conflict:
+    return Conflict("this member was erased: nothing goes to them or from them any more", code="member_erased")
 
 
 def _wrong(pointer: str, code: str, message: str) -> Unprocessable:

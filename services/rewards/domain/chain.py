@@ -99,11 +99,16 @@ def _micros(at: datetime) -> int:
     return (at - _EPOCH) // _MICROSECOND
 
 
-def block_hash(before: bytes, number: int, transactions: Iterable[bytes]) -> bytes:
-    """SHA-256 over the hash before, the number in eight bytes (big-endian), and the SHA-256 of each transaction."""
+def digest(written: bytes) -> bytes:
+    """What a transaction goes into a block by, unless an erasure made it another: then it is the one of before."""
+    return sha256(written).digest()
+
+
+def block_hash(before: bytes, number: int, digests: Iterable[bytes]) -> bytes:
+    """SHA-256 over the hash before, the number in eight bytes (big-endian), and the digest of each transaction."""
     made = sha256(before + number.to_bytes(8, "big"))
-    for one in transactions:
-        made.update(sha256(one).digest())
+    for one in digests:
+        made.update(one)
     return made.digest()
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, Literal
 
+from services.rewards.domain.proofs import Approval, Proof
+
 Kind = Literal["daily", "weekdays", "per_week", "every", "weeks_of_month"]
 Scope = Literal["community", "member"]
 
@@ -108,7 +110,8 @@ class Series:
     midnight, None: the community's. `date_field` names the field of `event.data` that has the day a check-in is for;
     None: the day it was made. `late_grace_hours`: how long after a day's end a check-in for it may come.
     `outage_hours`: a bot that is silent for so many hours until a day's end excuses the day; None: never. `programme`
-    gives it a beginning and an end; None: it goes on."""
+    gives it a beginning and an end; None: it goes on. `proof`: all that a check-in must bring; `approval`: who says
+    that it counts, None: it does."""
 
     id: str
     name: str
@@ -125,6 +128,8 @@ class Series:
     outage_hours: int | None = 2
     programme: Programme | None = None
     enabled: bool = True
+    proof: tuple[Proof, ...] = ()
+    approval: Approval | None = None
 
 
 DEFAULT_SERIES = Series(id=DEFAULT_ID, name="Daily check-in")
@@ -140,6 +145,11 @@ class Terms:
     def present(self) -> Series:
         """The newest version."""
         return self.versions[-1][1]
+
+    @property
+    def judged(self) -> bool:
+        """Whether some version may have kept a check-in as an attempt: then it has to be asked what became of one."""
+        return any(series.proof or series.approval is not None for _, series in self.versions)
 
     def on(self, day: date) -> Series:
         """The version that says what this day asks for."""

@@ -79,6 +79,10 @@ class Decided:
 _EXCLUDED = re.compile(r"the member is in the segment (.+)")
 _EXCLUDED_ZH = "成员属于分组「{}」"
 
+NOT_TAKEN = "no series took the check-in"
+"""The reason of a decision on a check-in that lacked what its series asks for, or that was not let through."""
+_NOT_TAKEN_ZH = "打卡未被认可"
+
 
 def excluded_segment(segment: str) -> str:
     """The reason of a decision that somebody in this segment earns nothing; `phrase` says it in other languages."""
@@ -86,6 +90,8 @@ def excluded_segment(segment: str) -> str:
 
 
 def _reason(text: str, language: str) -> str:
+    if text == NOT_TAKEN:
+        return _NOT_TAKEN_ZH if language == "zh" else text
     excluded = _EXCLUDED.fullmatch(text) if language == "zh" else None
     return _EXCLUDED_ZH.format(excluded[1]) if excluded is not None else text
 

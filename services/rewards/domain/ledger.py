@@ -24,6 +24,9 @@ first expire."""
 GRANT, ADJUSTMENT, SPEND, REVERSAL = "grant", "adjustment", "spend", "reversal"
 OWED, REPAYMENT = "owed", "repayment"
 HOLD, RELEASE, CAPTURE, EXPIRY = "hold", "release", "capture", "expiry"
+ERASURE, ERASURE_RECORD = "erasure", "erasure_record"
+"""What closes an account, and what commits to the entries that were made others for it (`domain.erasing`)."""
+
 ALLOW_NEGATIVE, REFUSE, RECORD_DEBT = "allow_negative", "refuse", "to_zero_and_record_debt"
 
 
@@ -144,6 +147,8 @@ def amount_to_reverse(kind: str, amount: int, already: int, asked: int | None) -
         raise Unprocessable("a hold is not reversed; release it, or reverse its capture", code="not_reversible")
     if kind == EXPIRY:
         raise Unprocessable("what expired is not reversed; an adjustment gives it anew", code="not_reversible")
+    if kind == ERASURE:
+        raise Unprocessable("an account that was closed stays closed", code="not_reversible")
     left = abs(amount) - already
     if left == 0:
         raise Conflict("this entry was reversed in full already", code="already_reversed")

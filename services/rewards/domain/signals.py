@@ -1,225 +1,58 @@
 """What rules may know of how an activity came about: how often, how fast, for whom, whether it was said before.
 
-Pure folds over rows that are small for ever: each has an id computed from a namespace and what it is about, is changed
+Pure folds over rows (`signal_rows`): each has an id computed from a namespace and what it is about, is changed
 by one activity after the other in the order of their handling, and says of each what was known by then. So it does not
 matter how activities are cut into batches. All times are effective ones; an activity that comes again changes nothing.
 """
 
-from bisect import bisect_left, bisect_right, insort
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, timedelta
+from bisect import bisect_left, bisect_right
+from collections.abc import Collection, Mapping
+from datetime import date, timedelta
 from functools import lru_cache
-from typing import Any, ClassVar, Final, NamedTuple, Self
+from typing import Final
 from uuid import UUID
 
 from kit.ids import uuid5
+from services.rewards.domain.signal_rows import (
+    MOST_COPIES,
+    MOST_TEXTS,
+    Act,
+    Acts,
+    Givers,
+    Kind,
+    Month,
+    Row,
+    Texts,
+    Ties,
+    Total,
+    micros,
+    note,
+    sum_of,
+    tie,
+)
 
 AGE: Final = "actor.age_days"
 DAY, WEEK, MONTH, EVER = "counts.day", "counts.week", "counts.month", "counts.ever"
 MINUTE, HOUR = "signals.minute", "signals.hour"
 MUTUAL, SHARE, RING = "signals.mutual", "signals.share", "signals.ring"
+RECEIVED = "signals.received"
 SIMILAR, COPIED = "signals.similar", "signals.copied"
 
 CALENDAR = frozenset({DAY, WEEK, MONTH})
 RATES = frozenset({MINUTE, HOUR})
 TIES = frozenset({MUTUAL, SHARE, RING})
 TEXTS = frozenset({SIMILAR, COPIED})
-FOLDED = frozenset({EVER, *CALENDAR, *RATES, *TIES, *TEXTS})
+FOLDED = frozenset({EVER, RECEIVED, *CALENDAR, *RATES, *TIES, *TEXTS})
 """Those that rows are kept for."""
 SIGNALS = frozenset({AGE, *FOLDED})
 NOTHING = dict.fromkeys(sorted(SIGNALS), 0)
 
-NEAR = 10
-"""Texts are alike whose hashes differ in no more bits: one or two characters of a sentence, or other words around it.
-Of texts that have nothing in common, fewer than one pair in a million is (docs/decisions/0026-signals.md)."""
+GIVING: Final = "giving"
+"""Among the uses of every type, once any rule asks for `RECEIVED`: from whom, is noted of all of them."""
 
-MOST_ACTS = 3_000
-MOST_TIES = 100
-MOST_TEXTS = 50
-MOST_COPIES = 200
-WEEKS = 5
-_WEEKS_KEPT = 6
-"""One more than are looked at, for what comes late from the week before."""
-TEXT_SPAN = timedelta(days=7)
-
-_MICROSECOND = timedelta(microseconds=1)
 _SECOND = 1_000_000
 _SPANS = {MINUTE: 60 * _SECOND, HOUR: 3600 * _SECOND}
 _DAY = 86400 * _SECOND
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-def micros(at: datetime) -> int:
-    return (at - _EPOCH) // _MICROSECOND
-
-
-def instant(at: int) -> datetime:
-    """The time so many microseconds after 1970."""
-    return _EPOCH + at * _MICROSECOND
-
-
-class Act(NamedTuple):
-    """One activity. `day` is the community's day of its effective time, `uses` what the rules that listen to it ask
-    for, `lateness` how late others may come, `similarity` the door's hash of its text."""
-
-    namespace: UUID
-    event_id: UUID
-    type: str
-    at: datetime
-    day: date
-    actor: UUID
-    author: UUID | None
-    similarity: int | None
-    uses: frozenset[str]
-    lateness: timedelta
-
-    @property
-    def other(self) -> UUID | None:
-        """For whom it was, unless that is the actor."""
-        return self.author if self.author != self.actor else None
-
-    @property
-    def mark(self) -> int:
-        """Sixty-four bits of its id."""
-        return self.event_id.int & (2**64 - 1)
-
-
-@dataclass(slots=True)
-class Acts:
-    """What a member did on one day of UTC: (microseconds since 1970, mark), by time; the latest `MOST_ACTS`."""
-
-    LENGTH: ClassVar = timedelta(days=1, hours=1)
-    items: list[tuple[int, int]] = field(default_factory=list)
-    marks: set[int] = field(default_factory=set)
-
-    @classmethod
-    def of(cls, plain: Any) -> Self:
-        items = [(at, mark) for at, mark in plain]
-        return cls(items, {mark for _, mark in items})
-
-    def plain(self) -> Any:
-        return self.items
-
-    def add(self, act: Act) -> bool:
-        """False when it was among them."""
-        if act.mark in self.marks:
-            return False
-        insort(self.items, (micros(act.at), act.mark))
-        self.marks.add(act.mark)
-        if len(self.items) > MOST_ACTS:
-            self.marks.discard(self.items.pop(0)[1])
-        return True
-
-
-@dataclass(slots=True)
-class Month:
-    """How often a member did something of one type, by day of the month."""
-
-    LENGTH: ClassVar = timedelta(days=40)
-    days: dict[int, int] = field(default_factory=dict)
-
-    @classmethod
-    def of(cls, plain: Any) -> Self:
-        return cls(dict(plain))
-
-    def plain(self) -> Any:
-        return self.days
-
-
-@dataclass(slots=True)
-class Total:
-    """How often a member ever did something of one type."""
-
-    LENGTH: ClassVar = None
-    count: int = 0
-
-    @classmethod
-    def of(cls, plain: Any) -> Self:
-        return cls(plain)
-
-    def plain(self) -> Any:
-        return self.count
-
-
-Weeks = list[int]
-"""The latest week, then how often in it and in each of the five before."""
-
-
-def _note(weeks: Weeks, week: int) -> None:
-    ahead = week - weeks[0]
-    if ahead > 0:
-        counts = [0] * min(ahead, _WEEKS_KEPT) + weeks[1:]
-        weeks[:] = [week, *counts[:_WEEKS_KEPT]]
-    if weeks[0] - week < _WEEKS_KEPT:
-        weeks[1 + weeks[0] - week] += 1
-
-
-def _sum(weeks: Weeks | None, week: int) -> int:
-    """How often in this week and the four before it."""
-    if weeks is None:
-        return 0
-    return sum(n for back, n in enumerate(weeks[1:]) if week - WEEKS < weeks[0] - back <= week)
-
-
-@dataclass(slots=True)
-class Ties:
-    """For whom a member did something of one type, and who for them: the `MOST_TIES` strongest either way, and how
-    often for anybody (`total`)."""
-
-    LENGTH: ClassVar = timedelta(weeks=WEEKS + 1)
-    given: dict[bytes, Weeks] = field(default_factory=dict)
-    taken: dict[bytes, Weeks] = field(default_factory=dict)
-    total: Weeks = field(default_factory=lambda: [0] * (1 + _WEEKS_KEPT))
-
-    @classmethod
-    def of(cls, plain: Any) -> Self:
-        given, taken, total = plain
-        return cls(given, taken, total)
-
-    def plain(self) -> Any:
-        return self.given, self.taken, self.total
-
-
-def _tie(ties: dict[bytes, Weeks], who: UUID, week: int) -> None:
-    weeks = ties.setdefault(who.bytes, [week, *[0] * _WEEKS_KEPT])
-    _note(weeks, week)
-    if len(ties) > MOST_TIES:
-        # Never the one that was just seen: nobody could become one of the strongest otherwise.
-        others = (key for key in ties if key != who.bytes)
-        del ties[min(others, key=lambda key: (_sum(ties[key], ties[key][0]), ties[key][0], key))]
-
-
-@dataclass(slots=True)
-class Texts:
-    """The latest texts of a member (or of everybody): (microseconds, hash, mark, whose), in the order they came."""
-
-    LENGTH: ClassVar = TEXT_SPAN
-    items: list[tuple[int, int, int, bytes]] = field(default_factory=list)
-
-    @classmethod
-    def of(cls, plain: Any) -> Self:
-        return cls([(at, like, mark, who) for at, like, mark, who in plain])
-
-    def plain(self) -> Any:
-        return self.items
-
-    def near(self, act: Act, like: int, whose: Iterable[bytes] | None) -> int:
-        """How many of them are alike, but for those of `whose`."""
-        at, span, mark = micros(act.at), TEXT_SPAN // _MICROSECOND, act.mark
-        left_out = frozenset(whose or ())
-        return sum(
-            (like ^ other).bit_count() <= NEAR and abs(at - when) <= span and it != mark and who not in left_out
-            for when, other, it, who in self.items
-        )
-
-    def add(self, act: Act, like: int, most: int) -> None:
-        self.items.append((micros(act.at), like, act.mark, act.actor.bytes))
-        del self.items[:-most]
-
-
-Row = Acts | Month | Total | Ties | Texts
-Kind = type[Acts] | type[Month] | type[Total] | type[Ties] | type[Texts]
 
 
 @lru_cache(maxsize=16384)
@@ -242,6 +75,10 @@ def _total(act: Act) -> UUID:
 
 def _ties(act: Act, who: UUID) -> UUID:
     return _id(act.namespace, f"ties\n{act.type}\n{who}")
+
+
+def _givers(act: Act, who: UUID) -> UUID:
+    return _id(act.namespace, f"givers\n{who}")
 
 
 def _texts(act: Act) -> UUID:
@@ -270,6 +107,10 @@ def rows_of(act: Act) -> dict[UUID, Kind]:
         out[_total(act)] = Total
     if act.uses & TIES and act.other is not None:
         out |= {_ties(act, act.actor): Ties, _ties(act, act.other): Ties}
+    if GIVING in act.uses and act.other is not None:
+        out[_givers(act, act.other)] = Givers
+    if RECEIVED in act.uses:
+        out[_givers(act, act.actor)] = Givers
     if act.similarity is not None:
         if SIMILAR in act.uses:
             out[_texts(act)] = Texts
@@ -297,6 +138,10 @@ def fold(act: Act, rows: Mapping[UUID, Row], changed: set[UUID]) -> dict[str, in
         out[EVER] = total.count
     if act.uses & TIES and act.other is not None:
         out |= _tied(act, act.other, rows, new, changed)
+    if new and GIVING in act.uses and act.other is not None:
+        _give(act, act.other, rows, changed)
+    if RECEIVED in act.uses:
+        out[RECEIVED] = _received(act, rows)
     if act.similarity is not None and act.uses & TEXTS:
         out |= _said(act, act.similarity, rows, new, changed)
     return out
@@ -337,19 +182,32 @@ def _calendar(act: Act, rows: Mapping[UUID, Row], new: bool, changed: set[UUID])
 
 
 def _tied(act: Act, other: UUID, rows: Mapping[UUID, Row], new: bool, changed: set[UUID]) -> dict[str, int]:
-    mine, theirs, week = rows[_ties(act, act.actor)], rows[_ties(act, other)], (act.day.toordinal() - 1) // 7
+    mine, theirs, week = rows[_ties(act, act.actor)], rows[_ties(act, other)], act.week
     assert isinstance(mine, Ties)
     assert isinstance(theirs, Ties)
     if new:
-        _tie(mine.given, other, week)
-        _tie(theirs.taken, act.actor, week)
-        _note(mine.total, week)
+        tie(mine.given, other, week)
+        tie(theirs.taken, act.actor, week)
+        note(mine.total, week)
         changed |= {_ties(act, act.actor), _ties(act, other)}
-    back = max(_sum(theirs.given.get(act.actor.bytes), week), _sum(mine.taken.get(other.bytes), week))
-    share = 100 * _sum(mine.given.get(other.bytes), week) // max(1, _sum(mine.total, week))
+    back = max(sum_of(theirs.given.get(act.actor.bytes), week), sum_of(mine.taken.get(other.bytes), week))
+    share = 100 * sum_of(mine.given.get(other.bytes), week) // max(1, sum_of(mine.total, week))
     between = theirs.given.keys() & mine.taken.keys()
-    ring = max((min(_sum(theirs.given[x], week), _sum(mine.taken[x], week)) for x in between), default=0)
+    ring = max((min(sum_of(theirs.given[x], week), sum_of(mine.taken[x], week)) for x in between), default=0)
     return {MUTUAL: back, SHARE: share, RING: ring}
+
+
+def _give(act: Act, other: UUID, rows: Mapping[UUID, Row], changed: set[UUID]) -> None:
+    givers = rows[_givers(act, other)]
+    assert isinstance(givers, Givers)
+    tie(givers.people, act.actor, act.week)
+    changed.add(_givers(act, other))
+
+
+def _received(act: Act, rows: Mapping[UUID, Row]) -> int:
+    givers = rows[_givers(act, act.actor)]
+    assert isinstance(givers, Givers)
+    return sum(sum_of(weeks, act.week) > 0 for weeks in givers.people.values())
 
 
 def _said(act: Act, like: int, rows: Mapping[UUID, Row], new: bool, changed: set[UUID]) -> dict[str, int]:
@@ -369,6 +227,12 @@ def _said(act: Act, like: int, rows: Mapping[UUID, Row], new: bool, changed: set
             everybody.add(act, like, MOST_COPIES)
             changed.add(_copies(act))
     return out
+
+
+def rows_about(namespace: UUID, member_id: UUID, types: Collection[str]) -> set[UUID]:
+    """Rows that hold for whom, by whom or what a member's were, and those of these types that are kept for ever."""
+    by_type = [f"{what}\n{type}\n{member_id}" for what in ("ties", "total") for type in types]
+    return {_id(namespace, text) for text in (f"texts\n{member_id}", f"givers\n{member_id}", *by_type)}
 
 
 def apart(namespace: UUID) -> UUID:

@@ -98,6 +98,13 @@ def way_of_checkin(a: Activity) -> Way | None:
     return None if thing is None else Way(thing, types, 0)
 
 
+def things_confirmed(a: Activity) -> tuple[UUID, ...]:
+    """What `a` may speak of that somebody did and others confirm, named as an inverse event would name it: a check-in
+    of `author`, or something written."""
+    named = (_thing(a, family, a.subject, a.author_id) for family in (CHECKIN_VOIDED, _WRITTEN))
+    return tuple([thing for thing in named if thing is not None])
+
+
 def way_of_mark(a: Activity) -> Way | None:
     """How what `a` counts towards a badge can be taken out again: as a check-in can."""
     types = _CHECKIN_UNDONE_BY.get(a.type)

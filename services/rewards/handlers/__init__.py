@@ -16,6 +16,7 @@ from services.rewards.handlers import (
     rules,
     segments,
 )
+from services.rewards.handlers.erasing import asking
 
 
 async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
@@ -28,11 +29,12 @@ async def welcome(tx: Tx, batch: list[Envelope[CommunityChanged]]) -> None:
 
 
 async def know_members(tx: Tx, batch: list[Envelope[MemberChanged]]) -> None:
-    """Whose days go by which zone, who is on no board, who is in which segment."""
+    """Whose days go by which zone, who is on no board, who is in which segment, who is to be erased."""
     await segments.hold(tx, batch)
     await calendars.follow_members(tx, batch)
     await absences.follow_members(tx, batch)
     await segments.follow_members(tx, batch)
+    await asking.follow_members(tx, batch)
 
 
 async def score_and_answer(tx: Tx, batch: list[Envelope[Activity]]) -> None:

@@ -14,7 +14,17 @@ from kit.contracts.rewards import PointsAdjusted
 from kit.database import Tx
 from kit.days import local_day
 from kit.errors import Conflict, Forbidden, GuildhallError, NotFound, Unavailable, Unprocessable
-from services.rewards.domain.adjusting import ACCEPTED, COUNTERS, DUPLICATE, REFUSED, WAITING, Outcome, Wish, check
+from services.rewards.domain.adjusting import (
+    ACCEPTED,
+    COUNTERS,
+    DUPLICATE,
+    REFUSED,
+    WAITING,
+    Outcome,
+    Wish,
+    check,
+    member_erased,
+)
 from services.rewards.domain.debts import Standing, paid_off
 from services.rewards.domain.ledger import (
     ADJUSTMENT,
@@ -33,7 +43,7 @@ from services.rewards.domain.ledger import (
     needs_approval,
 )
 from services.rewards.handlers.ledger import begin, ensure_defaults, finish
-from services.rewards.store import adjustments, holds
+from services.rewards.store import adjustments, erasures, holds
 from services.rewards.store import entries as reading
 from services.rewards.store import ledger as store
 
@@ -64,7 +74,7 @@ async def post_many(
     waiting: dict[int, Wish] = {}
     for number, wish in enumerate(wishes):
         try:
-            check(wish, place.units, place.members, tx.now)
+            check(wish, place.units, place.members, place.erased, tx.now)
         except GuildhallError as error:
             outcomes[number] = Outcome(REFUSED, error=error)
             continue
@@ -90,7 +100,7 @@ async def post_many(
 
 
 async def place_of(tx: Tx, community_id: UUID, wishes: Sequence[Wish]) -> store.Place:
-    asked = {w.unit for w in wishes}, {w.member_id for w in wishes if not w.computed}
+    asked = {w.unit for w in wishes}, {w.member_id for w in wishes}
     place = await store.place_of(tx, community_id, *asked)
     if place is not None and not place.units:
         await ensure_defaults(tx, [community_id])
@@ -280,6 +290,8 @@ async def _post_approved(tx: Tx, row: Any, approver: str) -> Outcome:
         allow_negative=row.allow_negative,
     )
     place = await place_of(tx, row.community_id, [wish])
+    if row.member_id in place.erased:
+        raise member_erased()
     posting = posting_of(tx, row.community_id, wish, row.actor, place)._replace(
         idem_key=bytes(row.idem_key),
         payload_hash=bytes(row.payload_hash),
@@ -302,7 +314,8 @@ async def reverse(
 
     It counts on the boards of the original's day. A second full reversal is a Conflict (`already_reversed`), more
     than is left Unprocessable. What the member no longer has is, by the unit's clawback, taken nevertheless, refused,
-    or owed; a spend that is given back never takes. What was captured goes back to whose it was.
+    or owed; a spend that is given back never takes. What was captured goes back to whose it was. Conflict
+    (`member_erased`) where that is nobody any more.
     """
     if amount is not None:
         check_amount(amount)
@@ -311,6 +324,8 @@ async def reverse(
     unit = (await store.units_of(tx, community_id))[original.unit]
     captured = original.kind == CAPTURE
     member_id: UUID = await holds.captured_by(tx, transaction_id) if captured else original.owner_id
+    if await erasures.closed(tx, community_id, [member_id]):
+        raise member_erased()
     posting = Posting(
         id=uuid7(tx.now),
         community_id=community_id,

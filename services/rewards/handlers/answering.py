@@ -15,10 +15,11 @@ from kit.contracts.rewards import CommandAnswered
 from kit.database import Tx
 from kit.days import local_day
 from services.rewards.domain.boards import Board
+from services.rewards.domain.proofs import PENDING
 from services.rewards.domain.streaks import DONE
 from services.rewards.handlers import checking_in, checkins, mending, ranking
 from services.rewards.handlers.ranking import Asked
-from services.rewards.store import boards, decisions, entries
+from services.rewards.store import attempts, boards, decisions, entries
 
 COMMAND = "command.invoked"
 USUAL_BOARD, USUAL_PERIOD, USUAL_UNIT = "xp", "week", "points"
@@ -66,6 +67,12 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
         grants = [{"unit": unit, "amount": amount} for unit, amount in sorted(amounts.items())]
         facts = {"grants": grants, "day": day.isoformat()}
         return ("checkin.streak", {**facts, "streak": streak}) if streak > 1 else ("checkin.counted", facts)
+    tried = await attempts.of_event(tx, a.community_id, event_id)
+    lacking = list(dict.fromkeys(lack for row in tried for lack in row.missing))
+    if any(row.state == PENDING for row in tried):
+        return "checkin.pending", {"day": day.isoformat()}
+    if lacking and original != event_id:
+        return "checkin.refused", {"day": day.isoformat(), "missing": lacking}
     if original not in (None, event_id) or any(row.verdict in ("capped", "cooldown") for row in made):
         return "checkin.again", {"day": day.isoformat()}
     reason = next((row.reason or row.verdict for row in made), "no rule gives anything for a check-in")

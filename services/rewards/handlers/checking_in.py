@@ -13,14 +13,16 @@ from kit import copies
 from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
+from kit.errors import Unavailable
 from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.ledger import Posting
+from services.rewards.domain.proofs import ACCEPTED, status_of
 from services.rewards.domain.streaks import DONE, JOINED, State
 from services.rewards.domain.undoing import Inverse, Way, checkin_undone_by, way_of_checkin
 from services.rewards.expressions import Failed
-from services.rewards.handlers import calendars, streaks, voiding
+from services.rewards.handlers import approving, calendars, proving, streaks, voiding
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit
 from services.rewards.handlers.purging import is_history
@@ -32,7 +34,7 @@ AWAY = ("removed", "banned", "erased")
 
 class World(NamedTuple):
     """What is known of where the activities happened; `inverses` are those of them that undo something, `holds` says
-    whether a condition holds of an activity."""
+    whether a condition holds of an activity, `statuses` what those are that would be check-ins, once it is known."""
 
     communities: Mapping[UUID, KnownCommunity]
     series: Mapping[UUID, Sequence[Held]]
@@ -40,15 +42,18 @@ class World(NamedTuple):
     members: Mapping[tuple[UUID, UUID], KnownMember]
     inverses: Sequence[Inverse]
     holds: Callable[[Activity, str], bool]
+    statuses: Mapping[UUID, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
     """`streaks` by event id, as of the day each event was for, in its community's default series. `postings` are for
-    the ledger, with the batch's grants."""
+    the ledger, with the batch's grants. `statuses` say by event id whether a series took it as a check-in
+    (`domain.proofs.status_of`)."""
 
     streaks: Mapping[UUID, State] = field(default_factory=dict)
     postings: Sequence[Posting] = ()
+    statuses: Mapping[UUID, str] = field(default_factory=dict)
 
 
 class _One(NamedTuple):
@@ -83,9 +88,12 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     voids = await voiding.look(tx, _candidate_ways(found, ways), inverses)
     kept = await calendars.follow(tx, _owners(some, world))
     dated = [(one, day) for one in some if (day := _day(one, _calendar(one, kept))) is not None]
+    dated, statuses = await _taken(tx, dated, voids.refused)
+    if inverses and any(held.terms.judged for some_series in world.series.values() for held in some_series):
+        await approving.stop(tx, inverses)
     wanted = {**await _undone(tx, voids, world), **_wanted(dated, kept, voids)}
     if not wanted:
-        return Recorded()
+        return Recorded(statuses=statuses)
     held = await streaks.hold(tx, wanted)
     voiding.void(held, voids.hits, tx.now)
     for one, day in dated:
@@ -99,7 +107,54 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
         {one.activity.event_id: saved.seen[one.key][day] for one, day in dated
          if one.held is default[one.activity.community_id] and day in saved.seen[one.key]},
         saved.postings,
+        statuses,
     )  # fmt: skip
+
+
+async def _taken(
+    tx: Tx, dated: Sequence[tuple[_One, date]], undone: Collection[UUID]
+) -> tuple[list[tuple[_One, date]], dict[UUID, str]]:
+    """Those that their series take, and what each activity is."""
+    tries = [proving.Try(one.activity, one.held.terms, one.member_id, day) for one, day in dated if one.kind == DONE]
+    judged = await proving.judge(tx, tries, undone)
+    statuses: dict[UUID, list[str]] = {}
+    for (_, _, event_id), status in judged.items():
+        statuses.setdefault(event_id, []).append(status)
+    taken = [
+        (one, day)
+        for one, day in dated
+        if one.kind != DONE or judged[one.key[0], one.key[1], one.activity.event_id] == ACCEPTED
+    ]
+    return taken, {event_id: status_of(some) for event_id, some in statuses.items()}
+
+
+def things_of(found: Sequence[Activity], world: World) -> set[UUID]:
+    """Everything whose lock noting the check-ins of these activities takes, or more."""
+    types = {community_id: types_of(series) for community_id, series in world.series.items()}
+    ways = [way_of_checkin(a) for a in found if a.actor_id is not None and a.type in types.get(a.community_id, ())]
+    about = {inverse.thing for inverse in _about_checkins(world, found)}
+    return about | {way.thing for way in ways if way is not None}
+
+
+def confirmations(found: Sequence[Activity], world: World) -> list[approving.Confirmation]:
+    """Those by members whose word counts, where somebody is asked for theirs."""
+    asking = {community_id for community_id, series in world.series.items() if approving.asked(series)}
+    out = []
+    for a in found if asking else ():
+        if a.type == approving.CONFIRMED and a.community_id in asking and a.import_name is None:
+            member_id = _speaks(a, world)
+            if member_id is not None:
+                out.append(approving.confirmation_of(a, member_id))
+    return out
+
+
+def _speaks(a: Activity, world: World) -> UUID | None:
+    """Whose doing it is; None where that counts for nothing: nobody's, a bot's, of a flood, of who was put out."""
+    if a.actor_id is None or a.data.get("bot") is True or "throttled" in a.flags:
+        return None
+    member_id = world.ids[a.community_id, a.actor_id]
+    known = world.members.get((a.community_id, member_id))
+    return None if known is not None and (known.kind == "bot" or known.state in AWAY) else member_id
 
 
 def _about_checkins(world: World, found: Sequence[Activity]) -> list[Inverse]:
@@ -160,6 +215,16 @@ async def _today(
     return {c: known[c, c].day_of(tx.now) for c, _, _ in wanted}
 
 
+async def today_of(tx: Tx, held: Held) -> date:
+    """The day of now by the community's calendar; Unavailable while it is not known here."""
+    place = await copies.known_community(tx, held.community_id)
+    if place is None:
+        raise Unavailable("this community is not known here yet; try again", code="community_unknown", retry_after=1)
+    owner = held.community_id, held.community_id
+    read = await calendars.read(tx, {owner: _zone(owner, place, None)})
+    return for_series(read[owner], held.terms.present).day_of(tx.now)
+
+
 def _note(
     tx: Tx, standing: Standing, one: _One, day: date, voids: voiding.Voids, ways: Mapping[UUID, Way | None]
 ) -> None:
@@ -185,16 +250,13 @@ def default_of(series: Sequence[Held]) -> Held | None:
 
 
 def _candidates(a: Activity, world: World) -> list[_One]:
-    if a.actor_id is None or a.data.get("bot") is True or "throttled" in a.flags:
-        return []
     out = []
     for held in world.series.get(a.community_id, ()):
         kind = _kind(a, held.terms.present)
         if kind is None:
             continue
-        member_id = world.ids[a.community_id, a.actor_id]
-        known = world.members.get((a.community_id, member_id))
-        if known is not None and (known.kind == "bot" or known.state in AWAY):
+        member_id = _speaks(a, world)
+        if member_id is None:
             return []
         series = held.terms.present
         when = series.when if kind == DONE or series.programme is None else series.programme.joins_when

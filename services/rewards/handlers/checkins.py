@@ -8,11 +8,15 @@ from uuid import UUID
 
 import msgspec
 
+from kit import outbox
+from kit.code_words import code_word
+from kit.contracts.rewards import CheckinSeriesChanged, Place
 from kit.database import Tx
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
 from services.rewards import expressions
 from services.rewards.domain.checkins import DEFAULT_SERIES, LONGEST_PROGRAMME, MOST_SERIES, Programme, Series, Terms
 from services.rewards.domain.ledger import Unit
+from services.rewards.domain.proofs import CODE_WORD, LOCATION, REFEREE, Approval, Proof
 from services.rewards.store import checkins as store
 from services.rewards.store import ledger as ledger_store
 
@@ -88,7 +92,7 @@ async def create(tx: Tx, community_id: UUID, series: Series, actor: str) -> Held
     await _check(tx, community_id, series)
     if not await store.add_versions(tx, [_row(tx, community_id, 1, date.min, series, actor)]):
         raise Conflict(f"there is a check-in series {series.id!r} already", code="checkin_exists")
-    return await existing(tx, community_id, series.id)
+    return _announced(tx, await existing(tx, community_id, series.id))
 
 
 async def change(tx: Tx, before: Held, series: Series, tomorrow: date, actor: str) -> Held:
@@ -98,7 +102,36 @@ async def change(tx: Tx, before: Held, series: Series, tomorrow: date, actor: st
     row = _row(tx, before.community_id, before.version + 1, tomorrow, series, actor)
     if not await store.add_versions(tx, [row]):
         raise Conflict("somebody changed this series at the same moment; read it again", code="version_changed")
-    return await existing(tx, before.community_id, series.id)
+    return _announced(tx, await existing(tx, before.community_id, series.id))
+
+
+def _announced(tx: Tx, held: Held) -> Held:
+    """The door has to know what to look for."""
+    series = held.terms.present
+    asked = {proof.kind: proof for proof in series.proof}
+    word, place = asked.get(CODE_WORD), asked.get(LOCATION)
+    outbox.add(
+        tx,
+        CheckinSeriesChanged(
+            community_id=held.community_id,
+            series_id=series.id,
+            version=held.version,
+            on=series.on,
+            enabled=series.enabled,
+            code_word=None if word is None else word.language,
+            place=None if place is None else Place(place.latitude, place.longitude, place.radius_m),
+        ),
+    )
+    return held
+
+
+def word_of(tx: Tx, held: Held, day: date) -> str:
+    """The series' code word of a day; Conflict where it asks for none."""
+    series = held.terms.present
+    asked = next((proof for proof in series.proof if proof.kind == CODE_WORD), None)
+    if asked is None:
+        raise Conflict("this series asks for no code word; give its `proof` one", code="code_word_not_asked")
+    return code_word(tx.database.secret, held.community_id, series.id, day, asked.language)
 
 
 async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
@@ -112,8 +145,31 @@ async def _check(tx: Tx, community_id: UUID, series: Series) -> None:
     if series.programme is not None:
         wrong += _programme_problems(series.programme)
         wrong += _condition_problems(series.programme.joins_when, "/programme/joins_when")
+    wrong += _proof_problems(series.proof) + _approval_problems(series.approval)
     if wrong:
         raise Unprocessable("this series cannot be used; see errors", code="checkin_invalid", errors=wrong)
+
+
+def _proof_problems(proof: Sequence[Proof]) -> list[FieldError]:
+    wrong = []
+    for number, one in enumerate(proof):
+        at = f"/proof/{number}"
+        if any(_asks_for(one) == _asks_for(other) for other in proof[:number]):
+            wrong.append(FieldError(at, "twice", "this is asked for already, further up"))
+        if one.least is not None and one.most is not None and one.least > one.most:
+            wrong.append(FieldError(f"{at}/most", "below_least", "the most is less than the least"))
+    return wrong
+
+
+def _approval_problems(approval: Approval | None) -> list[FieldError]:
+    if approval is None or (approval.by == REFEREE) == bool(approval.referees):
+        return []
+    said = "name at least one" if approval.by == REFEREE else f"there are none where {approval.by} says it"
+    return [FieldError("/approval/referees", "referees_unfit", said)]
+
+
+def _asks_for(proof: Proof) -> tuple[str, str]:
+    return proof.kind, proof.field
 
 
 def _condition_problems(when: str | None, at: str) -> list[FieldError]:

@@ -1,9 +1,9 @@
 """Activity into points: rules over a batch, caps under locks, grants into the ledger, decisions kept and announced.
 
-A fixed number of statements per batch, whatever its size. Locks: labels, what check-ins can be undone by, streaks in
-the order of their keys, rows of signals in the order of their ids, counters in the order of their ids (what grants can
-be undone by among them), the lines of grants to be taken back, then what the ledger takes; so batches of two replicas
-wait for each other and never in a circle.
+A fixed number of statements per batch, whatever its size. Locks: labels, what check-ins can be undone by, those that
+wait, streaks in the order of their keys, rows of signals in the order of their ids, counters in the order of their ids
+(what grants can be undone by among them), the lines of grants to be taken back, then what the ledger takes; so batches
+of two replicas wait for each other and never in a circle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -24,15 +24,17 @@ from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
 from kit.days import local_day, period_with
 from kit.turns import in_turns
-from services.rewards.domain import engine
+from services.rewards.domain import engine, proofs
+from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
-from services.rewards.domain.explaining import excluded_segment
+from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment
 from services.rewards.domain.ledger import MOST, Posting
 from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Failed
 from services.rewards.handlers import (
+    approving,
     badges,
     budgets,
     checking_in,
@@ -51,6 +53,7 @@ from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.badges import Defined
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.counting import count_decisions
+from services.rewards.handlers.erasing import late
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, day_of, is_history
 from services.rewards.handlers.seeing import Seen
@@ -86,22 +89,45 @@ class Scene:
     """Community → which signals its rules ask for."""
     signals: Mapping[UUID, Values]
     """By event id, where rules ask for some."""
+    checkins: Mapping[UUID, str]
+    """By event id, whether a series took it as a check-in."""
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
     """Note the check-ins, then run the rules in force over every activity, and take back what inverse events undo;
     raises NotYet while a community is still on its way."""
     found = [e.event for e in batch]
+    await score_again(tx, found)
+
+
+async def score_again(tx: Tx, found: Sequence[Activity]) -> None:
+    """The same; of those that are handled once more (check-ins that waited) what was decided stays."""
     await keeping.enter(tx, {a.community_id for a in found})
     scene = await _scene(tx, found)
     ages = await signals.ages(tx, found, scene)
-    await labelling.note(tx, found, scene.ids)
+    there = [a for a in found if not late.is_erased(a.community_id, a.actor_id, scene)]
+    await labelling.note(tx, there, scene.ids)
+    approved = await _approved(tx, found, scene)
+    if approved:
+        found = [*found, *approved]
+        scene = await _scene(tx, found)
+        ages |= await signals.ages(tx, approved, scene)
     inverses = undoing.inverses_of(found, scene.inverse)
     recorded = await checking_in.record(tx, found, _world(scene, inverses))
-    scene = replace(scene, streaks=recorded.streaks, signals=await signals.note(tx, found, scene, ages))
+    scene = replace(scene, streaks=recorded.streaks, checkins=recorded.statuses)
+    scene = replace(scene, signals=await signals.note(tx, found, scene, ages))
     await noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)
     await keeping.keep(tx, found, scene)
+
+
+async def _approved(tx: Tx, found: Sequence[Activity], scene: Scene) -> list[Activity]:
+    """The check-ins that waited and that confirmations among the activities let through."""
+    world = _world(scene, undoing.inverses_of(found, scene.inverse))
+    confirmations = checking_in.confirmations(found, world)
+    if not confirmations:
+        return []
+    return await approving.take(tx, confirmations, scene.series, checking_in.things_of(found, world))
 
 
 async def decide(
@@ -189,6 +215,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     pairs = [(a.community_id, who) for a in found for who in (a.actor_id, a.author_id) if who is not None]
     ids = await copies.resolve_members(tx, pairs)
     members = await copies.known_members_of(tx, [(c, member) for (c, _), member in ids.items()])
+    ids, members = late.nameless(ids, members)
     decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
     closed = await closed_days(tx, found)
     of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])
@@ -210,6 +237,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
         badges=worn,
         used=used,
         signals={},
+        checkins={},
     )
 
 
@@ -222,12 +250,12 @@ def _world(scene: Scene, inverses: Sequence[Inverse]) -> checking_in.World:
     def holds(a: Activity, condition: str) -> bool:
         return Seen(a, scene).made.condition(condition)
 
-    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds)
+    return checking_in.World(scene.communities, scene.series, scene.ids, scene.members, inverses, holds, scene.checkins)
 
 
 def wants_of(a: Activity, scene: Scene) -> list[Want]:
     rules = scene.by_type[a.community_id].get(a.type, ())
-    if not rules:
+    if not rules or (a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.PENDING):
         return []
     context = Seen(a, scene)
     place = scene.communities[a.community_id]
@@ -314,6 +342,8 @@ def _refusal(
     a: Activity, rule: Rule, give: Give, actor: UUID | None, receiver: UUID | None, scene: Scene
 ) -> tuple[str | None, str]:
     """Why nobody gets anything, whatever the caps say (R18)."""
+    if a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.REFUSED:
+        return INELIGIBLE, NOT_TAKEN
     if receiver is None:
         return INELIGIBLE, f"the event does not say who the {give.to.replace('_', ' ')} is"
     if give.to != ACTOR and receiver == actor:

@@ -71,7 +71,7 @@ async def hold(tx: Tx, community_id: UUID, wanted: Wanted, actor: str) -> tuple[
         computed=wanted.computed,
     )
     place = await place_of(tx, community_id, [wish])
-    domain.check(wish, place.units, place.members, tx.now)
+    domain.check(wish, place.units, place.members, place.erased, tx.now)
     if needs_approval(wish.amount, place.units[wanted.unit]):
         raise Unprocessable(
             "so much leaves an account only when a second person approves it, and a hold waits for nobody: post it as a"

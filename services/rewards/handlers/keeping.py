@@ -18,6 +18,7 @@ from kit.copies import KnownCommunity
 from kit.database import Tx, lock_shared
 from kit.turns import in_turns
 from services.rewards.domain.streaks import State as Streak
+from services.rewards.handlers.erasing.late import unnamed
 from services.rewards.handlers.purging import day_of, is_history
 from services.rewards.store import kept as store
 
@@ -36,7 +37,8 @@ class Person(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
-    """One activity. `closed`: decisions of its day were gone already. New fields go to the end, with a default.
+    """One activity. `closed`: decisions of its day were gone already; `checkin`: whether a series took
+    it as a check-in. New fields go to the end, with a default.
 
     `data` is JSON, as bytes: whole numbers of any size stand in it, and MessagePack takes those of 64 bits.
     """
@@ -62,6 +64,7 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     whose: Person | None
     streak: tuple[int, int, int] | None
     closed: bool
+    checkin: str = ""
 
     def activity(self, community_id: UUID) -> Activity:
         same = {name: getattr(self, name) for name in _SAME}
@@ -86,6 +89,14 @@ _encode = msgspec.msgpack.Encoder(uuid_format="bytes").encode
 _decode = msgspec.msgpack.Decoder(Body).decode
 
 
+def packed(body: Body) -> bytes:
+    return bytes(cramjam.lz4.compress_block(_encode(body)))
+
+
+def opened(row: Any) -> Body:
+    return _decode(bytes(cramjam.lz4.decompress_block(row.body)))
+
+
 def gate(community_id: UUID) -> str:
     """What those who score hold together, and alone who puts a recompute into force."""
     return f"rewards rules {community_id}"
@@ -107,26 +118,27 @@ async def keep(tx: Tx, found: Sequence[Activity], scene: "Scene") -> None:
         place, items = scene.communities[community_id], []
         async for part in in_turns(some):
             items += [_kept(a, scene) for a in part]
-        body = _encode(Body(place.zone, place.day_start, items))
         rows[community_id] = {
             "count": len(some),
             "first_at": min(a.effective_at for a in some),
             "last_at": max(a.effective_at for a in some),
             "history": sum(map(is_history, some)),
-            "body": bytes(cramjam.lz4.compress_block(body)),
+            "body": packed(Body(place.zone, place.day_start, items)),
         }
     await store.add(tx, rows)
 
 
 def _kept(a: Activity, scene: "Scene") -> Kept:
     streak = scene.streaks.get(a.event_id)
+    told = unnamed(a, scene)
     return Kept(
-        **{name: getattr(a, name) for name in _SAME},
-        data=msgspec.json.encode(a.data),
+        **{name: getattr(told, name) for name in _SAME},
+        data=msgspec.json.encode(told.data),
         who=_person(a, a.actor_id, scene),
         whose=_person(a, a.author_id, scene),
         streak=None if streak is None else (streak.current, streak.longest, streak.days),
         closed=is_history(a) and day_of(a) in scene.closed,
+        checkin=scene.checkins.get(a.event_id, ""),
     )
 
 
@@ -157,8 +169,9 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
     """Rows as few chapters of up to `most` activities (one of a larger row is as large)."""
     out: list[Chapter] = []
     known: dict[UUID, Person] = {}
+    told: dict[UUID, str] = {}
     for row in rows:
-        body = _decode(bytes(cramjam.lz4.decompress_block(row.body)))
+        body = opened(row)
         people = _people(body.items)
         last = out[-1] if out else None
         if (
@@ -166,13 +179,20 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
             and len(last.items) + len(body.items) <= most
             and (last.zone, last.day_start) == (body.zone, body.day_start)
             and all(known.get(id, person) == person for id, person in people.items())
+            # A check-in that waited is there twice, and was nothing yet the first time.
+            and all(told.get(item.event_id, item.checkin) == item.checkin for item in body.items)
         ):
             known |= people
+            told |= _told(body)
             out[-1] = replace(last, seq=row.seq, items=(*last.items, *body.items))
         else:
-            known = people
+            known, told = people, _told(body)
             out.append(Chapter(row.seq, body.zone, body.day_start, tuple(body.items)))
     return out
+
+
+def _told(body: Body) -> dict[UUID, str]:
+    return {item.event_id: item.checkin for item in body.items if item.checkin}
 
 
 def _people(items: Iterable[Kept]) -> dict[UUID, Person]:

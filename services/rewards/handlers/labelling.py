@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 from kit.contracts.events import Activity
 from kit.database import Database, Tx
-from services.rewards.domain.signals import micros
+from services.rewards.domain.signal_rows import micros
 from services.rewards.handlers.purging import is_history
 from services.rewards.store.narrowing import GROUP, PLATFORM, Label, add_labels, put_labels
 

@@ -8,6 +8,9 @@ from kit.database import Tx
 from kit.days import local_day
 from kit.turns import in_turns
 from services.rewards.domain.badges import DAYS, PEOPLE, Criterion, Mark
+from services.rewards.domain.checkins import CHECKIN_TYPE
+from services.rewards.domain.erasing import ERASED
+from services.rewards.domain.proofs import ACCEPTED
 from services.rewards.domain.rules import ACTOR
 from services.rewards.domain.undoing import way_of_mark
 from services.rewards.expressions import Failed
@@ -49,7 +52,10 @@ def _candidates(order: int, a: Activity, defined: Mapping[UUID, Sequence[Defined
 
 
 def _counts(a: Activity, world: World) -> bool:
-    """Nothing does that rules would not pay for: what bots do, what was too much or is told long after."""
+    """Nothing does that rules would not pay for: what bots do, what was too much or is told long after, a check-in that
+    no series took."""
+    if a.type == CHECKIN_TYPE and world.statuses.get(a.event_id, ACCEPTED) != ACCEPTED:
+        return False
     if a.data.get("bot") is True or "throttled" in a.flags or "stale" in a.flags:
         return False
     doer = _person(a, a.actor_id, world)
@@ -70,13 +76,19 @@ def _is_bot(a: Activity, member_id: UUID, world: World) -> bool:
     return known is not None and known.kind == "bot"
 
 
+def _is_nobody(a: Activity, member_id: UUID, world: World) -> bool:
+    """Bots, and who was erased: these are somebody else every time."""
+    known = world.members.get((a.community_id, member_id))
+    return known is not None and (known.kind == "bot" or known.state == ERASED)
+
+
 def _value(a: Activity, wanted: Criterion, member: UUID, other: UUID | None, world: World) -> str | None:
     """What the event counts as; None where it does not say."""
     if wanted.count == DAYS:
         place = world.communities[a.community_id]
         return local_day(a.effective_at, place.zone, place.day_start).isoformat()
     if wanted.count == PEOPLE:
-        return None if other is None or other == member or _is_bot(a, other, world) else str(other)
+        return None if other is None or other == member or _is_nobody(a, other, world) else str(other)
     return str(a.event_id)
 
 

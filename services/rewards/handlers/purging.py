@@ -24,13 +24,16 @@ LEAST_DAYS = 30
 async def purge(
     db: Database, *, counters: timedelta, decisions: timedelta, activities: timedelta, stopping: asyncio.Event
 ) -> int:
-    """One walk through everything; how many rows went. Activities are kept no longer than what was decided on them."""
+    """One walk through everything; how many rows went. Activities are kept no longer than what was decided on them,
+    attempts at check-ins and who confirmed them as long."""
     now = db.clock()
     total = 0
     for table in (store.COUNTERS, store.MOMENTS, store.SIGNALS):
         total += await purging.sweep(db, table, store.unasked(table, now - counters), stopping=stopping)
     kept = store.kept_before(now - min(activities, decisions))
     total += await purging.sweep(db, store.KEPT, kept, stopping=stopping)
+    for table in (store.ATTEMPTS, store.CONFIRMATIONS):
+        total += await purging.sweep(db, table, store.tried_before(table, now - decisions), stopping=stopping)
     over = store.decided_before(now - decisions)
     remove = partial(_forget_decisions, over=over)
     return total + await purging.sweep(db, store.DECISIONS, over, stopping=stopping, remove=remove)

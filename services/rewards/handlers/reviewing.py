@@ -19,7 +19,7 @@ from services.rewards.domain.undoing import Way
 from services.rewards.handlers.ledger import Grant, post_grants
 from services.rewards.handlers.settling import Settled
 from services.rewards.handlers.undoing import Stopped
-from services.rewards.store import counters, decisions
+from services.rewards.store import counters, decisions, erasures
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import reviews as store
 from services.rewards.store import undoing as undoing_store
@@ -103,6 +103,10 @@ async def decide(
     now = {id: dict(row._mapping) for id, row in held.items()}
     fresh = {id: now[id] for id in dict.fromkeys(ids) if id in now and now[id]["state"] == store.PENDING}
     too_much = await _too_much(tx, fresh) if verdict == "approve" else set()
+    if verdict == "approve":
+        # Who is being erased gets nothing: these are refused with the rest of them, in a moment.
+        closed = await erasures.closed(tx, community_id, {row["member_id"] for row in fresh.values()})
+        fresh = {id: row for id, row in fresh.items() if row["member_id"] not in closed}
     fresh = {id: row for id, row in fresh.items() if id not in too_much}
     state = store.APPROVED if verdict == "approve" else store.REFUSED
     for row in fresh.values():

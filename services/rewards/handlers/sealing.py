@@ -5,7 +5,7 @@ commit late, so ground that was sealed is looked at once more ten minutes later:
 block of its own. Guaranteed of what is sealed is that a change shows; before that, nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -13,8 +13,11 @@ from kit.clock import first_uuid7
 from kit.database import Database, Tx, try_lock
 from kit.metrics import LEDGER_SEALED
 from kit.turns import in_turns
-from services.rewards.domain.chain import MOST, NO_HASH, Block, Transaction, block_hash, written
+from services.rewards.domain.chain import MOST, NO_HASH, Block, Transaction, block_hash, digest, written
+from services.rewards.domain.erasing import Erased, commitment
+from services.rewards.domain.ledger import ERASURE_RECORD
 from services.rewards.store import chain as store
+from services.rewards.store import erasures
 from services.rewards.store.chain import NO_ID, Chain
 
 UNDER_WAY = timedelta(seconds=5)
@@ -54,16 +57,23 @@ async def _append(
 ) -> None:
     transactions = await store.read(tx, end.community_id, ids)
     number = end.number + 1
-    made = await _hash(end.hash, number, transactions)
+    erased = await erasures.erased_among(tx, end.community_id, ids)
+    made = block_hash(end.hash, number, _sealed_as(await _digests(transactions), erased))
     block = Block(end.community_id, number, made, tuple(ids), after, through, tx.now)
     await store.add_block(tx, block, looked=looked)
 
 
-async def _hash(before: bytes, number: int, transactions: list[Transaction]) -> bytes:
-    lines: list[bytes] = []
+async def _digests(transactions: list[Transaction]) -> dict[UUID, bytes]:
+    """Transaction → the digest of what stands there now."""
+    out: dict[UUID, bytes] = {}
     async for part in in_turns(transactions):
-        lines += map(written, part)
-    return block_hash(before, number, lines)
+        out |= {one.id: digest(written(one)) for one in part}
+    return out
+
+
+def _sealed_as(digests: Mapping[UUID, bytes], erased: Mapping[UUID, Sequence[Erased]]) -> list[bytes]:
+    """What was erased goes into its block as it was posted, whether that was sealed by then or not."""
+    return [erased[id][0].original if id in erased else made for id, made in digests.items()]
 
 
 async def look_again(db: Database) -> int:
@@ -125,7 +135,9 @@ class Verified:
         self.hash = NO_HASH
         self.through_id = NO_ID
         self.transactions = 0
+        self.erased = 0
         self.faults: list[str] = []
+        self.records: set[UUID] = set()
 
     def fault(self, what: str) -> None:
         self.faults.append(f"ledger of {self.community_id}: {what}")
@@ -143,8 +155,10 @@ async def verify_block(tx: Tx, so_far: Verified, late: Iterable[UUID]) -> bool:
     for id in block.ids:
         if id not in there:
             so_far.fault(f"transaction {id} is in block {number} and nowhere else")
-    if len(there) == len(block.ids) and await _hash(so_far.hash, number, transactions) != block.hash:
+    erased, digests = await erasures.erased_among(tx, block.community_id, block.ids), await _digests(transactions)
+    if len(there) == len(block.ids) and block_hash(so_far.hash, number, _sealed_as(digests, erased)) != block.hash:
         so_far.fault(f"block {number} or something in it was changed after {block.sealed_at.isoformat()}")
+    await _verify_erased(tx, so_far, transactions, digests, erased)
     for id in await _strangers(tx, block, late):
         if _made_before(id, tx.now - FORGIVEN):
             so_far.fault(f"transaction {id} was put behind the end of the chain and is in no block")
@@ -154,6 +168,30 @@ async def verify_block(tx: Tx, so_far: Verified, late: Iterable[UUID]) -> bool:
     if block.through_id is not None:
         so_far.through_id = block.through_id
     return True
+
+
+async def _verify_erased(
+    tx: Tx,
+    so_far: Verified,
+    transactions: Sequence[Transaction],
+    digests: Mapping[UUID, bytes],
+    erased: Mapping[UUID, Sequence[Erased]],
+) -> None:
+    """What an erasure left is still what it committed to, and every commitment is of what is there."""
+    for id, times in erased.items():
+        if id in digests and digests[id] != times[-1].digest:
+            so_far.fault(f"transaction {id} was changed after its member was erased")
+    records = {one.record_id for times in erased.values() for one in times}
+    records |= {one.id for one in transactions if one.kind == ERASURE_RECORD}
+    for record in await store.read(tx, so_far.community_id, sorted(records - so_far.records)):
+        committed = await erasures.of_record(tx, so_far.community_id, record.id)
+        if record.kind != ERASURE_RECORD or record.payload_hash != commitment(committed):
+            so_far.fault(f"transaction {record.id} commits to other erased entries than there are")
+        so_far.records.add(record.id)
+    for id in sorted(records - so_far.records):
+        so_far.fault(f"erased entries name transaction {id}, which is not there, as what commits to them")
+    so_far.records |= records
+    so_far.erased += len(erased)
 
 
 def _made_before(id: UUID, at: datetime) -> bool:

@@ -57,6 +57,7 @@ def _variables(a: Activity, scene: "Scene") -> dict[str, Any]:
         "streak.current": streak.current,
         "streak.longest": streak.longest,
         "streak.days": streak.days,
+        "checkin.status": scene.checkins.get(a.event_id, ""),
         "text.length": _whole(a.data.get("length")),
         "text.distinct": _whole(a.data.get("distinct")),
         **scene.signals.get(a.event_id, NOTHING),

@@ -19,8 +19,10 @@ from kit.turns import in_turns
 from services.rewards.domain import signals
 from services.rewards.domain.engine import later
 from services.rewards.domain.rules import Rule, RuleSet
-from services.rewards.domain.signals import AGE, FOLDED, NOTHING, RATES, SIGNALS, Act, Kind, Row
+from services.rewards.domain.signal_rows import Act, Kind, Row
+from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED, SIGNALS
 from services.rewards.expressions import names_in
+from services.rewards.handlers.erasing.late import is_erased
 from services.rewards.handlers.purging import is_history
 from services.rewards.store import narrowing
 from services.rewards.store import signals as store
@@ -46,7 +48,8 @@ class Used:
 
 
 def used(rules: RuleSet) -> Used:
-    """What the enabled rules name. Rates are of all that rules listen to, so all of it is noted for them."""
+    """What the enabled rules name. Rates, and from whom one receives, are of all that rules listen to, so all of it is
+    noted for them."""
     listening = [rule for rule in rules.rules if rule.enabled]
     names: dict[str, frozenset[str]] = {}
     for rule in listening:
@@ -54,7 +57,8 @@ def used(rules: RuleSet) -> Used:
         for type in rule.on:
             names[type] = names.get(type, frozenset()) | asked
     rates = any(some & RATES for some in names.values())
-    noted = {type: some & FOLDED for type, some in names.items() if some & FOLDED or rates}
+    always = frozenset({GIVING}) if any(RECEIVED in some for some in names.values()) else frozenset()
+    noted = {type: some & FOLDED | always for type, some in names.items() if some & FOLDED or rates or always}
     hours = max((rule.lateness_hours for rule in listening), default=0)
     return Used(noted, frozenset(type for type, some in names.items() if AGE in some), timedelta(hours=hours))
 
@@ -128,7 +132,7 @@ async def note(
 
 def _act(a: Activity, scene: "Scene", apart: bool) -> Act | None:
     uses = scene.used[a.community_id].noted.get(a.type)
-    if a.actor_id is None or uses is None:
+    if a.actor_id is None or uses is None or is_erased(a.community_id, a.actor_id, scene):
         return None
     place, namespace = scene.communities[a.community_id], scene.epochs[a.community_id] or a.community_id
     return Act(

@@ -56,7 +56,7 @@ async def look(tx: Tx, candidates: Sequence[Candidate], inverses: Sequence[Inver
     things = asked | {inverse.thing for inverse in inverses}
     if not things:
         return Voids()
-    await counters.lock(tx, kept=dict.fromkeys(map(_lock_of, things), tx.now))
+    await lock(tx, things)
     known = [Inverse(r.thing, r.event_id, r.type, r.at, EARLIER) for r in await inverse_store.inverses(tx, asked)]
     about = _by_thing([*known, *inverses])
     refused = {one.event_id for one in candidates if undone(about.get(one.way.thing, ()), one.way, one.at, one.order)}
@@ -67,6 +67,11 @@ async def look(tx: Tx, candidates: Sequence[Candidate], inverses: Sequence[Inver
         if undone(new[row.thing], Way(row.thing, types, 0), row.at, EARLIER):
             hits.append(Hit((row.community_id, row.series_id, row.member_id), row.day, row.event_id))
     return Voids(frozenset(refused), tuple(hits))
+
+
+async def lock(tx: Tx, things: Iterable[UUID]) -> None:
+    """Nothing changes about these check-ins until the transaction ends."""
+    await counters.lock(tx, kept=dict.fromkeys(map(_lock_of, things), tx.now))
 
 
 def void(standings: Mapping[Key, Standing], hits: Iterable[Hit], now: datetime) -> None:

@@ -76,6 +76,23 @@ async def finalize(tx: Tx, slot: UUID, *, hash: bytes, members: int) -> bool:
     return bool(done.rowcount == 1)
 
 
+async def hold_period(tx: Tx, slot: UUID) -> Any | None:
+    """(closed_at, finalized_at) of a period, which nobody closes until the transaction ends."""
+    t = board_periods.c
+    return await tx.first(select(t.closed_at, t.finalized_at).where(t.slot == slot).with_for_update())
+
+
+async def final(tx: Tx, slot: UUID) -> "Finalized | None":
+    """The period, if it is final."""
+    rows = await tx.all(_finalized().where(board_periods.c.slot == slot))
+    return _final(rows[0]) if rows else None
+
+
+async def set_erased_hash(tx: Tx, slot: UUID, hash: bytes) -> None:
+    """The hash of the lines since members among them were erased; what was announced stays beside it."""
+    await tx.execute(update(board_periods).where(board_periods.c.slot == slot).values(erased_hash=hash))
+
+
 async def best(tx: Tx, slot: UUID, count: int) -> list[Line]:
     """The first lines that are shown."""
     t = board_scores.c
@@ -115,6 +132,8 @@ async def last_day(tx: Tx, slot: UUID) -> date | None:
 
 
 class Finalized(NamedTuple):
+    """`hash` is that of its lines now: of erased members there are others since it was announced."""
+
     community_id: UUID
     board: str
     slot: Slot
@@ -126,23 +145,30 @@ class Finalized(NamedTuple):
 
 async def finalized(tx: Tx, *, after: UUID, limit: int) -> list[Finalized]:
     """Periods that are final, of all boards, in the order of their ids; for who verifies them."""
+    rows = await tx.all(_finalized().where(board_periods.c.slot > after).order_by(board_periods.c.slot).limit(limit))
+    return [_final(row) for row in rows]
+
+
+def _finalized() -> Any:
     t = board_periods.c
     joined = board_periods.join(boards, boards.c.generation == t.generation)
-    period = t.slot, t.kind, t.key, t.first_day, t.last_day, t.hash, t.members, t.finalized_at, t.late_entries
-    where = t.finalized_at.isnot(None), t.slot > after
-    rows = await tx.all(select(boards, *period).select_from(joined).where(*where).order_by(t.slot).limit(limit))
-    return [
-        Finalized(r.community_id, r.id, _slot(to_board(r), r), bytes(r.hash), r.members, r.finalized_at, r.late_entries)
-        for r in rows
-    ]
+    hash = func.coalesce(t.erased_hash, t.hash).label("hash")
+    period = t.slot, t.kind, t.key, t.first_day, t.last_day, hash, t.members, t.finalized_at, t.late_entries
+    return select(boards, *period).select_from(joined).where(t.finalized_at.isnot(None))
+
+
+def _final(r: Any) -> Finalized:
+    slot = _slot(to_board(r), r)
+    return Finalized(r.community_id, r.id, slot, bytes(r.hash), r.members, r.finalized_at, r.late_entries)
 
 
 async def periods_of(tx: Tx, board: Board, kind: str, *, before: date | None, limit: int) -> list[Any]:
-    """(key, first_day, last_day, due_at, closed_at, finalized_at, hash, members, late_entries) of the periods of a kind
-    that anybody scored in, latest first: those that begin before that day."""
+    """(key, first_day, last_day, due_at, closed_at, finalized_at, hash, erased_hash, members, late_entries) of the
+    periods of a kind that anybody scored in, latest first: those that begin before that day."""
     t = board_periods.c
     where = [t.generation == board.generation, t.kind == kind]
     if before is not None:
         where.append(t.first_day < before)
-    columns = t.key, t.first_day, t.last_day, t.due_at, t.closed_at, t.finalized_at, t.hash, t.members, t.late_entries
+    hashes = t.hash, t.erased_hash
+    columns = t.key, t.first_day, t.last_day, t.due_at, t.closed_at, t.finalized_at, *hashes, t.members, t.late_entries
     return await tx.all(select(*columns).where(*where).order_by(t.first_day.desc()).limit(limit))

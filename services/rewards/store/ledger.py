@@ -11,6 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from kit.database import Tx, add_up, insert_many, insert_new, select_among, update_among
 from kit.errors import BadRequest
+from services.rewards.domain.erasing import ERASED
 from services.rewards.domain.ledger import DEBT, MOST, REVERSAL, Posting, Unit, system_account_id
 from services.rewards.tables.ledger import accounts, entries, transactions, units
 
@@ -314,12 +315,14 @@ async def change_unit(tx: Tx, community_id: UUID, unit: Unit) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """What an API posting needs to know of its community: zone, day start, the units asked for, members known."""
+    """What an API posting needs to know of its community: zone, day start, the units asked for, members known, and who
+    of these was erased."""
 
     zone: str
     day_start: int
     units: dict[str, Unit]
     members: set[UUID]
+    erased: set[UUID]
 
 
 async def place_of(tx: Tx, community_id: UUID, unit_ids: Iterable[str], member_ids: Iterable[UUID]) -> Place | None:
@@ -330,12 +333,14 @@ async def place_of(tx: Tx, community_id: UUID, unit_ids: Iterable[str], member_i
     ).outerjoin(
         members, and_(members.c.community_id == known.c.community_id, members.c.member_id.in_(list(member_ids)))
     )
-    columns = select(known.c.zone, known.c.day_start, members.c.member_id, units)
+    columns = select(known.c.zone, known.c.day_start, members.c.member_id, members.c.state, units)
     rows = await tx.all(columns.select_from(joined).where(known.c.community_id == community_id))
     if not rows:
         return None
     found = {row.id: to_unit(row) for row in rows if row.id is not None}
-    return Place(rows[0].zone, rows[0].day_start, found, {r.member_id for r in rows if r.member_id is not None})
+    there = {r.member_id: r.state for r in rows if r.member_id is not None}
+    gone = {id for id, state in there.items() if state == ERASED}
+    return Place(rows[0].zone, rows[0].day_start, found, set(there), gone)
 
 
 async def places_of(tx: Tx, community_ids: Iterable[UUID]) -> set[UUID]:

@@ -14,7 +14,7 @@ from sqlalchemy import BigInteger, and_, func, literal, null, or_, select, tuple
 
 from kit.database import Tx, insert_new, select_among, upsert
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
-from services.rewards.domain.signals import instant
+from services.rewards.domain.signal_rows import instant
 from services.rewards.store.ranking import Final, Position
 from services.rewards.store.shown import SHOWN, is_shown
 from services.rewards.tables.boards import board_periods, board_scores, member_labels

@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement
 
 from kit.database import Tx, insert_new, select_among
+from services.rewards.tables.checkins import checkin_attempts, checkin_confirmations
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import counters, decisions, forgotten_days, moments
 from services.rewards.tables.signals import signals
@@ -16,6 +17,7 @@ CountedDay = tuple[UUID, date]
 """(community, day in UTC)."""
 
 COUNTERS, MOMENTS, SIGNALS, DECISIONS, KEPT = counters, moments, signals, decisions, kept_activities
+ATTEMPTS, CONFIRMATIONS = checkin_attempts, checkin_confirmations
 
 
 def unasked(table: Any, before: datetime) -> ColumnElement[bool]:
@@ -30,6 +32,12 @@ def decided_before(before: datetime) -> ColumnElement[bool]:
 
 def kept_before(before: datetime) -> ColumnElement[bool]:
     return kept_activities.c.kept_at < before
+
+
+def tried_before(table: Any, before: datetime) -> ColumnElement[bool]:
+    """Attempts at check-ins, or confirmations of them; those that wait are younger."""
+    over: ColumnElement[bool] = table.c.created_at < before
+    return over
 
 
 async def forget(tx: Tx, *, days: Iterable[CountedDay]) -> None:

@@ -5,6 +5,7 @@ from services.rewards.tables import (
     boards,
     chain,
     checkins,
+    erasures,
     kept,
     leagues,
     ledger,
@@ -20,6 +21,7 @@ from services.rewards.tables import (
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
-    "badges", "boards", "chain", "checkins", "kept", "leagues", "ledger", "levels", "lots", "metadata", "plans",
+    "badges", "boards", "chain", "checkins", "erasures", "kept", "leagues", "ledger", "levels", "lots", "metadata",
+    "plans",
     "reviews", "rules", "signals", "undoing", "unit_days",
 ]  # fmt: skip

@@ -66,6 +66,7 @@ board_periods = Table(
     Column("closed_at", UtcDateTime),
     Column("finalized_at", UtcDateTime),
     Column("hash", LargeBinary(32)),
+    Column("erased_hash", LargeBinary(32)),
     Column("members", BigInteger),
     Column("late_entries", BigInteger, nullable=False, server_default="0"),
     Index("ix_board_periods_generation", "generation", "kind", "key"),

@@ -1,6 +1,6 @@
 """Check-in series by version, the facts of their days, and what was last folded of them."""
 
-from sqlalchemy import BigInteger, Column, Date, Index, Integer, SmallInteger, String, Table, Text, Uuid
+from sqlalchemy import BigInteger, Column, Date, Index, Integer, LargeBinary, SmallInteger, String, Table, Text, Uuid
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -84,4 +84,43 @@ checkin_gaps = Table(
     Column("connection_id", Uuid, nullable=False),
     Column("since", UtcDateTime, nullable=False),
     Column("until", UtcDateTime),
+)
+
+# Check-ins that a series did not take as they came; `missing` says what they lacked. `thing` as in `checkin_facts`.
+# `body` is the activity of one that is pending, and `due_at` when that is over.
+checkin_attempts = Table(
+    "checkin_attempts",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("series_id", String(60), primary_key=True),
+    Column("event_id", Uuid, primary_key=True),
+    Column("id", Uuid, nullable=False),
+    Column("member_id", Uuid, nullable=False),
+    Column("day", Date, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("missing", JsonText, nullable=False),
+    Column("thing", Uuid),
+    Column("body", LargeBinary),
+    Column("due_at", UtcDateTime),
+    Column("decided_at", UtcDateTime),
+    Column("decided_by", String(150)),
+    Column("reason", Text, nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_checkin_attempts_event", "event_id"),
+    Index("ix_checkin_attempts_list", "community_id", "series_id", "id"),
+    Index("ix_checkin_attempts_member", "community_id", "series_id", "member_id", "id"),
+    Index("ix_checkin_attempts_state", "community_id", "series_id", "state", "id"),
+    Index("ix_checkin_attempts_thing", "thing"),
+    Index("ix_checkin_attempts_due", "due_at"),
+)
+
+# Who confirms which check-in, by what an inverse event would name; a check-in may come after it.
+checkin_confirmations = Table(
+    "checkin_confirmations",
+    metadata,
+    Column("thing", Uuid, primary_key=True),
+    Column("member_id", Uuid, primary_key=True),
+    Column("created_at", UtcDateTime, nullable=False),
+    sqlite_with_rowid=False,
 )

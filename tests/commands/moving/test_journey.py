@@ -4,14 +4,13 @@ import random
 from pathlib import Path
 from typing import Any
 
-import httpx2
-
 from services.events.importers import client
 from services.events.importers.lines import Good
 from tests.commands.moving.target import Target, contents
 from tests.crash import harness
 from tests.crash.processes import Installation, embedded
 from tests.crash.test_crash import SEED, say, some_events
+from tests.support.http import client_of
 from tests.support.streams import lines_of
 
 EVENTS, KILLS, CHUNK = 2000, 6, 400
@@ -19,7 +18,7 @@ EVENTS, KILLS, CHUNK = 2000, 6, 400
 
 async def post(installation: Installation, events: list[dict[str, Any]]) -> None:
     lines = (Good(number, event) for number, event in enumerate(events, 1))
-    async with httpx2.AsyncClient(base_url=installation.url("events"), timeout=60.0) as http:
+    async with client_of(installation.url("events"), timeout=60.0) as http:
         outcome = await client.post(
             http, installation.key, lines, name="moved", options=client.Options(batch=100), on_progress=lambda _: None
         )
@@ -28,7 +27,7 @@ async def post(installation: Installation, events: list[dict[str, Any]]) -> None
 
 async def cursor_of(installation: Installation) -> str:
     """Where a client that follows the live tail is now: as the first frame that comes tells it."""
-    http = httpx2.AsyncClient(base_url=installation.url("events"), timeout=60.0)
+    http = client_of(installation.url("events"), timeout=60.0)
     http.headers["Authorization"] = f"Bearer {installation.key}"
     async with http, lines_of(http, "/v1/events/stream", "a0:0,s0:0") as lines:
         async for line in lines:
@@ -39,7 +38,7 @@ async def cursor_of(installation: Installation) -> str:
 
 async def ids_after(installation: Installation, cursor: str, wanted: str) -> None:
     """Follow the tail from `cursor` until the activity with that source id comes."""
-    http = httpx2.AsyncClient(base_url=installation.url("events"), timeout=60.0)
+    http = client_of(installation.url("events"), timeout=60.0)
     http.headers["Authorization"] = f"Bearer {installation.key}"
     async with http, lines_of(http, "/v1/events/stream", cursor) as lines:
         async for line in lines:
@@ -49,7 +48,7 @@ async def ids_after(installation: Installation, cursor: str, wanted: str) -> Non
 
 
 async def board(installation: Installation) -> Any:
-    async with httpx2.AsyncClient(base_url=installation.url("rewards"), timeout=60.0) as http:
+    async with client_of(installation.url("rewards"), timeout=60.0) as http:
         headers = {"Authorization": f"Bearer {installation.key}"}
         reply = await http.get("/v1/boards/xp?period=all&limit=100", headers=headers)
     return [(line["rank"], line["member_id"], line["score"]) for line in reply.json()["items"]]

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx2
 import pytest
 
 from services.events.importers import client
@@ -20,6 +19,7 @@ from tests.commands.moving.target import Target
 from tests.crash import harness
 from tests.crash.processes import embedded
 from tests.crash.test_crash import say
+from tests.support.http import client_of
 
 EVENTS = int(os.environ.get("GUILDHALL_TEST_MOVED_EVENTS", "1000000"))
 MEMBERS = max(10, EVENTS // 10)
@@ -57,7 +57,7 @@ async def test_a_million_events_move_and_are_equal(tmp_path: Path, target: Targe
 
     try:
         options = client.Options(batch=500, lanes=4, patience=600.0)
-        async with httpx2.AsyncClient(base_url=here.url("events"), timeout=120.0) as http:
+        async with client_of(here.url("events"), timeout=120.0) as http:
             outcome = await client.post(http, here.key, history(), name="large", options=options, on_progress=_quiet)
         assert outcome.progress.accepted == EVENTS
         took(f"{EVENTS} events are taken")

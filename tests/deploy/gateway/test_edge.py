@@ -13,6 +13,7 @@ import pytest
 from deploy.local.gateway import targets_of
 from tests.deploy.gateway.replica import Replica, served
 from tests.support.gateway import MAX_BODY, PREFIXES, Grown, Through, gateway_before
+from tests.support.http import client_of
 from tests.support.platform import App
 
 PROBLEM = "application/problem+json"
@@ -21,7 +22,7 @@ PROBLEM = "application/problem+json"
 @pytest.fixture
 async def anybody(grown: Grown) -> AsyncIterator[httpx2.AsyncClient]:
     """Somebody without a credential."""
-    async with httpx2.AsyncClient(base_url=grown.gateway.url, timeout=60) as client:
+    async with client_of(grown.gateway.url, timeout=60) as client:
         yield client
 
 
@@ -212,7 +213,7 @@ async def test_one_address_may_not_take_all_connections(tmp_path: Path) -> None:
                 writer.write(b"GET /healthz HTTP/1.1\r\nHost: guild.example\r\n\r\n")
                 assert (await asyncio.wait_for(reader.readline(), 30)).split(b" ")[1] == b"200"
             with pytest.raises(httpx2.TransportError):
-                async with httpx2.AsyncClient(base_url=gateway.url) as one_more:
+                async with client_of(gateway.url) as one_more:
                     await one_more.get("/healthz")
             for _, writer in open_ones:
                 writer.close()

@@ -12,6 +12,7 @@ import pytest
 from deploy.local.gateway import GatewayProcess
 from tests.deploy.gateway.replica import Replica, served
 from tests.support.gateway import PREFIXES, gateway_before
+from tests.support.http import client_of
 
 PATIENCE = 30.0
 
@@ -35,7 +36,7 @@ def gateway(two: tuple[Replica, Replica], tmp_path: Path) -> Iterator[GatewayPro
 
 @pytest.fixture
 async def client(gateway: GatewayProcess) -> AsyncIterator[httpx2.AsyncClient]:
-    async with httpx2.AsyncClient(base_url=gateway.url, timeout=PATIENCE) as one:
+    async with client_of(gateway.url, timeout=PATIENCE) as one:
         yield one
 
 
@@ -47,7 +48,7 @@ async def until(there: Callable[[], bool]) -> None:
 
 
 async def servers_up(gateway: GatewayProcess, backend: str) -> int:
-    async with httpx2.AsyncClient(base_url=gateway.metrics_url) as asking:
+    async with client_of(gateway.metrics_url) as asking:
         lines = (await asking.get("/metrics")).text.splitlines()
     return sum(
         line.startswith(f'haproxy_server_status{{proxy="{backend}"') and line.endswith('state="UP"} 1')
@@ -165,7 +166,7 @@ async def test_a_replica_that_is_stopped_and_started_again_costs_nobody_an_answe
     statuses: list[int] = []
 
     async def client(url: str) -> None:
-        async with httpx2.AsyncClient(base_url=url, timeout=PATIENCE) as asking:
+        async with client_of(url, timeout=PATIENCE) as asking:
             while going.is_set():
                 statuses.append((await asking.post("/v1/events", json={})).status_code)
 
@@ -191,14 +192,14 @@ async def test_draining_ends_what_is_in_hand_and_takes_nothing_new(
 ) -> None:
     for replica in two:
         replica.holds = asyncio.Event()
-    async with httpx2.AsyncClient(base_url=gateway.url, timeout=PATIENCE) as first:
+    async with client_of(gateway.url, timeout=PATIENCE) as first:
         asked = asyncio.create_task(first.get("/v1/boards"))
         await until(lambda: any(replica.came.is_set() for replica in two))
         gateway.drain()
 
         async def refused() -> bool:
             try:
-                async with httpx2.AsyncClient(base_url=gateway.url) as late:
+                async with client_of(gateway.url) as late:
                     return (await late.get("/healthz")).status_code != 200
             except httpx2.TransportError:
                 return True

@@ -79,7 +79,7 @@ async def home(make_database: MakeDatabase) -> Place:
     return await make_place(await make_database("rewards"))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(plan=_plan, policy=st.sampled_from(TIE_POLICIES))
 async def test_every_board_is_what_its_entries_say_in_every_period(home: Place, plan: list[Any], policy: str) -> None:
     place = await make_place(home.db, 5)
@@ -96,7 +96,7 @@ async def test_every_board_is_what_its_entries_say_in_every_period(home: Place, 
     await check_books(place.db)
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(plan=_plan)
 async def test_balances_are_the_replay_of_the_entries_and_everything_sums_to_nothing(
     home: Place, plan: list[Any]

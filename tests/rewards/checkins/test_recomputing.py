@@ -129,7 +129,7 @@ class Life:
         assert await self.guild.balance(self.who[2], "freezes") == state.held
 
 
-@settings(max_examples=30)
+@settings(max_examples=20)
 @given(
     made=definitions(),
     zone=st.sampled_from(ZONES),

@@ -7,7 +7,7 @@ from itertools import permutations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kit.contracts.events import Activity
@@ -135,6 +135,7 @@ STEPS = st.lists(
 )  # fmt: skip
 
 
+@settings(max_examples=30)
 @given(steps=STEPS, chunks=st.integers(1, 4), data=st.data())
 async def test_whatever_the_order_a_day_is_done_when_a_check_in_of_it_stands(
     make_database: MakeDatabase, steps: list[tuple[str, int, int, int]], chunks: int, data: st.DataObject

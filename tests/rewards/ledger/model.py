@@ -27,6 +27,7 @@ class Account:
     gone: Counter[date] = field(default_factory=Counter)
     below: int = 0
     debt: int = 0
+    closed: bool = False
 
     @property
     def balance(self) -> int:
@@ -122,6 +123,7 @@ class Model:
         return ACCEPTED
 
     def do_adjust(self, op: Op) -> str:
+        self._there(op.member)
         payload = "adjustment", op.member, op.amount, op.ago, op.forced
         if (known := self._known(op, payload)) is not None:
             return known
@@ -133,6 +135,7 @@ class Model:
         return ACCEPTED
 
     def do_spend(self, op: Op) -> str:
+        self._there(op.member)
         payload = "spend", op.member, op.amount, op.ago
         if (known := self._known(op, payload)) is not None:
             return known
@@ -141,7 +144,27 @@ class Model:
         self._spendable(op.member)
         return ACCEPTED
 
+    def erase(self, member: int) -> None:
+        """Open holds go back, in the order in which they were made, and nothing is left. An account that was closed
+        stays so."""
+        account = self.people[member]
+        if account.closed:
+            return
+        for one in self.entries.values():
+            if one.member == member and one.kind == "hold" and one.state == "open":
+                amount = one.left
+                self._release(one, amount)
+                self._pay_off(member, amount)
+                one.state = "released"
+        self.system["debt"] += account.debt
+        left = account.balance - account.debt
+        self.system["burn" if left > 0 else "adjust"] += left
+        self.people[member] = Account(closed=True)
+        # What entries were asked for by tells nobody any more whose they were.
+        self.keys = {key: known for key, known in self.keys.items() if self.entries[known[1]].member != member}
+
     def do_hold(self, op: Op) -> str:
+        self._there(op.member)
         payload = "hold", op.member, op.amount, op.seconds
         if (known := self._known(op, payload)) is not None:
             return known
@@ -160,6 +183,7 @@ class Model:
         part = op.amount or one.left
         if part > one.left:
             raise Refused("reversal_too_large")
+        self._there(one.member)
         account = self.people[one.member]
         one.left -= part
         counter = {"grant": "mint", "adjustment": "adjust", "spend": "burn", "capture": "burn"}[one.kind]
@@ -233,6 +257,10 @@ class Model:
 
     def _over(self, one: Entry) -> bool:
         return one.until is not None and one.until <= self.now
+
+    def _there(self, member: int) -> None:
+        if self.people[member].closed:
+            raise Refused("member_erased")
 
     def _known(self, op: Op, payload: Any) -> str | None:
         if op.key is None or op.key not in self.keys:

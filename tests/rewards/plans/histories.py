@@ -14,7 +14,7 @@ AUTHORS = {"m0": "ann", "m1": "bob", "m2": "cy"}
 UNITS = ("xp", "points")
 SIGNALS = (
     "actor.age_days", "counts.day", "counts.week", "counts.month", "counts.ever", "signals.minute", "signals.hour",
-    "signals.mutual", "signals.share", "signals.ring", "signals.similar", "signals.copied",
+    "signals.mutual", "signals.share", "signals.ring", "signals.received", "signals.similar", "signals.copied",
 )  # fmt: skip
 
 

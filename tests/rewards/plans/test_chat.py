@@ -125,7 +125,7 @@ async def killed_again_and_again(db: Database, plan: Any, places: Sequence[Path]
         assert await process.stdout.readline() == b"ready\n"
         try:
             # Longer and longer: on a busy machine a step takes as long as it takes, and one must end at some time.
-            await asyncio.wait_for(process.wait(), dice.uniform(0.05, 0.5) * (1 + kills / 8))
+            await asyncio.wait_for(process.wait(), dice.uniform(0.05, 0.5) * (1 + kills / 3))
         except TimeoutError:
             process.send_signal(signal.SIGKILL)
             await process.wait()

@@ -55,7 +55,7 @@ def cut(data: st.DataObject, history: list[Any]) -> list[list[Any]]:
     return [some for a, b in zip([0, *cuts], [*cuts, len(history)], strict=True) if (some := history[a:b])]
 
 
-@settings(max_examples=20, phases=(Phase.reuse, Phase.explicit, Phase.generate))
+@settings(max_examples=12, phases=(Phase.reuse, Phase.explicit, Phase.generate))
 @given(
     data=st.data(),
     before=rule_sets(),
@@ -95,7 +95,7 @@ async def test_recomputed_is_scored_from_the_beginning(
     shutil.rmtree(tmp_path / "plans")
 
 
-@settings(max_examples=12, phases=(Phase.reuse, Phase.explicit, Phase.generate))
+@settings(max_examples=8, phases=(Phase.reuse, Phase.explicit, Phase.generate))
 @given(
     data=st.data(),
     before=rule_sets(),

@@ -1,5 +1,6 @@
 """Commands about points: what there is to say, and that nothing is said about what is over."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +8,10 @@ import pytest
 
 from kit.contracts.events import Activity
 from kit.contracts.rewards import CommandAnswered
+from services.rewards.domain.checkins import DEFAULT_SERIES
+from services.rewards.domain.proofs import Approval, Proof
 from services.rewards.handlers import score_and_answer
+from tests.rewards.checkins.test_checking_in import change
 from tests.rewards.guild import MORNING, Guild, envelope, make_guild
 from tests.rewards.ledger.support import announced
 from tests.support.databases import MakeDatabase
@@ -55,6 +59,22 @@ async def test_a_second_check_in_of_the_day_is_told_so_where_no_rule_rewards_any
     asked = [command(guild, "checkin", data={"counts": one.id}) for one in (first, second)]
     nothing, again = await answers(guild, first, asked[0], second, asked[1])
     assert (nothing[0], again) == ("checkin.nothing", ("checkin.again", {"day": "2026-11-23"}))
+
+
+async def test_a_check_in_that_lacks_its_proof_is_told_what_until_one_has_it(guild: Guild) -> None:
+    await change(guild, replace(DEFAULT_SERIES, proof=(Proof(kind="media"),)), MORNING.date())
+    bare, good = guild.act("checkin.submitted"), guild.act("checkin.submitted", data={"has_media": True})
+    asked = [command(guild, "checkin", data={"counts": one.id}) for one in (bare, good)]
+    refused, counted = await answers(guild, bare, asked[0], good, asked[1])
+    assert refused == ("checkin.refused", {"day": "2026-11-23", "missing": ["media_missing"]})
+    assert counted[0] == "checkin.counted"
+
+
+async def test_a_check_in_that_waits_is_told_so(guild: Guild) -> None:
+    await change(guild, replace(DEFAULT_SERIES, approval=Approval(by="peers")), MORNING.date())
+    done = guild.act("checkin.submitted")
+    [said] = await answers(guild, done, command(guild, "checkin", data={"counts": done.id}))
+    assert said == ("checkin.pending", {"day": "2026-11-23"})
 
 
 async def test_a_check_in_that_no_rule_rewards_says_so(guild: Guild) -> None:

@@ -38,7 +38,7 @@ async def db(make_database: MakeDatabase) -> Database:
     return await make_database("rewards")
 
 
-@settings(max_examples=20, phases=(Phase.reuse, Phase.explicit, Phase.generate))
+@settings(max_examples=12, phases=(Phase.reuse, Phase.explicit, Phase.generate))
 @given(data=st.data(), seed=st.integers(0, 2**32))
 async def test_signals_do_not_depend_on_how_activities_are_cut_into_batches(
     db: Database, data: st.DataObject, seed: int

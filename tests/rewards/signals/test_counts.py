@@ -5,6 +5,7 @@ import random
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import func, select
 
 from services.rewards.expressions import check
 from services.rewards.handlers.purging import purge
@@ -136,7 +137,7 @@ async def test_communities_know_nothing_of_each_other(guild: Guild) -> None:
         await place.score(last)
         ((told),) = await said(place, last)
         assert told == {
-            **dict.fromkeys(("actor.age_days", "signals.mutual", "signals.ring"), 0),
+            **dict.fromkeys(("actor.age_days", "signals.mutual", "signals.received", "signals.ring"), 0),
             **dict.fromkeys(("counts.day", "counts.week", "counts.month", "counts.ever"), 2),
             **dict.fromkeys(("signals.minute", "signals.hour"), 2),
             "signals.share": 100,
@@ -192,16 +193,22 @@ async def test_what_signals_cost_does_not_grow_with_the_batch(guild: Guild) -> N
 async def test_what_no_window_needs_is_forgotten(guild: Guild, clock: ManualClock) -> None:
     await guild.publish(*watching(*(name for name in EVERY if name != "counts.ever")))
     await guild.score(guild.act(of="bob", data={"similarity": "d0ab0d4253749da4"}))
-    assert await rows(guild, signals) == 6
+
+    async def written() -> int:
+        async with guild.db.read() as tx:
+            return int(await tx.scalar(select(func.count()).select_from(signals).where(signals.c.body != b"")))
+
+    assert await written() == 7
 
     async def after(days: int) -> int:
         clock.advance(days * DAY)
         keep = timedelta(days=30)
         await purge(guild.db, counters=keep, decisions=400 * DAY, activities=400 * DAY, stopping=asyncio.Event())
-        return await rows(guild, signals)
+        return await written()
 
     # A day and an hour, and 48 hours late, and 30 days of grace; the week of texts, the month, five weeks of ties.
-    assert [await after(n) for n in (33, 1, 6, 33, 2)] == [6, 5, 3, 2, 0]
+    assert [await after(n) for n in (33, 1, 6, 33, 2)] == [7, 6, 4, 3, 0]
+    assert await rows(guild, signals) == 0
 
 
 def test_badges_and_check_ins_cannot_ask_for_what_is_known_later() -> None:

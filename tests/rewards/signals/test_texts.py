@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.events.texts.reading import reduced
 from services.events.texts.similarity import Pieces, distance, similarity
-from services.rewards.domain.signals import MOST_COPIES, MOST_TEXTS, NEAR
+from services.rewards.domain.signal_rows import MOST_COPIES, MOST_TEXTS, NEAR
 from tests.rewards.guild import MORNING, Guild, make_guild
 from tests.rewards.signals.support import said, values, watching
 from tests.support.databases import MakeDatabase

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from kit.contracts.events import Activity
-from tests.rewards.guild import MORNING, Guild, make_guild
+from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.signals.support import said, values, watching
 from tests.support.databases import MakeDatabase
 
@@ -76,3 +76,26 @@ async def test_a_friend_is_not_hidden_among_hundreds_of_strangers(guild: Guild) 
     await guild.score(last := like(guild, "ann", "bob"))
     assert await values(guild, "signals.mutual", last) == [3]
     assert (await values(guild, "signals.ring", last))[0] <= 1
+
+
+async def test_received_is_how_many_others_did_something_for_one_of_whatever_rules_listen_to(guild: Guild) -> None:
+    await guild.publish(*watching("signals.received"), rule("liked", "reaction.added"), rule("good", "answer.accepted"))
+    given = [("bob", 0), ("bob", 0), ("cy", -4), ("dan", -5), ("ann", 0)]
+    await guild.score(*[like(guild, by, "ann", at=MORNING + n * WEEK) for by, n in given])
+    await guild.score(guild.act("answer.accepted", "eve", of="ann"), guild.act("poll.voted", "fay", of="ann"))
+    some = [guild.act("message.created", "ann", at=MORNING + n * WEEK) for n in (0, 4, 5)]
+    other = guild.act("message.created", "bob")
+    await guild.score(*some, other)
+    assert await values(guild, "signals.received", *some, other) == [3, 2, 0, 0]
+
+
+async def test_a_text_may_pay_only_those_whose_texts_others_react_to(guild: Guild) -> None:
+    """Quality over volume (R20): who writes and is never answered earns nothing by writing more."""
+    await guild.publish(rule("talk", "message.created", when="signals.received >= 2"), rule("liked", "reaction.added"))
+    await guild.score(*[guild.act("message.created", name) for name in ("ann", "bob") for _ in range(3)])
+    before = await guild.balance(guild.member("ann"), "xp")
+    await guild.score(like(guild, "cy", "ann"), like(guild, "dan", "ann"), like(guild, "cy", "bob"))
+    liked = await guild.balance(guild.member("ann"), "xp")
+    await guild.score(guild.act("message.created", "ann"), guild.act("message.created", "bob"))
+    assert (before, await guild.balance(guild.member("ann"), "xp") - liked) == (0, 1)
+    assert await guild.balance(guild.member("bob"), "xp") == 0

@@ -154,7 +154,7 @@ def standing(steps: list[Step]) -> Counter[str]:
     return has
 
 
-@settings(max_examples=80)
+@settings(max_examples=40)
 @given(data=st.data(), steps=steps_apart)
 async def test_each_has_one_reaction_a_post_that_stands_in_any_order_and_batches(
     db: Database, data: st.DataObject, steps: list[Step]
@@ -169,7 +169,7 @@ async def test_each_has_one_reaction_a_post_that_stands_in_any_order_and_batches
     await check(guild, standing(steps))
 
 
-@settings(max_examples=50)
+@settings(max_examples=25)
 @given(data=st.data(), steps=steps_apart)
 async def test_and_so_do_handlers_that_work_at_once(db: Database, data: st.DataObject, steps: list[Step]) -> None:
     guild = await make_guild(db)

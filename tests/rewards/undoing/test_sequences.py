@@ -104,7 +104,7 @@ async def check(guild: Guild, wanted: Counter[str]) -> None:
             assert found == ranked(scores, "competition")
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data(), steps=st.lists(_step, min_size=1, max_size=14))
 @pytest.mark.parametrize("most", [None, 5], ids=["no limit", "a limit"])
 async def test_the_end_is_the_model_s_in_any_order_and_batches_with_everything_told_twice(
@@ -122,7 +122,7 @@ async def test_the_end_is_the_model_s_in_any_order_and_batches_with_everything_t
     await check(guild, model(steps, most))
 
 
-@settings(max_examples=60)
+@settings(max_examples=30)
 @given(data=st.data(), steps=st.lists(_step, min_size=2, max_size=10))
 async def test_when_the_inverse_events_come_does_not_matter(
     db: Database, data: st.DataObject, steps: list[Step]
@@ -157,7 +157,7 @@ async def parallel(guild: Guild, *batches: list[Activity]) -> None:
     await asyncio.gather(*map(one, batches))
 
 
-@settings(max_examples=40)
+@settings(max_examples=25)
 @given(data=st.data(), steps=st.lists(_step, min_size=2, max_size=14))
 async def test_two_handlers_at_once_come_to_the_model_s_end(
     db: Database, data: st.DataObject, steps: list[Step]

@@ -13,9 +13,9 @@ from services.rewards.domain.ledger import REFUSE
 from services.rewards.domain.recomputing import BACKFILL, NOTHING, Change, Key, change, given
 from services.rewards.handlers.plans.folding import chapters_after
 from services.rewards.handlers.plans.scratch import forget_announcements, kept_since
+from services.rewards.store import erasures, reviews
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import plans as store
-from services.rewards.store import reviews
 from services.rewards.store import scratch as scratch_store
 from services.rewards.store.plans import Existing
 from services.rewards.store.scratch import COMPARED, Outcome
@@ -70,12 +70,13 @@ async def compare(
     looked_at = await reviews.reviewed(live, plan.community_id, ids)
     persons = {Key(r.event_id, r.rule_id, r.member_id, r.unit) for r in rows if r.verdict == PENDING} | looked_at.keys()
     early = {r.event_id for r in there.decisions if r.decided_at < kept_since(plan)}
+    closed = await erasures.closed(live, plan.community_id, {key.member_id for key in (*wanted, *there.lines)})
     out: list[Difference] = []
     staying: dict[Key, UUID | None] = dict.fromkeys(persons)
     for key in sorted(wanted.keys() | there.lines.keys()):
         lines, outcome = there.lines.get(key, []), wanted.get(key)
         at, day = (outcome.effective_at, outcome.day) if outcome is not None else there.places[lines[0].transaction_id]
-        stays = at < plan.since or key in persons or key.event_id in early
+        stays = at < plan.since or key in persons or key.event_id in early or key.member_id in closed
         stays = stays or (plan.mode == BACKFILL and (key.event_id, key.rule_id) in paid)
         have, mark = given(lines), f"{len(lines)} {sum(line.reversed for line in lines)}"
         if stays:

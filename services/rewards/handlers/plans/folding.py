@@ -239,4 +239,5 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
         badges={},
         used=await rule_sets.uses(tx, [(c, version)]),
         signals={},
+        checkins={item.event_id: item.checkin for item in chapter.items if item.checkin},
     )

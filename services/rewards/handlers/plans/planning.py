@@ -13,7 +13,7 @@ from services.rewards.domain.recomputing import CANCELLED, FOLDING, OPEN, POSTIN
 from services.rewards.domain.rules import RuleSet
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.plans.posting import no_posted
-from services.rewards.store import kept
+from services.rewards.store import erasures, kept
 from services.rewards.store import plans as store
 from services.rewards.store import rules as rules_store
 
@@ -54,6 +54,9 @@ async def make(tx: Tx, *, community_id: UUID, rules: RuleSet, mode: str, since: 
 async def _alone(tx: Tx, community_id: UUID) -> None:
     # Two that begin at once would not see each other's row.
     locked = await try_lock(tx, f"plans {community_id}")
+    if locked and await erasures.under_way(tx, community_id):
+        what = "a member is being erased, and activities with them; try again in a quarter of an hour"
+        raise Conflict(what, code="erasure_under_way")
     if not locked or await store.open_of(tx, community_id) is not None:
         what = "another simulation or recompute is not over; wait for it or cancel it"
         raise Conflict(what, code="simulation_open")

@@ -24,7 +24,7 @@ from services.rewards.handlers.plans.figuring import figure, hash_of
 from services.rewards.handlers.plans.folding import chapters_after, fold_some
 from services.rewards.handlers.plans.planning import FRESH
 from services.rewards.handlers.plans.scratch import drop, forget_announcements, no_room, open_scratch, with_files
-from services.rewards.store import kept
+from services.rewards.store import erasures, kept
 from services.rewards.store import plans as store
 from services.rewards.store import rules as rules_store
 from services.rewards.store import scratch as scratch_store
@@ -248,7 +248,9 @@ async def _come_into_force(one: ServiceRuntime, scratch: Database, plan: Any, me
 
 async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     """What waits for a place, and inverse events that only the new rules know."""
-    waits = [{**r._mapping, "rule_version": plan.version} for r in await scratch_store.waiting(inner)]
+    waiting = await scratch_store.waiting(inner)
+    closed = await erasures.closed(tx, plan.community_id, {r.member_id for r in waiting})
+    waits = [{**r._mapping, "rule_version": plan.version} for r in waiting if r.member_id not in closed]
     await store.carry_over(tx, [], [], waits, [])
     (known,) = (await rule_sets.in_force(tx, [plan.community_id])).values()
     types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
