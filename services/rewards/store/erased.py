@@ -18,6 +18,7 @@ from services.rewards.tables.badges import badge_grants, badge_marks, badge_runs
 from services.rewards.tables.boards import board_absences, board_leaders, board_scores, member_labels
 from services.rewards.tables.checkins import checkin_calendars, checkin_facts, checkin_streaks
 from services.rewards.tables.erasures import closed_owners, erasures
+from services.rewards.tables.leagues import league_periods, league_seats, league_tiers
 from services.rewards.tables.ledger import accounts, adjustments, entries
 from services.rewards.tables.levels import level_announcements
 from services.rewards.tables.lots import holds, lots
@@ -41,6 +42,8 @@ DELETED: Sequence[Column[Any]] = (
     badge_marks.c.member_id,
     badge_standings.c.member_id,
     board_leaders.c.member_id,
+    league_seats.c.member_id,
+    league_tiers.c.member_id,
     member_labels.c.member_id,
     checkin_calendars.c.owner_id,
     checkin_facts.c.member_id,
@@ -73,6 +76,7 @@ APART: Sequence[Column[Any]] = (
     board_scores.c.member_id,
     board_absences.c.member_id,
     badge_runs.c.after_member,
+    league_periods.c.after_member,
     closed_owners.c.member_id,
     erasures.c.member_id,
 )
@@ -178,9 +182,11 @@ async def remove_absences(tx: Tx, community_id: UUID, member_id: UUID, *, but: s
 
 async def pass_over(tx: Tx, community_id: UUID, member_id: UUID) -> None:
     """A run that stands at the member stands right before, where nobody is."""
-    t = badge_runs.c
+    t, before = badge_runs.c, UUID(int=max(member_id.int - 1, 0))
     here = t.community_id == community_id, t.after_member == member_id
-    await tx.execute(update(badge_runs).where(*here).values(after_member=UUID(int=max(member_id.int - 1, 0))))
+    await tx.execute(update(badge_runs).where(*here).values(after_member=before))
+    there = league_periods.c.after_member == member_id
+    await tx.execute(update(league_periods).where(there).values(after_member=before))
 
 
 # Kept activities, plans

@@ -16,6 +16,7 @@ from services.rewards.store import erased
 from services.rewards.tables import metadata
 from services.rewards.tables.badges import badge_runs
 from services.rewards.tables.checkins import checkin_calendars
+from services.rewards.tables.leagues import league_periods, league_seats, league_tiers
 from services.rewards.tables.ledger import accounts, entries
 from services.rewards.tables.levels import level_announcements
 from services.rewards.tables.undoing import waiting_grants
@@ -106,6 +107,11 @@ async def rare(guild: Guild, ann: UUID) -> None:
         )
         await insert_many(tx, checkin_calendars, [{**whose, "since": at, "zone": "UTC", "day_start": 0}])
         await insert_many(tx, badge_runs, [{**run, "enough": None}])
+        seat = {"slot": run["slot"], "member_id": ann, "first_at": at, "tier": 0, "number": 0, "tier_after": None}
+        period = {"slot": run["slot"], "generation": uuid4(), "first_day": at.date(), "after_member": ann}
+        await insert_many(tx, league_seats, [seat])
+        await insert_many(tx, league_tiers, [{"generation": period["generation"], "member_id": ann, "tier": 1}])
+        await insert_many(tx, league_periods, [period])
         more = {"subject": None, "review": False, "grounds": None}
         who = ((ann, guild.member("bob")), (guild.member("bob"), ann))
         rows = [{**waits, **more, "member_id": m, "actor_id": a} for m, a in who]
