@@ -4,6 +4,7 @@ from typing import Any
 
 from kit.database import Tx
 from kit.service import Audit
+from services.rewards.handlers.decaying import verify as verify_decayed
 from services.rewards.handlers.finalising import verify as verify_finalized
 from services.rewards.handlers.ledger import verify
 from services.rewards.handlers.refolding import verify_streaks
@@ -21,7 +22,7 @@ async def boards(tx: Tx) -> list[str]:
     wrong += [
         f"{_name(r)}: scores sum to {r.scores}, its entries to {r.entries}" for r in await checking.wrong_sums(tx)
     ]
-    return wrong + await verify_finalized(tx)
+    return wrong + await verify_decayed(tx) + await verify_finalized(tx)
 
 
 def _name(row: Any) -> str:

@@ -22,6 +22,7 @@ from services.rewards.handlers.boards import find, today
 from services.rewards.store import boards as boards_store
 from services.rewards.store import decaying as store
 from services.rewards.store import ledger as ledger_store
+from services.rewards.store.shown import ABSENT
 
 logger = structlog.get_logger(__name__)
 
@@ -84,3 +85,25 @@ async def _renew(tx: Tx, seen: Board) -> bool:
     await _fill(tx, replace(board, decay=replace(board.decay, day=day)))
     tx.after_commit.append(partial(logger.info, "board.renewed", board=board.id, day=day.isoformat()))
     return True
+
+
+async def verify(tx: Tx) -> list[str]:
+    """Boards whose decayed scores are not what their days say, in words; reads all of them."""
+    wrong = []
+    for board, _, _ in await store.boards_that_decay(tx):
+        kept, said = await store.sums(tx, decay_slot(board, board.decay), board.decay)
+        if kept != said:
+            name = f"board {board.id} of {board.community_id}, decayed to {board.decay.day}"
+            wrong.append(f"{name}: scores sum to {kept}, its days to {said}")
+    return wrong
+
+
+async def give(tx: Tx, community_id: UUID, board_id: str, slot: UUID, member: UUID, heir: UUID) -> None:
+    """The member's line goes, the heir's is what the days say: they are the heir's already, who is on no board."""
+    board = await boards_store.board(tx, community_id, board_id)
+    await boards_store.remove_scores(tx, [(slot, member)])
+    if board is None or board.decay is None or decay_slot(board, board.decay).id != slot:
+        return
+    line = await store.line_of(tx, board, board.decay, heir)
+    if line is not None:
+        await boards_store.put_scores(tx, {(slot, heir): line._replace(hidden=ABSENT)})

@@ -6,9 +6,12 @@ from uuid import UUID
 from sqlalchemy import Row, and_, case, func, or_, select
 
 from kit.database import Tx
+from services.rewards.domain.decay import DECAY
 from services.rewards.store.shown import ORDER, SHOWN, on_board
 from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
 from services.rewards.tables.ledger import accounts, entries
+
+_decays = board_periods.c.kind.startswith(DECAY)
 
 
 def _periods() -> Any:
@@ -38,12 +41,15 @@ async def wrong_totals(tx: Tx, most: int = 100) -> list[Row[Any]]:
     scored, tallied, bucketed = (func.coalesce(one.c.members, 0) for one in by_slot)
     columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
     stmt = select(*columns, scored.label("scored"), tallied.label("tallied"), bucketed.label("bucketed"))
-    return await tx.all(stmt.select_from(joined).where(or_(scored != tallied, scored != bucketed)).limit(most))
+    # What decayed to an earlier day is on its way out, bit by bit.
+    there = or_(~_decays, board_periods.c.last_day == boards.c.decay_day)
+    wrong = or_(scored != tallied, scored != bucketed)
+    return await tx.all(stmt.select_from(joined).where(wrong, there).limit(most))
 
 
 async def wrong_sums(tx: Tx, most: int = 100) -> list[Row[Any]]:
     """(community_id, board, kind, key, scores, entries) where the scores of a period that is not closed
-    do not sum to its entries."""
+    do not sum to its entries; those that decay are another matter (`decaying.sums`)."""
     shown = select(board_scores.c.slot, func.sum(-board_scores.c.negated).label("sum")).group_by(board_scores.c.slot)
     scores = shown.subquery()
     # By day first: a period joins some days, not all of a community's entries.
@@ -66,7 +72,7 @@ async def wrong_sums(tx: Tx, most: int = 100) -> list[Row[Any]]:
     in_scores, in_entries = func.coalesce(scores.c.sum, 0), func.coalesce(posted.c.sum, 0)
     columns = boards.c.community_id, boards.c.id.label("board"), board_periods.c.kind, board_periods.c.key
     stmt = select(*columns, in_scores.label("scores"), in_entries.label("entries"))
-    return await tx.all(stmt.select_from(joined).where(in_scores != in_entries, still_open).limit(most))
+    return await tx.all(stmt.select_from(joined).where(in_scores != in_entries, still_open, ~_decays).limit(most))
 
 
 async def sums_by_unit(tx: Tx) -> list[Row[Any]]:

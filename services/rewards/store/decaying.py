@@ -26,7 +26,7 @@ from sqlalchemy import (
 from kit.database import Tx, expect_many_rows
 from services.rewards.domain.boards import Board, Slot
 from services.rewards.domain.decay import DECAY, WHOLE, Decay
-from services.rewards.store.boards import Key, to_board
+from services.rewards.store.boards import Key, Score, to_board
 from services.rewards.store.filling import PURGE_STEP, fill_histogram
 from services.rewards.store.shown import ABSENT, SHOWN, is_absent
 from services.rewards.tables.boards import board_buckets, board_periods, board_scores, board_tallies, boards
@@ -71,28 +71,44 @@ async def day_lines(tx: Tx, keys: Collection[Key]) -> list[DayLine]:
 async def fill(tx: Tx, slot: Slot, decay: Decay) -> None:
     """Work out the scores of a new slot from the days that count, each line read once."""
     await expect_many_rows(tx)
-    t, day, board = board_scores.c, board_periods.c, slot.board
+    t = board_scores.c
+    lines = _lines(slot.board, decay).subquery()
+    hidden = case(
+        (exists().where(is_absent(slot.board.community_id, lines.c.member_id, slot.board.id)), ABSENT), else_=SHOWN
+    )
+    columns = literal(slot.id, t.slot.type), lines.c.member_id, lines.c.negated, lines.c.reached_at, literal(0), hidden
+    names = ["slot", "member_id", "negated", "reached_at", "bucket", "hidden"]
+    await tx.execute(insert(board_scores).from_select(names, select(*columns)))
+    await fill_histogram(tx, [slot.id])
+
+
+def _lines(board: Board, decay: Decay) -> Any:
+    """(member_id, negated, reached_at) of everybody who has a line on a day that counts."""
+    t, day = board_scores.c, board_periods.c
     named = values(column("day", Date), column("weight", BigInteger), name="named")
     counted = [decay.day - timedelta(days=age) for age in range(decay.days)]
     days = named.data([(one, decay.weight(one)) for one in counted]).cte()
     # In two parts, or the product would not fit. Both databases divide towards zero, whatever the sign.
     left = t.negated // WHOLE * days.c.weight + t.negated % WHOLE * days.c.weight // WHOLE
-    reached_at = func.max(t.reached_at, type_=t.reached_at.type)
-    hidden = case((exists().where(is_absent(board.community_id, t.member_id, board.id)), ABSENT), else_=SHOWN)
     # A sum of bigints is a numeric on PostgreSQL.
-    columns = (
-        literal(slot.id, t.slot.type),
-        t.member_id,
-        func.sum(left).cast(BigInteger),
-        reached_at,
-        literal(0),
-        hidden,
-    )
+    negated = func.sum(left).cast(BigInteger).label("negated")
+    reached_at = func.max(t.reached_at, type_=t.reached_at.type).label("reached_at")
     joined = board_scores.join(board_periods, day.slot == t.slot).join(days, days.c.day == day.first_day)
-    lines = select(*columns).select_from(joined).where(day.generation == board.generation, day.kind == "day")
-    names = ["slot", "member_id", "negated", "reached_at", "bucket", "hidden"]
-    await tx.execute(insert(board_scores).from_select(names, lines.group_by(t.member_id)))
-    await fill_histogram(tx, [slot.id])
+    lines = select(t.member_id, negated, reached_at).select_from(joined)
+    return lines.where(day.generation == board.generation, day.kind == "day").group_by(t.member_id)
+
+
+async def line_of(tx: Tx, board: Board, decay: Decay, member: UUID) -> Score | None:
+    """What the days say of one member."""
+    row = await tx.first(_lines(board, decay).where(board_scores.c.member_id == member))
+    return Score(-row.negated, row.reached_at) if row is not None else None
+
+
+async def sums(tx: Tx, slot: Slot, decay: Decay) -> tuple[int, int]:
+    """What the kept scores of a slot sum to, and what the days say; reads them all."""
+    t, lines = board_scores.c, _lines(slot.board, decay).subquery()
+    kept = await tx.scalar(select(func.coalesce(func.sum(-t.negated), 0)).where(t.slot == slot.id))
+    return int(kept), int(await tx.scalar(select(func.coalesce(func.sum(-lines.c.negated), 0))))
 
 
 async def remove(tx: Tx, slots: Sequence[UUID]) -> None:

@@ -110,9 +110,12 @@ async def _fill_histogram_of(tx: Tx, mine: Any) -> None:
         board_buckets,
         [{"slot": s, "bucket": b, "members": m, "scores": n} for (s, b), (m, n) in buckets.items()],
     )
-    # Joined, and with the score's sign turned on the tally's side: so the index on (slot, negated) serves.
+    # Joined, and with the score's sign turned on the tally's side: so the index on (slot, hidden, negated) serves.
+    # Those who are hidden are in no bucket.
     same = board_tallies.c.slot == board_scores.c.slot, board_scores.c.negated == -board_tallies.c.score
-    await tx.execute(update(board_scores).where(mine, *same).values(bucket=board_tallies.c.bucket))
+    await tx.execute(
+        update(board_scores).where(mine, board_scores.c.hidden == SHOWN, *same).values(bucket=board_tallies.c.bucket)
+    )
 
 
 # A board that is gone

@@ -9,10 +9,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import select
+from sqlalchemy import select, update
 
 from kit.database import Database
 from kit.errors import NotFound, Unprocessable
+from services.rewards.audits import boards as audit_boards
 from services.rewards.domain.decay import FORGOTTEN, KEEP_LEAST, KEEP_MOST, WHOLE, left_of, weights
 from services.rewards.domain.ledger import MOST
 from services.rewards.handlers import decaying, narrowing, ranking
@@ -92,6 +93,8 @@ async def test_a_score_is_what_is_left_of_each_day_whenever_it_came_and_whatever
     await renew(place)
     await play(place, last, model)
     await check(reader, left(model, place, keep, place.db.clock().date()), 3)
+    async with place.db.read() as tx:
+        assert [fault for fault in await audit_boards(tx) if str(place.id) in fault] == []
     await check(replace(reader, labels=()), left(model, place, keep, place.db.clock().date()), 3)
     set_clock(place, began)
 
@@ -170,6 +173,17 @@ async def test_a_process_killed_while_it_renews_leaves_the_day_before(
     assert await shown(place) == [(1, 0, 8)]
     assert await renew(place) == 1
     assert await shown(place) == [(1, 0, 4)]
+
+
+async def test_the_audit_finds_a_decayed_score_that_is_not_what_the_days_say(place: Place) -> None:
+    await make_board(place, periods=("day",))
+    await place.give(place.grant(place.members[0], 8))
+    await decay(place)
+    async with place.db.begin() as tx:
+        kept = select(board_periods.c.slot).where(board_periods.c.kind == "decay50").scalar_subquery()
+        await tx.execute(update(board_scores).where(board_scores.c.slot == kept).values(negated=-9))
+        (fault,) = await audit_boards(tx)
+    assert fault == f"board b of {place.id}, decayed to 2026-11-23: scores sum to 9, its days to 8"
 
 
 async def test_a_day_that_was_finalised_counts_as_it_was(place: Place) -> None:

@@ -8,6 +8,8 @@ import pytest
 from sqlalchemy import select, update
 
 from services.rewards.audits import boards as audit_boards
+from services.rewards.handlers import decaying
+from services.rewards.handlers.erasing import boards as lines
 from services.rewards.handlers.erasing import entries as piecewise
 from services.rewards.handlers.erasing.running import erase_some
 from services.rewards.store import erasures, shown
@@ -15,10 +17,11 @@ from services.rewards.tables.boards import board_periods, board_scores
 from services.rewards.tables.erasures import closed_owners
 from services.rewards.tables.erasures import erasures as table
 from services.rewards.tables.ledger import transactions
-from tests.rewards.boards.support import make_board
+from tests.rewards.boards.support import make_board, page, rows_of
+from tests.rewards.boards.test_decay import decay
 from tests.rewards.boards.test_finalising import AT_LAST, finalize, set_clock
 from tests.rewards.erasing.support import faults, finish, forms, hear, naming, pseudonyms, steps
-from tests.rewards.ledger.support import Place, check_books, make_place
+from tests.rewards.ledger.support import NOON, Place, check_books, make_place
 from tests.rewards.ledger.test_attack import died, killing, replica
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
@@ -136,4 +139,28 @@ async def test_a_period_that_is_being_hashed_is_waited_for(place: Place) -> None
     assert one.state == "working"
     assert await finalize(place) == 1
     await finish(place)
+    assert await faults(place) == []
+
+
+async def test_a_board_that_decays_and_is_made_anew_meanwhile_names_nobody_either(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = place.members[0]
+    await make_board(place, periods=("day",))
+    await decay(place)
+    await place.give(*[place.grant(ann, 9, NOON - n * timedelta(days=1)) for n in range(3)])
+    await place.give(place.grant(place.members[1], 5))
+    replace_line, anew = lines._replace, iter([25])
+
+    async def replace_and_renew(tx: Any, one: Any, slot: Any) -> None:
+        await replace_line(tx, one, slot)
+        if keep := next(anew, None):
+            # In the same transaction, or it would wait for this one.
+            await decaying.put(tx, place.id, "b", keep)
+
+    monkeypatch.setattr(lines, "_replace", replace_and_renew)
+    await hear(place, ann)
+    await finish(place)
+    assert await naming(place.db, *forms([ann])) == []
+    assert rows_of(place, await page(place, kind="decay")) == [(1, 1, 5)]
     assert await faults(place) == []

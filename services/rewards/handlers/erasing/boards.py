@@ -5,10 +5,12 @@ from typing import Any
 from uuid import UUID
 
 from kit.database import Database, Tx
+from services.rewards.domain.decay import DECAY
 from services.rewards.domain.finality import Lines
+from services.rewards.handlers import decaying
 from services.rewards.handlers.erasing.asking import Waiting, held
 from services.rewards.store import closing, erased, shown
-from services.rewards.store.shown import ABSENT, BY_KIND, EVERY_BOARD, Absence
+from services.rewards.store.shown import ABSENT, BY_KIND, EVERY_BOARD, Absence, Standing
 
 FIRST_ID = UUID(int=0)
 
@@ -25,14 +27,26 @@ async def hide(db: Database, one: Any, _stopping: asyncio.Event) -> None:
 
 async def replace(db: Database, one: Any, stopping: asyncio.Event) -> None:
     """Line by line. A period that is closed and not final yet is being hashed: it is waited for."""
+    done: set[UUID] = set()
+    # Until there are no more: a board that decays may have been renewed meanwhile, from days that still named them.
+    while lines := [line for line in await _lines(db, one) if line.slot not in done]:
+        for line in lines:
+            if stopping.is_set():
+                raise Waiting("stopping")
+            async with held(db, one) as tx:
+                if line.kind.startswith(DECAY):
+                    await decaying.give(tx, one.community_id, line.board_id, line.slot, one.member_id, one.pseudonym)
+                else:
+                    await _replace(tx, one, line.slot)
+            done.add(line.slot)
+            await asyncio.sleep(0)
+
+
+async def _lines(db: Database, one: Any) -> list[Standing]:
+    """Those of days before what is made of them."""
     async with db.read() as tx:
-        slots = [row.slot for row in await shown.standings(tx, one.community_id, [one.member_id])]
-    for slot in slots:
-        if stopping.is_set():
-            raise Waiting("stopping")
-        async with held(db, one) as tx:
-            await _replace(tx, one, slot)
-        await asyncio.sleep(0)
+        found = await shown.standings(tx, one.community_id, [one.member_id])
+    return sorted(found, key=lambda line: line.kind.startswith(DECAY))
 
 
 async def _replace(tx: Tx, one: Any, slot: UUID) -> None:
