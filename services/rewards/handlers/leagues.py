@@ -142,7 +142,7 @@ async def _settle_idle(tx: Tx, one: Period, league: League) -> bool:
     if len(found) == STEP:
         await store.set_period(tx, one.slot.id, after_member=found[-1].member_id)
     else:
-        await store.set_period(tx, one.slot.id, settled_at=tx.now)
+        await store.set_period(tx, one.slot.id, settled_at=tx.now, after_member=None)
     return True
 
 

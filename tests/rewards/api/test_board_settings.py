@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import pytest
 
+from services.rewards.api.boards import BoardPage, DecayOut
 from services.rewards.handlers.finalising import finalize_some
 from tests.rewards.boards.test_finalising import AT_LAST
 from tests.rewards.serving import Rewards
@@ -77,3 +78,29 @@ async def test_staff_is_kept_off_a_board_and_let_onto_it_again(rewards: Rewards)
 @pytest.mark.parametrize("path", ["/v1/boards/xp?limit=201", "/v1/boards/xp?period=rolling&days=367"])
 async def test_nobody_asks_for_too_much_at_once(rewards: Rewards, path: str) -> None:
     assert await rewards.refused("GET", path) == (422, "validation_failed")
+
+
+async def test_a_board_says_that_it_decays_and_reads_as_what_is_left(rewards: Rewards) -> None:
+    guild = rewards.guild
+    ann = guild.member("ann")
+    await guild.give(guild.grant(ann, 100, rewards.clock() - timedelta(days=1), unit="xp"))
+    assert await rewards.refused("GET", "/v1/boards/xp?period=decay") == (404, "period_not_kept")
+    for wrong in (9, 99, "90%"):
+        body = {"decay": {"keep_percent_per_day": wrong}}
+        assert (await rewards.refused("PUT", "/v1/boards/xp/decay", json=body))[0] == 422
+    reply = await rewards.client.put("/v1/boards/xp/decay", json={"decay": {"keep_percent_per_day": 90}})
+    assert reply.json()["decay"] == {"keep_percent_per_day": 90, "day": "2026-11-23"}
+    page = BoardPage.model_validate(await rewards.get("/v1/boards/xp", period="decay", member=str(ann)))
+    assert page.me is not None
+    assert (page.me.score, page.period.kind, page.period.key, page.board.decay) == (
+        90, "decay", "2026-11-23", DecayOut.model_validate(reply.json()["decay"]),
+    )  # fmt: skip
+    near = await rewards.get(f"/v1/boards/xp/around/{ann}", period="decay")
+    assert (near["items"][0]["score"], near["next_reset_at"]) == (90, "2026-11-24T00:00:00Z")
+    assert (await rewards.get("/v1/boards/xp"))["items"][0]["score"] == 100
+    reply = await rewards.client.put("/v1/boards/xp/decay", json={"decay": None})
+    assert reply.json()["decay"] is None
+    made = {"id": "w", "name": "Weeks", "unit": "xp", "periods": ["week"]}
+    assert (await rewards.client.post("/v1/boards", json=made)).status_code == 201
+    body = {"decay": {"keep_percent_per_day": 90}}
+    assert await rewards.refused("PUT", "/v1/boards/w/decay", json=body) == (422, "days_not_kept")
