@@ -67,7 +67,7 @@ async def routes(app: App) -> list[tuple[str, str]]:
 
 @pytest.fixture
 async def caller(app: App) -> AsyncIterator[Caller]:
-    async with client_of(app.url, timeout=10, verify=False) as client:
+    async with client_of(app.url, timeout=10) as client:
         yield Caller(app, client)
 
 

@@ -16,7 +16,13 @@ from services.rewards.store import holds as holds_store
 from services.rewards.store import reviews as reviews_store
 from services.rewards.tables.badges import badge_grants, badge_marks, badge_runs, badge_standings
 from services.rewards.tables.boards import board_absences, board_leaders, board_scores, member_labels
-from services.rewards.tables.checkins import checkin_calendars, checkin_facts, checkin_streaks
+from services.rewards.tables.checkins import (
+    checkin_attempts,
+    checkin_calendars,
+    checkin_confirmations,
+    checkin_facts,
+    checkin_streaks,
+)
 from services.rewards.tables.erasures import closed_owners, erasures
 from services.rewards.tables.leagues import league_periods, league_seats, league_tiers
 from services.rewards.tables.ledger import accounts, adjustments, entries
@@ -42,12 +48,14 @@ DELETED: Sequence[Column[Any]] = (
     badge_marks.c.member_id,
     badge_standings.c.member_id,
     board_leaders.c.member_id,
-    league_seats.c.member_id,
-    league_tiers.c.member_id,
     member_labels.c.member_id,
+    checkin_attempts.c.member_id,
     checkin_calendars.c.owner_id,
+    checkin_confirmations.c.member_id,
     checkin_facts.c.member_id,
     checkin_streaks.c.member_id,
+    league_seats.c.member_id,
+    league_tiers.c.member_id,
     level_announcements.c.member_id,
     waiting_grants.c.member_id,
 )
@@ -174,6 +182,16 @@ async def give_score(tx: Tx, row: Row[Any], pseudonym: UUID) -> None:
     await delete_among(tx, board_scores, (board_scores.c.slot, board_scores.c.member_id), [(row.slot, row.member_id)])
 
 
+async def give_seat(tx: Tx, slot: UUID, member_id: UUID, pseudonym: UUID) -> None:
+    """In a division of a period that is over; in one that goes on the seat is left empty (`DELETED`)."""
+    seat, period = league_seats.c, league_periods.c
+    over = select(period.slot).where(period.slot == slot, period.settled_at.is_not(None)).exists()
+    taken = select(seat.slot).where(seat.slot == slot, seat.member_id == pseudonym).exists()
+    if await tx.scalar(select(over & ~taken)):
+        mine = seat.slot == slot, seat.member_id == member_id
+        await tx.execute(update(league_seats).where(*mine).values(member_id=pseudonym))
+
+
 async def remove_absences(tx: Tx, community_id: UUID, member_id: UUID, *, but: str) -> None:
     t = board_absences.c
     mine = t.community_id == community_id, t.member_id == member_id
@@ -181,12 +199,12 @@ async def remove_absences(tx: Tx, community_id: UUID, member_id: UUID, *, but: s
 
 
 async def pass_over(tx: Tx, community_id: UUID, member_id: UUID) -> None:
-    """A run that stands at the member stands right before, where nobody is."""
+    """What goes from member to member and stands at this one stands right before, where nobody is."""
     t, before = badge_runs.c, UUID(int=max(member_id.int - 1, 0))
     here = t.community_id == community_id, t.after_member == member_id
     await tx.execute(update(badge_runs).where(*here).values(after_member=before))
-    there = league_periods.c.after_member == member_id
-    await tx.execute(update(league_periods).where(there).values(after_member=before))
+    at = league_periods.c.after_member == member_id
+    await tx.execute(update(league_periods).where(at).values(after_member=before))
 
 
 # Kept activities, plans

@@ -12,10 +12,10 @@ from services.rewards.domain.boards import Board
 from services.rewards.handlers import absences, adjusting, boards, holds
 from services.rewards.handlers.absences import Change
 from services.rewards.handlers.holds import Wanted
-from services.rewards.store import erased
+from services.rewards.store import erased, shown
 from services.rewards.tables import metadata
 from services.rewards.tables.badges import badge_runs
-from services.rewards.tables.checkins import checkin_calendars
+from services.rewards.tables.checkins import checkin_attempts, checkin_calendars, checkin_confirmations
 from services.rewards.tables.leagues import league_periods, league_seats, league_tiers
 from services.rewards.tables.ledger import accounts, entries
 from services.rewards.tables.levels import level_announcements
@@ -107,15 +107,33 @@ async def rare(guild: Guild, ann: UUID) -> None:
         )
         await insert_many(tx, checkin_calendars, [{**whose, "since": at, "zone": "UTC", "day_start": 0}])
         await insert_many(tx, badge_runs, [{**run, "enough": None}])
-        seat = {"slot": run["slot"], "member_id": ann, "first_at": at, "tier": 0, "number": 0, "tier_after": None}
-        period = {"slot": run["slot"], "generation": uuid4(), "first_day": at.date(), "after_member": ann}
-        await insert_many(tx, league_seats, [seat])
-        await insert_many(tx, league_tiers, [{"generation": period["generation"], "member_id": ann, "tier": 1}])
-        await insert_many(tx, league_periods, [period])
         more = {"subject": None, "review": False, "grounds": None}
         who = ((ann, guild.member("bob")), (guild.member("bob"), ann))
         rows = [{**waits, **more, "member_id": m, "actor_id": a} for m, a in who]
         await insert_many(tx, waiting_grants, rows)
+        await insert_many(tx, checkin_attempts, [{**ATTEMPT, **whose_day(guild, ann), "created_at": at, "at": at}])
+        await insert_many(tx, checkin_confirmations, [{"thing": uuid4(), "member_id": ann, "created_at": at}])
+        over, goes_on, league = uuid4(), uuid4(), uuid4()
+        periods = [(over, at), (goes_on, None)]
+        await insert_many(
+            tx,
+            league_periods,
+            [
+                {"slot": slot, "generation": league, "first_day": at.date(), "settled_at": ended, "after_member": ann}
+                for slot, ended in periods
+            ],
+        )
+        seats = [{"slot": slot, "member_id": ann, "first_at": at, "tier": 0, "number": 0} for slot, _ in periods]
+        await insert_many(tx, league_seats, seats)
+        await insert_many(tx, league_tiers, [{"generation": league, "member_id": ann, "tier": 1}])
+
+
+ATTEMPT = {"series_id": "daily", "state": "refused", "missing": ["text_too_short"], "reason": ""}
+
+
+def whose_day(guild: Guild, member: UUID) -> dict[str, Any]:
+    today = guild.db.clock().date()
+    return {"community_id": guild.id, "event_id": uuid4(), "id": uuid4(), "member_id": member, "day": today}
 
 
 async def test_nothing_names_who_was_erased(guild: Guild, tmp_path: Path) -> None:
@@ -152,3 +170,26 @@ async def sums(guild: Place) -> dict[str, int]:
         sum = func.sum(accounts.c.balance).label("sum")
         rows = await tx.all(select(accounts.c.unit, sum).group_by(accounts.c.unit))
     return {row.unit: int(row.sum) for row in rows}
+
+
+async def test_a_division_that_is_over_keeps_its_line_and_one_that_goes_on_loses_it(guild: Guild) -> None:
+    ann, bob = guild.member("ann"), guild.member("bob")
+    await guild.publish(rule(amount=5))
+    await guild.know("ann")
+    await guild.score(post(guild))
+    async with guild.db.begin() as tx:
+        standings = await shown.standings(tx, guild.id, [ann])
+        over, goes_on = standings[0].slot, standings[1].slot
+        at, whose = guild.db.clock(), {"generation": uuid4(), "first_day": guild.db.clock().date()}
+        periods = [{**whose, "slot": slot, "settled_at": ended} for slot, ended in ((over, at), (goes_on, None))]
+        await insert_many(tx, league_periods, periods)
+        seat = {"first_at": at, "tier": 0}
+        seats = [
+            {**seat, "slot": p["slot"], "member_id": m, "number": n} for p in periods for n, m in enumerate((ann, bob))
+        ]
+        await insert_many(tx, league_seats, seats)
+    await erase(guild, "ann")
+    async with guild.db.read() as tx:
+        left = {(r.slot, r.member_id) for r in await tx.all(select(league_seats))}
+    (pseudonym,) = await pseudonyms(guild)
+    assert left == {(over, pseudonym), (over, bob), (goes_on, bob)}

@@ -21,8 +21,8 @@ from tests.rewards.boards.support import make_board, page, rows_of
 from tests.rewards.boards.test_decay import decay
 from tests.rewards.boards.test_finalising import AT_LAST, finalize, set_clock
 from tests.rewards.erasing.support import faults, finish, forms, hear, naming, pseudonyms, steps
+from tests.rewards.ledger.killing import died, killing, replica
 from tests.rewards.ledger.support import NOON, Place, check_books, make_place
-from tests.rewards.ledger.test_attack import died, killing, replica
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 

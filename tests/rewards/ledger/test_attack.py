@@ -2,8 +2,7 @@
 always what an independent model says. (There are no transfers between members, and recomputing is not there yet.)"""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
@@ -13,9 +12,9 @@ import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
-from sqlalchemy import event, func, select
+from sqlalchemy import func, select
 
-from kit.database import Database, open_database
+from kit.database import Database
 from kit.errors import GuildhallError
 from services.rewards.domain.ledger import digest
 from services.rewards.handlers import adjusting, holds
@@ -25,11 +24,11 @@ from services.rewards.handlers.holds import Wanted, release_some
 from services.rewards.handlers.ledger import post_grants, verify
 from services.rewards.handlers.sealing import seal_some, verify_chains
 from services.rewards.handlers.unit_days import add_up_some
-from services.rewards.service import SERVICE
 from services.rewards.tables.ledger import accounts, entries
 from services.rewards.tables.lots import holds as held_table
 from services.rewards.tables.lots import lots
 from tests.rewards.erasing.support import hear
+from tests.rewards.ledger.killing import Killed, died, killing, replica
 from tests.rewards.ledger.model import ACCEPTED, DUPLICATE, Model, Op, either
 from tests.rewards.ledger.support import Place, change_unit, make_place, wish
 from tests.rewards.ledger.test_unit_days import check_sums
@@ -41,34 +40,6 @@ BEGINNING = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 Done = tuple[str, dict[int, UUID]]
 """What came of it, and which entry each handle is."""
-
-
-class Killed(Exception):
-    """The process died here; its transaction is gone."""
-
-
-@contextmanager
-def killing(db: Database, at: int) -> Iterator[None]:
-    """Nothing from the statement of this number on gets through."""
-    engine, numbers = db.engine.sync_engine, count(1)
-
-    def die(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
-        if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")) and next(numbers) >= at:
-            raise Killed
-
-    event.listen(engine, "before_cursor_execute", die)
-    try:
-        yield
-    finally:
-        event.remove(engine, "before_cursor_execute", die)
-
-
-def replica(db: Database, clock: ManualClock) -> Database:
-    """A second process's database object for the same database."""
-    where: dict[str, Any] = (
-        {"directory": db.path.parent} if db.path else {"url": db.engine.url.render_as_string(hide_password=False)}
-    )
-    return open_database(db.service, clock, metadata=SERVICE.metadata, publishes=tuple(db.publishes), pool=5, **where)
 
 
 class Attacked:
@@ -190,14 +161,6 @@ class Attacked:
         await check_sums(self.place)
         async with self.place.db.read() as tx:
             return [*await verify(tx), *await verify_chains(tx)]
-
-
-async def died(work: Coroutine[Any, Any, Any]) -> bool:
-    try:
-        await work
-    except Killed:
-        return True
-    return False
 
 
 class Asked(NamedTuple):

@@ -56,6 +56,7 @@ async def _replace(tx: Tx, one: Any, slot: UUID) -> None:
         return
     if period.closed_at is not None and period.finalized_at is None:
         raise Waiting("a board's period is not final yet")
+    await erased.give_seat(tx, slot, one.member_id, one.pseudonym)
     if period.finalized_at is None or row.hidden == ABSENT:
         await erased.give_score(tx, row, one.pseudonym)
         return

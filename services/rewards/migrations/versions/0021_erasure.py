@@ -8,8 +8,8 @@ from alembic import op
 
 from kit.database import UtcDateTime
 
-revision = "0022"
-down_revision = "0021"
+revision = "0021"
+down_revision = "0020"
 
 
 def upgrade() -> None:

@@ -5,7 +5,7 @@ from alembic import op
 
 from kit.database import JsonText, UtcDateTime
 
-revision = "0020"
+revision = "0019"
 down_revision = "0018"
 
 
