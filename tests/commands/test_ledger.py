@@ -14,7 +14,9 @@ from kit.settings import load_settings
 from services.compose import BY_NAME, open_service_database
 from services.rewards.handlers.sealing import seal_some
 from tests.crash.processes import clean_environment
+from tests.rewards.erasing.support import finish, hear
 from tests.rewards.ledger.support import Place, make_place
+from tests.support.clock import ManualClock
 
 
 def ledger(*arguments: str) -> tuple[int, str]:
@@ -79,3 +81,29 @@ async def test_what_cannot_be_read_is_said(tmp_path: Path) -> None:
     assert ledger("verify", "--block", "x")[0] == 2
     code, said = ledger("verify", "--data-dir", str(tmp_path / "nowhere"))
     assert (code, "name the installation's directory with --data-dir" in said) == (1, True), said
+
+
+async def test_a_ledger_of_which_somebody_was_erased_holds_and_says_so(
+    installation: tuple[Path, Place], tmp_path: Path, clock: ManualClock
+) -> None:
+    directory, place = installation
+    service = BY_NAME["rewards"]
+    db = open_service_database(
+        load_settings({}, data_dir=directory), service.name, service.metadata, frozenset(service.publishes)
+    )
+    clock.now = system_clock() + timedelta(seconds=20)
+    db.clock, place.db = clock, db
+    await hear(place, place.members[0])
+    await finish(place)
+    file = tmp_path / "ledger.jsonl"
+    export = "export", str(place.id), str(file), "--data-dir", str(directory)
+    # What commits to it is in no block yet.
+    code, said = ledger(*export)
+    assert (code, "is not whole" in said) == (1, True), said
+    clock.advance(timedelta(seconds=10))
+    assert await seal_some(db) == 2
+    await db.close()
+    assert ledger(*export)[0] == 0
+    for where in ((str(file),), ("--data-dir", str(directory))):
+        code, said = ledger("verify", *where)
+        assert (code, "2 of them are entries of members who were erased" in said) == (0, True), said
