@@ -16,7 +16,7 @@ from services.rewards.store import chain as chain_store
 from services.rewards.store import erased as erased_store
 from services.rewards.store import erasures as store
 
-PIECE = 500
+PIECE = 200
 """Transactions in one database transaction."""
 
 
