@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import select
 import subprocess
 import sys
@@ -26,6 +27,9 @@ def clean_environment(**settings: str) -> dict[str, str]:
     """This process's environment with no `GUILDHALL_*` but the given ones."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("GUILDHALL_")}
     return {**kept, **{f"GUILDHALL_{name.upper()}": value for name, value in settings.items()}}
+
+
+SPOOLED = re.compile(r"^guildhall_spool_records (\S+)", re.MULTILINE)
 
 
 @dataclass(slots=True)
@@ -200,8 +204,8 @@ def command(environment: Mapping[str, str], *arguments: str) -> str:
 
 
 async def lags(installation: Installation) -> dict[str, int]:
-    """Records each consumer has yet to read, of every process; 1 for whatever a process waits for before it can say.
-    AssertionError when a consumer has given up."""
+    """Records each consumer has yet to read, of every process, and those that were taken while the log was away and are
+    not in it yet; 1 for whatever a process waits for before it can say. AssertionError when a consumer has given up."""
     out: dict[str, int] = {}
     for process in installation.processes.values():
         async with client_of(process.url, timeout=30) as http:
@@ -210,4 +214,7 @@ async def lags(installation: Installation) -> dict[str, int]:
                     out[check["name"]] = int(check["detail"])
                 elif not check["ok"]:
                     raise AssertionError(f"{process.name} is not ready: {check}")
+            # Asked for last: what leaves the spool after it was seen empty was in the log when the next look began.
+            spooled = SPOOLED.search((await http.get("/metrics")).text)
+            out[f"spool:{process.name}"] = int(float(spooled[1])) if spooled is not None else 0
     return out

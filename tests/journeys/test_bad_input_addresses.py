@@ -225,7 +225,7 @@ CASES = {
             (
                 "/query/period",
                 "literal_error",
-                "Input should be 'all', 'season', 'quarter', 'month', 'week', 'day' or 'rolling'",
+                "Input should be 'all', 'season', 'quarter', 'month', 'week', 'day', 'rolling' or 'decay'",
             ),
         ),
     ),
