@@ -14,6 +14,7 @@ from tests.support.require import missing
 
 ROOT = SHIPPED.parents[1]
 ALERTS_PAGE = ROOT / "docs" / "alerts.md"
+CASES = SHIPPED / "rules.test.yml", SHIPPED / "rules.slow.test.yml"
 
 
 def alerts() -> dict[str, dict[str, Any]]:
@@ -40,12 +41,12 @@ def test_prometheus_accepts_configuration_and_rules() -> None:
 
 
 def test_each_alert_fires_and_clears_in_promtools_own_tests() -> None:
-    promtool("test", "rules", SHIPPED / "rules.test.yml")
+    promtool("test", "rules", *CASES)
 
 
 def test_no_alert_lacks_a_case_in_which_it_fires_and_one_in_which_it_has_cleared() -> None:
     outcomes: dict[str, list[bool]] = {}
-    for case in yaml.safe_load((SHIPPED / "rules.test.yml").read_text())["tests"]:
+    for case in (case for file in CASES for case in yaml.safe_load(file.read_text())["tests"]):
         for question in case["promql_expr_test"]:
             name = re.search(r'alertname="(\w+)"', question["expr"])
             assert name is not None
