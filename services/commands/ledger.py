@@ -1,7 +1,8 @@
 """`guildhall ledger`: whether anything in the ledger was changed after it was sealed; a ledger as a file."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, NoReturn, TypeVar
 from uuid import UUID
@@ -9,10 +10,11 @@ from uuid import UUID
 import typer
 from rich.console import Console
 
-from kit.database import Database, DatabaseUnavailable
+from kit.database import Database, DatabaseUnavailable, Tx
 from kit.settings import SettingsError, load_settings
 from services.compose import open_service_database
 from services.rewards.domain.exported import Checked, NoExport, check, exported
+from services.rewards.domain.ledger import ERASURE_RECORD
 from services.rewards.handlers.sealing import Verified, verify_block
 from services.rewards.service import SERVICE as REWARDS
 from services.rewards.store import chain as store
@@ -58,9 +60,9 @@ def export(
     data_dir: DataDir = None,
 ) -> None:
     """Write what is sealed of a community's ledger to a file that anybody can verify."""
-    count, open_records = _with_database(data_dir, lambda db: _exported(db, community, file))
-    if open_records:
-        _fail(f"{file} is not whole: what was erased a moment ago is not sealed yet; export again in a minute")
+    count, whole = _with_database(data_dir, lambda db: _exported(db, community, file))
+    if not whole:
+        _fail(f"{file} is not whole: a member is being erased, or was a moment ago; export again in a minute")
     _say(f"{count} blocks in {file}; what was posted in the last seconds is not sealed yet")
 
 
@@ -119,23 +121,32 @@ async def _differing(db: Database, community_id: UUID, known: list[tuple[int, st
     return faults
 
 
-async def _exported(db: Database, community: UUID, file: Path) -> tuple[int, set[UUID]]:
-    """How many blocks, and which transactions the file lacks though it has what they commit to."""
+async def _exported(db: Database, community: UUID, file: Path) -> tuple[int, bool]:
+    """How many blocks, and whether the file has all that was erased with what commits to it: blocks are read one after
+    the other, and an erasure goes on between them."""
     number = 0
-    named: set[UUID] = set()
-    there: set[UUID] = set()
+    named: Counter[UUID] = Counter()
+    records: set[UUID] = set()
     with file.open("wb") as out:
         while True:
             async with db.read() as tx:
                 block = await store.block(tx, community, number + 1)
                 if block is None:
-                    return number, named - there
+                    return number, records >= named.keys() and await _all_of(tx, community, records, named)
                 transactions = await store.read(tx, community, block.ids)
                 erased = await erasures.erased_among(tx, community, block.ids)
-            named |= {one.record_id for times in erased.values() for one in times}
-            there |= set(block.ids)
+            named.update(one.record_id for times in erased.values() for one in times)
+            records |= {one.id for one in transactions if one.kind == ERASURE_RECORD}
             out.writelines(line + b"\n" for line in exported(block, transactions, erased))
             number += 1
+
+
+async def _all_of(tx: Tx, community: UUID, records: Iterable[UUID], named: Mapping[UUID, int]) -> bool:
+    """Whether so many entries name each record as it commits to."""
+    for record in records:
+        if len(await erasures.of_record(tx, community, record)) != named.get(record, 0):
+            return False
+    return True
 
 
 def _with_database(data_dir: Path | None, work: Callable[[Database], Awaitable[T]]) -> T:

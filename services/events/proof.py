@@ -74,11 +74,11 @@ def position_of(said: Any) -> tuple[float, float] | None:
     """Degrees of latitude and longitude; None for what is none."""
     if not isinstance(said, Mapping):
         return None
-    both = said.get("latitude"), said.get("longitude")
-    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in both):
+    latitude: Any = said.get("latitude")
+    longitude: Any = said.get("longitude")
+    if any(isinstance(one, bool) or not isinstance(one, int | float) for one in (latitude, longitude)):
         return None
-    latitude, longitude = both
-    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None  # type: ignore[arg-type, return-value]  # looked at above
+    return (latitude, longitude) if abs(latitude) <= 90 and abs(longitude) <= 180 else None
 
 
 def metres(one: tuple[float, float], other: tuple[float, float]) -> float:

@@ -5,16 +5,19 @@ import subprocess
 import sys
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kit.clock import system_clock
 from kit.migrations import migrate
 from kit.settings import load_settings
+from services.commands.ledger import _exported
 from services.compose import BY_NAME, open_service_database
 from services.rewards.handlers.sealing import seal_some
+from services.rewards.store import chain as chain_store
 from tests.crash.processes import clean_environment
-from tests.rewards.erasing.support import finish, hear
+from tests.rewards.erasing.support import finish, hear, pseudonyms
 from tests.rewards.ledger.support import Place, make_place
 from tests.support.clock import ManualClock
 
@@ -107,3 +110,32 @@ async def test_a_ledger_of_which_somebody_was_erased_holds_and_says_so(
     for where in ((str(file),), ("--data-dir", str(directory))):
         code, said = ledger("verify", *where)
         assert (code, "2 of them are entries of members who were erased" in said) == (0, True), said
+
+
+async def test_an_export_that_an_erasure_overtook_says_so(
+    installation: tuple[Path, Place], tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first block is read, then somebody is erased and what commits to it is sealed, then the next block is."""
+    directory, place = installation
+    service = BY_NAME["rewards"]
+    db = open_service_database(
+        load_settings({}, data_dir=directory), service.name, service.metadata, frozenset(service.publishes)
+    )
+    clock.now = system_clock() + timedelta(seconds=20)
+    db.clock, place.db = clock, db
+    read = chain_store.block
+
+    async def overtaken(tx: Any, community_id: Any, number: int) -> Any:
+        found = await read(tx, community_id, number)
+        if number == 1 and not await pseudonyms(place):
+            await hear(place, place.members[0])
+            await finish(place)
+            clock.advance(timedelta(seconds=10))
+            assert await seal_some(db) > 0
+        return found
+
+    monkeypatch.setattr(chain_store, "block", overtaken)
+    file = tmp_path / "ledger.jsonl"
+    assert (await _exported(db, place.id, file))[1] is False
+    assert (await _exported(db, place.id, file))[1] is True
+    await db.close()

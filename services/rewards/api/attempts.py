@@ -27,7 +27,7 @@ from services.rewards.api.common import (
 )
 from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.checkins import Series
-from services.rewards.domain.proofs import PENDING, STATES, Missing
+from services.rewards.domain.proofs import PENDING, Missing, State
 from services.rewards.handlers import approving, checking_in, checkins
 from services.rewards.handlers.earning import score_again
 from services.rewards.store import attempts as store
@@ -35,9 +35,6 @@ from services.rewards.store import attempts as store
 router = APIRouter(tags=["rewards: check-ins"])
 
 MOST = 100
-
-State = Literal["refused", "pending", "approved", "declined", "undone"]
-assert set(STATES) == set(State.__args__)  # type: ignore[attr-defined]
 
 
 class AttemptOut(BaseModel):

@@ -31,7 +31,7 @@ Missing = Literal[
 
 ACCEPTED, PENDING, REFUSED = "accepted", "pending", "refused"
 APPROVED, DECLINED, UNDONE = "approved", "declined", "undone"
-STATES = (REFUSED, PENDING, APPROVED, DECLINED, UNDONE)
+State = Literal["refused", "pending", "approved", "declined", "undone"]
 """Of attempts: lacked something; waits; was let through, or was not; was undone while it waited."""
 
 Approver = Literal["operator", "referee", "peers"]
