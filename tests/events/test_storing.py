@@ -131,6 +131,7 @@ async def test_people_are_announced_once_each_with_the_first_sight_of_them(event
         event(time=late, data={"actor": "qq:1", "mentions": ["qq:2", "nonsense", 7, "member:x"]}),
         event(time=early, data={"actor": "qq:3", "author": "qq:1"}),
         event(data={"actor": "qq:4", "bot": True}),
+        event(type="member.joined", data={"actor": "qq:4", "invited_by": "qq:5"}),
     )
     await events.settle()
     await events.place.post(event(data={"actor": "qq:3", "mentions": ["qq:2"]}))
@@ -142,6 +143,7 @@ async def test_people_are_announced_once_each_with_the_first_sight_of_them(event
         "qq:2": (8, False),
         "qq:3": (4, False),
         "qq:4": (9, True),
+        "qq:5": (9, False),
     }
     assert all(o.member_id == identity_member_id(events.place.id, name) for name, o in found.items())
 

@@ -112,7 +112,7 @@ async def _announce_identities(tx: Tx, fresh: Sequence[Activity]) -> None:
 
 def _identities(a: Activity) -> Iterable[tuple[str, bool]]:
     mentions = a.data.get("mentions")
-    named = [a.author, *(mentions if isinstance(mentions, list) else ())]
+    named = [a.author, a.data.get("invited_by"), *(mentions if isinstance(mentions, list) else ())]
     if a.actor and not a.actor.startswith("member:"):
         yield a.actor, a.data.get("bot") is True
     for identity in named:

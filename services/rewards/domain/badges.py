@@ -10,9 +10,8 @@ from datetime import datetime, timedelta
 from typing import Final, Literal, NamedTuple
 from uuid import UUID
 
-from services.rewards.domain.rules import Receiver
-
 Kind = Literal["permanent", "auto_revoke", "expiring"]
+Whose = Literal["actor", "subject_author"]
 What = Literal["events", "streak", "balance", "level", "programme", "percentile", "hand"]
 Counting = Literal["events", "days", "people"]
 Measure = Literal["current", "longest", "days"]
@@ -60,7 +59,7 @@ class Criterion:
     kind: What
     on: tuple[str, ...] = ()
     when: str | None = None
-    whose: Receiver = "actor"
+    whose: Whose = "actor"
     count: Counting = EVENTS
     series: str = ""
     measure: Measure = "longest"

@@ -53,6 +53,9 @@ _CAUSES = {
         "reaction.removed": "the reaction was removed",
         "checkin.voided": "the check-in was voided",
         "order.refunded": "the order was refunded",
+        "member.left": "the member left",
+        "member.kicked": "the member was removed",
+        "member.banned": "the member was banned",
     },
     "zh": {
         "message.recalled": "消息已撤回",
@@ -60,6 +63,9 @@ _CAUSES = {
         "reaction.removed": "回应已取消",
         "checkin.voided": "打卡已作废",
         "order.refunded": "订单已退款",
+        "member.left": "成员已退出",
+        "member.kicked": "成员已被移出",
+        "member.banned": "成员已被封禁",
     },
 }
 

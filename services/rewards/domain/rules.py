@@ -13,7 +13,7 @@ from services.rewards.domain.ledger import MOST
 
 # The closed choices are types, so that reading a rule set from JSON refuses every other word and its JSON Schema
 # lists them.
-Receiver = Literal["actor", "subject_author"]
+Receiver = Literal["actor", "subject_author", "inviter"]
 Scope = Literal["member", "object", "actor_object", "pair", "community"]
 UnitScope = Literal["member", "community"]
 Window = Literal["day", "week", "month", "lifetime", "rolling"]
@@ -21,6 +21,7 @@ Measure = Literal["amount", "grants"]
 Exceeding = Literal["truncate", "skip"]
 
 ACTOR: Final = "actor"
+INVITER: Final = "inviter"
 MEMBER: Final = "member"
 OBJECT: Final = "object"
 ACTOR_OBJECT: Final = "actor_object"

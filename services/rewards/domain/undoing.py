@@ -2,7 +2,7 @@
 
 An inverse event names what it is about as the event that it undoes did: by `subject` (an event that had none, by its
 `id`) within the `group`, or where there is no group within the `source`, in whose context a subject stands. A reaction
-is somebody's of one kind, a check-in somebody's.
+is somebody's of one kind, a check-in somebody's. Who leaves a place undoes what was paid for their coming there.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -11,16 +11,21 @@ from functools import lru_cache
 from typing import Any, Final, NamedTuple
 from uuid import UUID
 
+from kit.contracts import identity_member_id
 from kit.contracts.events import Activity
 from kit.ids import uuid5
 from services.rewards.domain.rules import Rule, RuleSet
 
 RECALLED, DELETED = "message.recalled", "message.deleted"
 REACTION_REMOVED, CHECKIN_VOIDED, ORDER_REFUNDED = "reaction.removed", "checkin.voided", "order.refunded"
+JOINED, LEFT, KICKED, BANNED = "member.joined", "member.left", "member.kicked", "member.banned"
 
 CONTENT: Final = (RECALLED, DELETED)
 """What takes away something written. It is gone for good and cannot come again under its name, so that clocks which
 disagree do not matter; everything else may be done again after it was undone, and then times decide."""
+
+LEAVING: Final = (LEFT, KICKED, BANNED)
+"""How somebody leaves a place, by their own will or not."""
 
 UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "message.created": CONTENT,
@@ -32,12 +37,16 @@ UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
     "reaction.added": (*CONTENT, REACTION_REMOVED),
     "checkin.submitted": (CHECKIN_VOIDED,),
     "order.paid": (ORDER_REFUNDED,),
+    JOINED: LEAVING,
 }
 """Event type → the inverse events that undo what it paid, where the rule does not say (`undone_by`)."""
 
-_CHECKIN_UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {**UNDONE_BY, "reaction.added": (REACTION_REMOVED,)}
-"""The same for what makes an event a check-in. Of a reaction only taking it away: who removes the message that people
-react to does not undo what they did."""
+_CHECKIN_UNDONE_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    **{type: names for type, names in UNDONE_BY.items() if type != JOINED},
+    "reaction.added": (REACTION_REMOVED,),
+}
+"""The same for what makes an event a check-in, or counts towards a badge. Of a reaction only taking it away: who
+removes the message that people react to does not undo what they did. Who leaves has been there."""
 
 _ALWAYS = frozenset(name for names in UNDONE_BY.values() for name in names)
 
@@ -57,7 +66,7 @@ EARLIER = -1
 
 class Way(NamedTuple):
     """How what an event pays by a rule can be undone: by inverse events about `thing` of these `types`, and within
-    `lifetime_seconds` of it by those that take away what was written."""
+    `lifetime_seconds` of it by those that take away what was written, or whom it brought."""
 
     thing: UUID
     types: tuple[str, ...]
@@ -71,7 +80,8 @@ def inverse_types(rules: RuleSet) -> frozenset[str]:
 
 def inverse_of(a: Activity, order: int) -> Inverse | None:
     """An activity of one of these types as what it undoes; None when it does not say what it is about."""
-    thing = _thing(a, _family(a.type), a.subject, (a.author_id or a.actor_id))
+    person = _who_leaves(a) if a.type in LEAVING else (a.author_id or a.actor_id)
+    thing = _thing(a, _family(a.type), a.subject, person)
     return None if thing is None else Inverse(thing, a.event_id, a.type, a.effective_at, order)
 
 
@@ -79,7 +89,8 @@ def ways(a: Activity, rule: Rule) -> tuple[Way, ...]:
     """Every way in which what `a` pays by the rule can be undone."""
     types = UNDONE_BY.get(a.type, ()) if rule.undone_by is None else rule.undone_by
     out = []
-    for family, own, lifetime in _families(types, rule.min_content_lifetime_seconds):
+    ending = LEAVING if a.type == JOINED else CONTENT
+    for family, own, lifetime in _families(types, ending, rule.min_content_lifetime_seconds):
         thing = _thing(a, family, a.subject if a.subject is not None else a.id, a.actor_id)
         if thing is not None:
             out.append(Way(thing, own, lifetime))
@@ -120,11 +131,14 @@ def mark_undone_by(type: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1024)
-def _families(types: tuple[str, ...], lifetime: int) -> tuple[tuple[str, tuple[str, ...], int], ...]:
-    """The families of these types, with those of each and the lifetime that it asks for."""
-    families = dict.fromkeys(map(_family, (*types, *(CONTENT if lifetime else ()))))
+def _families(
+    types: tuple[str, ...], ending: tuple[str, ...], lifetime: int
+) -> tuple[tuple[str, tuple[str, ...], int], ...]:
+    """The families of these types, with those of each and the lifetime that it asks for: that of `ending` alone."""
+    lasting = _family(ending[0])
+    families = dict.fromkeys(map(_family, (*types, *(ending if lifetime else ()))))
     return tuple([
-        (family, tuple([name for name in types if _family(name) == family]), lifetime if family == _WRITTEN else 0)
+        (family, tuple([name for name in types if _family(name) == family]), lifetime if family == lasting else 0)
         for family in families
     ])  # fmt: skip
 
@@ -169,22 +183,36 @@ def joined_places(old: Any, in_force: UUID | None, new: Any, coming: UUID) -> An
     return {**({"" if in_force is None else str(in_force): before} if before else {}), str(coming): then}
 
 
-_WRITTEN = "content"
+_WRITTEN, _PRESENCE = "content", "presence"
 
 
 def _family(type: str) -> str:
     """Inverse events of one family name what they are about in one way."""
-    return _WRITTEN if type in CONTENT else type
+    return _WRITTEN if type in CONTENT else _PRESENCE if type in LEAVING else type
+
+
+def _who_leaves(a: Activity) -> UUID | None:
+    """Who is sent away is `data.member` beside the actor who does it; else the actor leaves."""
+    said = a.data.get("member")
+    if not isinstance(said, str):
+        return a.actor_id
+    try:
+        return identity_member_id(a.community_id, said)
+    except ValueError:
+        return None
 
 
 def _thing(a: Activity, family: str, name: str | None, person: UUID | None) -> UUID | None:
     """The id of what can be undone, the same whichever event speaks of it."""
+    if family == _PRESENCE:
+        # Of somebody's coming and going there is nothing but who and where.
+        name = ""
     if name is None:
         return None
     place = ("group", a.group) if a.group is not None else ("source", a.source)
     if family == REACTION_REMOVED:
         whose = None if a.actor_id is None else f"{a.actor_id} {a.data.get('kind')}"
-    elif family == CHECKIN_VOIDED:
+    elif family in (CHECKIN_VOIDED, _PRESENCE):
         whose = None if person is None else str(person)
     else:
         whose = ""

@@ -29,7 +29,8 @@ from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Verdict, Want
 from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment
 from services.rewards.domain.ledger import MOST, Posting
-from services.rewards.domain.rules import ACTOR, Give, Rule, RuleSet, draw
+from services.rewards.domain.people import inviter_id
+from services.rewards.domain.rules import ACTOR, INVITER, Give, Rule, RuleSet, draw
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse, inverse_types
 from services.rewards.expressions import Failed
@@ -212,7 +213,8 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     series = await checkins.in_force(tx, wanted)
     worn = await badges.in_force(tx, wanted)
     # Of all activities, those that nobody listens to included: it is kept with them, for rules to come.
-    pairs = [(a.community_id, who) for a in found for who in (a.actor_id, a.author_id) if who is not None]
+    people = [(a.community_id, who) for a in found for who in (a.actor_id, a.author_id, inviter_id(a))]
+    pairs = [(c, who) for c, who in people if who is not None]
     ids = await copies.resolve_members(tx, pairs)
     members = await copies.known_members_of(tx, [(c, member) for (c, _), member in ids.items()])
     ids, members = late.nameless(ids, members)
@@ -295,8 +297,7 @@ def _want(
     reason: str,
 ) -> Want:
     actor = scene.ids[a.community_id, a.actor_id] if a.actor_id else None
-    author = scene.ids[a.community_id, a.author_id] if a.author_id else None
-    receiver = actor if give.to == ACTOR else author
+    receiver = actor if give.to == ACTOR else _other(a, give, scene)
     version, rule_set = scene.rules[a.community_id]
     amount = 0
     if refusal is None:
@@ -336,6 +337,12 @@ def _want(
         review=review,
         grounds=grounds,
     )
+
+
+def _other(a: Activity, give: Give, scene: Scene) -> UUID | None:
+    """The member that a grant to somebody else than the actor is for."""
+    computed = inviter_id(a) if give.to == INVITER else a.author_id
+    return scene.ids[a.community_id, computed] if computed is not None else None
 
 
 def _refusal(

@@ -17,6 +17,7 @@ from kit.contracts.events import Activity
 from kit.copies import KnownCommunity
 from kit.database import Tx, lock_shared
 from kit.turns import in_turns
+from services.rewards.domain.people import inviter_id
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.handlers.erasing.late import unnamed
 from services.rewards.handlers.purging import day_of, is_history
@@ -65,6 +66,13 @@ class Kept(msgspec.Struct, array_like=True, frozen=True):
     streak: tuple[int, int, int] | None
     closed: bool
     checkin: str = ""
+    inviter_id: UUID | None = None
+    inviter: Person | None = None
+
+    @property
+    def people(self) -> tuple[tuple[UUID | None, Person | None], ...]:
+        """Computed ids and who they were."""
+        return (self.actor_id, self.who), (self.author_id, self.whose), (self.inviter_id, self.inviter)
 
     def activity(self, community_id: UUID) -> Activity:
         same = {name: getattr(self, name) for name in _SAME}
@@ -139,6 +147,8 @@ def _kept(a: Activity, scene: "Scene") -> Kept:
         streak=None if streak is None else (streak.current, streak.longest, streak.days),
         closed=is_history(a) and day_of(a) in scene.closed,
         checkin=scene.checkins.get(a.event_id, ""),
+        inviter_id=inviter_id(told),
+        inviter=_person(a, inviter_id(a), scene),
     )
 
 
@@ -199,7 +209,7 @@ def _people(items: Iterable[Kept]) -> dict[UUID, Person]:
     """Computed id and member → who it was."""
     out: dict[UUID, Person] = {}
     for item in items:
-        for computed, person in ((item.actor_id, item.who), (item.author_id, item.whose)):
+        for computed, person in item.people:
             if computed is not None and person is not None:
                 out[computed] = out[person.id] = person
     return out

@@ -5,6 +5,7 @@ from uuid import UUID
 
 from kit.contracts.events import Activity
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.people import inviter_id
 from services.rewards.domain.signals import NOTHING
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.expressions import NUMBERS, Context, names_in
@@ -37,7 +38,7 @@ class Seen:
 
 
 def _variables(a: Activity, scene: "Scene") -> dict[str, Any]:
-    actor, author = _person(a, a.actor_id, scene), _person(a, a.author_id, scene)
+    people = {"actor": a.actor_id, "author": a.author_id, "inviter": inviter_id(a)}
     streak = scene.streaks.get(a.event_id, _NO_STREAK)
     platform, separator, group_id = (a.group or "").partition(":")
     return {
@@ -52,8 +53,7 @@ def _variables(a: Activity, scene: "Scene") -> dict[str, Any]:
         "event.data": a.data,
         "group.id": group_id if separator else a.group or "",
         "group.platform": platform if separator else "",
-        **{f"actor.{name}": value for name, value in actor.items()},
-        **{f"author.{name}": value for name, value in author.items()},
+        **{f"{who}.{name}": value for who, id in people.items() for name, value in _person(a, id, scene).items()},
         "streak.current": streak.current,
         "streak.longest": streak.longest,
         "streak.days": streak.days,

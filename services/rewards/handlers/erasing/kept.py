@@ -72,6 +72,8 @@ class Names:
             data=item.data if now == data else msgspec.json.encode(now),
             who=self.person(item.who),
             whose=self.person(item.whose),
+            inviter_id=self.id(item.inviter_id),
+            inviter=self.person(item.inviter),
         )
 
 

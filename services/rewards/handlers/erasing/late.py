@@ -8,6 +8,7 @@ from uuid import UUID, uuid4
 from kit.contracts.events import Activity
 from kit.copies import KnownMember
 from services.rewards.domain.erasing import ERASED, scrubbed
+from services.rewards.domain.people import inviter_id
 
 if TYPE_CHECKING:
     from services.rewards.handlers.earning import Scene
@@ -36,7 +37,7 @@ def is_erased(community_id: UUID, computed: UUID | None, scene: "Scene") -> bool
 def unnamed(a: Activity, scene: "Scene") -> Activity:
     """The activity with no more of who was erased than there is in the scene."""
     names: dict[str, str] = {}
-    for text, computed in ((a.actor, a.actor_id), (a.author, a.author_id)):
+    for text, computed in ((a.actor, a.actor_id), (a.author, a.author_id), (a.data.get("invited_by"), inviter_id(a))):
         if computed is not None and is_erased(a.community_id, computed, scene):
             name = f"member:{scene.ids[a.community_id, computed]}"
             names |= {str(computed): name, **({text: name} if text is not None else {})}

@@ -216,7 +216,7 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
     rules = (await rule_sets.of_versions(tx, [(c, version)]))[c, version]
     ids, members = {}, {}
     for item in chapter.items:
-        for computed, person in ((item.actor_id, item.who), (item.author_id, item.whose)):
+        for computed, person in item.people:
             if computed is not None and person is not None:
                 ids[c, computed] = person.id
                 members[c, person.id] = KnownMember(
