@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
 from kit.copies import KnownCommunity, known_community
 from kit.days import day_bounds, local_day
@@ -90,7 +91,10 @@ def _expiring(rows: Iterable[Any], place: KnownCommunity | None) -> list[Expirin
 
 
 @router.get(
-    "/v1/accounts/{member_id}/entries", responses=problems(400, 404, 422), summary="A member's entries, latest first"
+    "/v1/accounts/{member_id}/entries",
+    response_model=Page[EntryOut],
+    responses=problems(400, 404, 422),
+    summary="A member's entries, latest first",
 )
 async def get_account_entries(
     member_id: UUID,
@@ -100,8 +104,6 @@ async def get_account_entries(
     unit: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9]{0,29}$")] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
-) -> Page[EntryOut]:
+) -> Response:
     check_own(caller, member_id)
-    async with db.read() as tx:
-        await check_known(tx, caller, member_id)
-        return await entry_page(tx, caller.community_id, member_id, paging, unit, since, until)
+    return await entry_page(db, caller, member_id, paging, unit, since, until, member=True)

@@ -17,7 +17,7 @@ from services.rewards.domain.adjusting import Wish
 from services.rewards.domain.ledger import digest
 from services.rewards.handlers import units
 from services.rewards.handlers.ledger import Grant, ensure_defaults, post_grants, verify
-from services.rewards.store import entries
+from services.rewards.store import account_pages, entries
 from services.rewards.store import ledger as store
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
@@ -147,6 +147,4 @@ class Statements:
 
 
 async def all_entries(tx: Tx, place: Place, owner: UUID, units: Sequence[str] = ("points",)) -> list[Any]:
-    return await entries.entries_page(
-        tx, place.id, owner_id=owner, unit_ids=units, since=None, until=None, limit=10_000
-    )
+    return await account_pages.page(tx.database, place.id, owner_id=owner, units=units, limit=10_000)
