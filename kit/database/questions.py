@@ -27,7 +27,7 @@ class gathered(FunctionElement[list[Any]]):
     """An aggregate: a column's values as a list, in no order that is promised; empty where there are no rows.
 
     Many lines in one row are one step of SQLite, which lets go of the interpreter's lock at every step and has to win
-    it back from a busy event loop. Takes numbers, text, ids and instants, no bytes.
+    it back from a busy event loop. Takes numbers, text, ids, days and instants, no bytes.
     """
 
     name = "gathered"
