@@ -58,7 +58,7 @@ async def whose(db: Database, community_id: UUID, owner_id: UUID) -> Whose:
 
 
 @cache
-def _page(units: int, *, upwards: bool) -> Question:
+def question(units: int, *, upwards: bool) -> Question:
     """The lines between two places. A unit at a time: within one the index gives them in order, over several the
     database would sort them all. From and until are places too, since an index is entered at one bound each way."""
     lower, upper = ([bindparam(f"{at}_at", type_=UtcDateTime()), bindparam(f"{at}_id", type_=Uuid())] for at in ENDS)
@@ -101,7 +101,7 @@ async def page(
     rest = iter(units)
     while some := list(islice(rest, UNITS_AT_ONCE)):
         named = {f"unit_{number}": unit for number, unit in enumerate(some)}
-        question = _page(len(some), upwards=before is not None)
-        rows += await db.ask(question, community=community_id, owner=owner_id, limit=limit, **named, **ends)
+        asked = question(len(some), upwards=before is not None)
+        rows += await db.ask(asked, community=community_id, owner=owner_id, limit=limit, **named, **ends)
     rows.sort(key=lambda row: (row.effective_at, row.transaction_id), reverse=before is None)
     return rows[:limit]

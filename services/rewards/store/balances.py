@@ -56,7 +56,7 @@ def _listed(name: str, stmt: Any) -> Any:
 
 
 def _state(column: Any, state: str) -> Any:
-    # Written into the statement: only then does a plan made once use the index of the rows in this state.
+    # Written into the statement: only then can a plan that is made once use the index of the rows in this state.
     return column == literal_column(f"'{state}'")
 
 
@@ -75,8 +75,10 @@ def _question() -> Question:
         .group_by(r.unit)
     )
     days = bindparam("first_day", type_=Date()), bindparam("last_day", type_=Date())
+    # By itself the day would invite SQLite to read the lots of the whole community by it.
+    day = func.coalesce(o.last_day, o.last_day)
     ending = select(o.unit, o.last_day, o.amount).where(
-        o.community_id == _community, o.owner_id == _member, o.last_day.between(*days)
+        o.community_id == _community, o.owner_id == _member, day.between(*days)
     )
     u, place = units.c, _known_communities.c
     ours = select(u.created_at, u.id, u.name, u.spendable, u.minimum).where(u.community_id == _community)
@@ -99,12 +101,12 @@ def _question() -> Question:
     )
 
 
-_HAVING = _question()
+HAVING = _question()
 
 
 async def having(db: Database, community_id: UUID, member_id: UUID, first_day: date, last_day: date) -> Having:
     """What a member has, with the lots whose last day is one of these (both inclusive)."""
-    (r,) = await db.ask(_HAVING, community=community_id, member=member_id, first_day=first_day, last_day=last_day)
+    (r,) = await db.ask(HAVING, community=community_id, member=member_id, first_day=first_day, last_day=last_day)
     made = sorted(zip(r.unit_created_at, r.unit_id, r.unit_name, r.unit_spendable, r.unit_minimum, strict=True))
     pending = zip(r.pending_unit, r.pending_sum_high, r.pending_sum_low, strict=True)
     ending = map(Lot._make, zip(r.ending_unit, r.ending_last_day, r.ending_amount, strict=True))
