@@ -53,7 +53,7 @@ async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> Accou
     check_own(caller, member_id)
     now = db.clock()
     # The days of the community are known with the answer; those of any other are at most two away.
-    days = (now - 2 * DAY).date(), (now + SOON + 2 * DAY).date()
+    days = (local_day(at, "UTC", 0) for at in (now - 2 * DAY, now + SOON + 2 * DAY))
     found = await balances.having(db, caller.community_id, member_id, *days)
     if not (found.known or found.accounts or caller.member_id == member_id):
         raise member_unknown()
