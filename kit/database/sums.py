@@ -15,4 +15,9 @@ def halves(column: ColumnElement[int], name: str) -> tuple[Label[Any], Label[Any
 
 def whole(row: Row[Any], name: str) -> int:
     """The sum in a row of a statement that selects `halves` under this name."""
-    return int(row._mapping[f"{name}_high"]) * _HALF + int(row._mapping[f"{name}_low"])
+    return joined(row._mapping[f"{name}_high"], row._mapping[f"{name}_low"])
+
+
+def joined(high: int, low: int) -> int:
+    """The sum that two halves are of."""
+    return int(high) * _HALF + int(low)

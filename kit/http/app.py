@@ -112,7 +112,8 @@ class Application(FastAPI):
             if isinstance(route, Direct)
             for method in route.methods or ()
         }
-        return Edge(inner, max_body=self.state.runtime.settings.max_body_bytes, direct=direct)
+        settings = self.state.runtime.settings
+        return Edge(inner, max_body=settings.max_body_bytes, planned=self.state.by_segments.planned, direct=direct)
 
 
 def build_app(runtime: Runtime) -> FastAPI:
@@ -128,7 +129,8 @@ def build_app(runtime: Runtime) -> FastAPI:
     )
     app.state.runtime = runtime
     routers = [router, dead_letters.router, *(r for one in runtime.services.values() for r in one.service.routers)]
-    app.router.routes.insert(0, BySegments(route for part in routers for route in part.routes))
+    app.state.by_segments = BySegments(route for part in routers for route in part.routes)
+    app.router.routes.insert(0, app.state.by_segments)
     for cls, renderer in RENDERERS.items():
         app.add_exception_handler(cls, renderer)
     app.openapi = lambda: _openapi(app, runtime)  # type: ignore[method-assign]  # FastAPI's own way to extend it

@@ -26,6 +26,7 @@ logger = structlog.get_logger("kit.http.access")
 _SANE_ID = re.compile(rb"^[A-Za-z0-9._:-]{1,100}$")
 
 Endpoint = Callable[[Request], Awaitable[Response]]
+Planned = Callable[[Request], Awaitable[Response | None]]
 
 CLIENT_WENT = 499
 """The status a request is counted under when its caller hung up before the body was whole (nginx's number)."""
@@ -35,13 +36,20 @@ class Edge:
     """The outermost layer. `max_body` counts bytes after decompression; refusals are problem documents.
 
     `direct` are endpoints by method and path that are called at once, with nothing of the framework in between.
+    `planned` answers reads in the same way; where it gives None the framework does.
     """
 
     def __init__(
-        self, app: ASGIApp, *, max_body: int, direct: Mapping[tuple[str, str], Endpoint] = MappingProxyType({})
+        self,
+        app: ASGIApp,
+        *,
+        max_body: int,
+        planned: Planned,
+        direct: Mapping[tuple[str, str], Endpoint] = MappingProxyType({}),
     ) -> None:
         self._app = app
         self._max_body = max_body
+        self._planned = planned
         self._direct = direct
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -71,12 +79,16 @@ class Edge:
         try:
             endpoint = self._direct.get((scope["method"], scope["path"]))
             limited = self._limited(headers, receive)
+            reply: Response | None
             if endpoint is not None:
                 scope["guildhall.route"] = scope["path"]
                 reply = await endpoint(Request(scope, limited))
-                await reply(scope, receive, send_marked)
             else:
+                reply = await self._planned(Request(scope, limited)) if scope["method"] == "GET" else None
+            if reply is None:
                 await self._app(scope, limited, send_marked)
+            else:
+                await reply(scope, receive, send_marked)
         except ClientDisconnect:
             # Nobody is left to answer, and it is no fault of ours: counted apart, told to nobody.
             status = CLIENT_WENT

@@ -8,8 +8,12 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fastapi.routing import APIRoute
-from starlette.routing import BaseRoute, Match
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Match, Route
 from starlette.types import Receive, Scope, Send
+
+from kit.http.planned import Plan, plan_of
 
 _CHOSEN = "guildhall.chosen_route"
 
@@ -22,12 +26,15 @@ class BySegments(BaseRoute):
     def __init__(self, routes: Iterable[BaseRoute]) -> None:
         self.routes = list(routes)
         self._by_segments: dict[Segments, list[BaseRoute]] = {}
+        self._planned: dict[Segments, list[tuple[Route, Plan | None]]] = {}
         for route in self.routes:
             path = str(getattr(route, "path", ""))
             segments = _segments(path)
             if any("{" in segment for segment in segments):
                 raise ValueError(f"{path}: its first two segments must be fixed")
             self._by_segments.setdefault(segments, []).append(route)
+            if isinstance(route, Route):
+                self._planned.setdefault(segments, []).append((route, plan_of(route)))
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         partial: tuple[Match, Scope] | None = None
@@ -38,6 +45,21 @@ class BySegments(BaseRoute):
             if match is Match.PARTIAL and partial is None:
                 partial = match, {**child_scope, _CHOSEN: route}
         return partial or (Match.NONE, {})
+
+    async def planned(self, request: Request) -> Response | None:
+        """The answer of the route that matches, where it has a plan; None where the framework is to give it."""
+        scope = request.scope
+        path, method = scope["path"], scope["method"]
+        for route, plan in () if scope.get("root_path") else self._planned.get(_segments(path), ()):
+            match = route.path_regex.match(path)
+            if match is None or method not in (route.methods or ()):
+                continue
+            if plan is None:
+                return None
+            values = {name: route.param_convertors[name].convert(text) for name, text in match.groupdict().items()}
+            scope.update(route=route, endpoint=route.endpoint, path_params=values)
+            return await plan.answer(request, values)
+        return None
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         await scope[_CHOSEN].handle(scope, receive, send)

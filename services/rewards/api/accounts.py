@@ -1,26 +1,24 @@
 """What a member has, and how it came about."""
 
-from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
+from starlette.responses import Response
 
-from kit.copies import KnownCommunity, known_community
 from kit.days import day_bounds, local_day
 from kit.http import Instant, Page, PageOf, problems
-from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
+from services.rewards.api.common import Db, ReaderOrMember, check_own, member_unknown
 from services.rewards.api.entry_models import EntryOut, entry_page
-from services.rewards.store import entries as reading
-from services.rewards.store import holds, lots, reviews
-from services.rewards.store import ledger as store
+from services.rewards.store import balances
 
 router = APIRouter(tags=["rewards: ledger"])
 
 
-SOON = timedelta(days=30)
+DAY = timedelta(days=1)
+SOON = 30 * DAY
 
 
 class ExpiringOut(BaseModel):
@@ -53,44 +51,49 @@ class AccountsOut(BaseModel):
 async def get_accounts(member_id: UUID, db: Db, caller: ReaderOrMember) -> AccountsOut:
     """Every unit of the community, with 0 where nothing was posted yet."""
     check_own(caller, member_id)
-    async with db.read() as tx:
-        await check_known(tx, caller, member_id)
-        units = await store.units_of(tx, caller.community_id)
-        rows = await reading.accounts_of(tx, caller.community_id, member_id)
-        ready = await holds.held_by(tx, caller.community_id, member_id)
-        under_review = await reviews.pending_of(tx, caller.community_id, member_id)
-        place = await known_community(tx, caller.community_id)
-        days = [local_day(at, place.zone, place.day_start) for at in (tx.now, tx.now + SOON)] if place else []
-        ending = await lots.soon_over(tx, caller.community_id, member_id, *days) if days else []
-    held = {row.unit: (row.balance, row.debt) for row in rows}
+    now = db.clock()
+    # The days of the community are known with the answer; those of any other are at most two away.
+    days = (local_day(at, "UTC", 0) for at in (now - 2 * DAY, now + SOON + 2 * DAY))
+    found = await balances.having(db, caller.community_id, member_id, *days)
+    if not (found.known or found.accounts or caller.member_id == member_id):
+        raise member_unknown()
+    expiring = _expiring(found, now)
     items = []
-    for unit in units.values():
-        balance, debt = held.get(unit.id, (0, 0))
-        available = max(balance - unit.minimum, 0) if unit.spendable and not debt else 0
+    for unit in found.units:
+        balance, debt = found.accounts.get(unit.id, (0, 0))
         items.append(
             AccountOut(
                 unit=unit.id,
                 name=unit.name,
                 balance=balance,
                 debt=debt,
-                available=available,
-                held=ready.get(unit.id, 0),
-                pending=under_review.get(unit.id, 0),
-                expiring_soon=_expiring([row for row in ending if row.unit == unit.id], place),
+                available=max(balance - unit.minimum, 0) if unit.spendable and not debt else 0,
+                held=found.held.get(unit.id, 0),
+                pending=found.pending.get(unit.id, 0),
+                expiring_soon=expiring.get(unit.id, []),
             )
         )
     return AccountsOut(member_id=member_id, items=items)
 
 
-def _expiring(rows: Iterable[Any], place: KnownCommunity | None) -> list[ExpiringOut]:
-    if place is None:
-        return []
-    ends = ((row.amount, day_bounds(row.last_day, place.zone, place.day_start)[1]) for row in rows)
-    return [ExpiringOut(amount=amount, expires_at=end) for amount, end in ends]
+def _expiring(found: balances.Having, now: datetime) -> dict[str, list[ExpiringOut]]:
+    """By unit, what ends within `SOON` by the community's days."""
+    out: dict[str, list[ExpiringOut]] = {}
+    if found.zone is None:
+        return out
+    first, last = (local_day(at, found.zone, found.day_start) for at in (now, now + SOON))
+    for lot in found.ending:
+        if first <= lot.last_day <= last:
+            end = day_bounds(lot.last_day, found.zone, found.day_start)[1]
+            out.setdefault(lot.unit, []).append(ExpiringOut(amount=lot.amount, expires_at=end))
+    return out
 
 
 @router.get(
-    "/v1/accounts/{member_id}/entries", responses=problems(400, 404, 422), summary="A member's entries, latest first"
+    "/v1/accounts/{member_id}/entries",
+    response_model=Page[EntryOut],
+    responses=problems(400, 404, 422),
+    summary="A member's entries, latest first",
 )
 async def get_account_entries(
     member_id: UUID,
@@ -100,8 +103,6 @@ async def get_account_entries(
     unit: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9]{0,29}$")] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
-) -> Page[EntryOut]:
+) -> Response:
     check_own(caller, member_id)
-    async with db.read() as tx:
-        await check_known(tx, caller, member_id)
-        return await entry_page(tx, caller.community_id, member_id, paging, unit, since, until)
+    return await entry_page(db, caller, member_id, paging, unit, since, until, member=True)

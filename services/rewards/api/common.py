@@ -58,7 +58,11 @@ async def check_known(tx: Tx, principal: Principal, member_id: UUID) -> None:
     if principal.member_id == member_id or await known_members(tx, principal.community_id, [member_id]):
         return
     if not await accounts_of(tx, principal.community_id, member_id):
-        raise NotFound("no such member", code="member_unknown")
+        raise member_unknown()
+
+
+def member_unknown() -> NotFound:
+    return NotFound("no such member", code="member_unknown")
 
 
 async def check_present(tx: Tx, principal: Principal, member_id: UUID) -> None:

@@ -15,7 +15,7 @@ from kit.gathering import Gathering
 from kit.http import Instant, Page, PageOf, problems
 from kit.idempotency import Reply, once, reply_of
 from kit.logging import name_request, request_id
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, check_known, computed_id, whom
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, computed_id, whom
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
 from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
@@ -219,7 +219,12 @@ async def _entry(tx: Tx, community_id: UUID, entry_id: UUID) -> EntryOut:
     return entry_out(row)
 
 
-@router.get("/v1/entries", responses=problems(400, 404, 422), summary="Entries of one account, latest first")
+@router.get(
+    "/v1/entries",
+    response_model=Page[EntryOut],
+    responses=problems(400, 404, 422),
+    summary="Entries of one account, latest first",
+)
 async def list_entries(
     db: Db,
     caller: Reader,
@@ -231,13 +236,10 @@ async def list_entries(
     unit: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9]{0,29}$")] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,
     until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
-) -> Page[EntryOut]:
+) -> Response:
     """Every grant has a line on `mint`, every adjustment on `adjust`, every spend on `burn`, every hold on `escrow`."""
     owner = member if member is not None else system_account_id(caller.community_id, account)
-    async with db.read() as tx:
-        if member is not None:
-            await check_known(tx, caller, member)
-        return await entry_page(tx, caller.community_id, owner, paging, unit, since, until)
+    return await entry_page(db, caller, owner, paging, unit, since, until, member=member is not None)
 
 
 @router.get("/v1/entries/adjustments", responses=problems(400, 404, 422), summary="Adjustments that need approval")

@@ -30,6 +30,28 @@ def place_of(paging: Paging, *kinds: type) -> Place:
     return Place(values, None) if direction == "n" else Place(None, values)
 
 
+class Shown(NamedTuple):
+    """The rows of a page in their order, and the cursors of its neighbours."""
+
+    rows: list[Any]
+    next: str | None
+    prev: str | None
+
+
+def shown_of(rows: Sequence[Any], paging: Paging, place: Place, key: Callable[[Any], Sequence[Any]]) -> Shown:
+    """`rows` are one more than the page takes, where there are so many; those before a place with the nearest first.
+    `key` gives the values of the list's order as JSON."""
+    more, shown = len(rows) > paging.limit, list(rows[: paging.limit])
+    if place.before is not None:
+        shown.reverse()
+    above, below = (more, True) if place.before is not None else (place.after is not None, more)
+    return Shown(
+        shown,
+        encode_cursor(["n", *key(shown[-1])]) if shown and below else None,
+        encode_cursor(["p", *key(shown[0])]) if shown and above else None,
+    )
+
+
 def page_of(
     rows: Sequence[Any],
     paging: Paging,
@@ -37,17 +59,9 @@ def page_of(
     key: Callable[[Any], Sequence[Any]],
     out: Callable[[Any], T],
 ) -> Page[T]:
-    """`rows` are one more than the page takes, where there are so many; those before a place with the nearest first.
-    `key` gives the values of the list's order as JSON."""
-    more, shown = len(rows) > paging.limit, list(rows[: paging.limit])
-    if place.before is not None:
-        shown.reverse()
-    above, below = (more, True) if place.before is not None else (place.after is not None, more)
-    return Page(
-        items=[out(row) for row in shown],
-        next=encode_cursor(["n", *key(shown[-1])]) if shown and below else None,
-        prev=encode_cursor(["p", *key(shown[0])]) if shown and above else None,
-    )
+    """`shown_of` as a page, with each row as `out` makes it."""
+    shown = shown_of(rows, paging, place, key)
+    return Page(items=[out(row) for row in shown.rows], next=shown.next, prev=shown.prev)
 
 
 def by_id(row: Any) -> tuple[str]:

@@ -1,11 +1,11 @@
 """SQL that reads the ledger: entries with their transactions, accounts, and whether the books agree."""
 
 from collections.abc import Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, case, func, literal, select, tuple_
+from sqlalchemy import Row, and_, case, func, select
 
 from kit.database import Tx
 from services.rewards.domain.ledger import OWED, REPAYMENT
@@ -16,7 +16,7 @@ _counter = accounts.alias("counter")
 _own = accounts.alias("own")
 
 
-def _entry_select() -> Any:
+def entry_select() -> Any:
     """One line with its transaction, and the name of its own and its counter account ("" for a member's)."""
     own = and_(
         _own.c.community_id == entries.c.community_id,
@@ -42,13 +42,13 @@ def _entry_select() -> Any:
 async def entry(tx: Tx, community_id: UUID, transaction_id: UUID) -> Row[Any] | None:
     """The member's line of a transaction."""
     where = entries.c.transaction_id == transaction_id, entries.c.community_id == community_id, entries.c.line == 0
-    return await tx.first(_entry_select().where(*where))
+    return await tx.first(entry_select().where(*where))
 
 
 async def entries_among(tx: Tx, community_id: UUID, transaction_ids: Sequence[UUID]) -> dict[UUID, Row[Any]]:
     """The members' lines of several transactions, by transaction."""
     where = entries.c.community_id == community_id, entries.c.line == 0, entries.c.transaction_id.in_(transaction_ids)
-    return {row.transaction_id: row for row in await tx.all(_entry_select().where(*where))}
+    return {row.transaction_id: row for row in await tx.all(entry_select().where(*where))}
 
 
 async def lock_entry(tx: Tx, community_id: UUID, transaction_id: UUID) -> Row[Any] | None:
@@ -56,49 +56,6 @@ async def lock_entry(tx: Tx, community_id: UUID, transaction_id: UUID) -> Row[An
     where = entries.c.transaction_id == transaction_id, entries.c.community_id == community_id, entries.c.line == 0
     held = await tx.first(select(entries.c.line).where(*where).with_for_update())
     return None if held is None else await entry(tx, community_id, transaction_id)
-
-
-async def entries_page(
-    tx: Tx,
-    community_id: UUID,
-    *,
-    owner_id: UUID,
-    unit_ids: Sequence[str],
-    since: datetime | None,
-    until: datetime | None,
-    limit: int,
-    after: tuple[datetime, UUID] | None = None,
-    before: tuple[datetime, UUID] | None = None,
-) -> list[Row[Any]]:
-    """An owner's lines in these units, latest effective first; `since` inclusive, `until` exclusive.
-
-    `after` and `before` are positions (effective_at, transaction id) that the page comes after or ends before.
-    """
-    place = tuple_(entries.c.effective_at, entries.c.transaction_id)
-    rows: list[Row[Any]] = []
-    # A unit at a time: within one the index gives the page in order, over several the database would sort them all.
-    for unit in unit_ids:
-        stmt = _entry_select().where(
-            entries.c.community_id == community_id, entries.c.owner_id == owner_id, entries.c.unit == unit
-        )
-        if since is not None:
-            stmt = stmt.where(entries.c.effective_at >= since)
-        if until is not None:
-            stmt = stmt.where(entries.c.effective_at < until)
-        if after is not None:
-            stmt = stmt.where(place < _position(after))
-        if before is not None:
-            stmt = stmt.where(place > _position(before))
-            stmt = stmt.order_by(entries.c.effective_at, entries.c.transaction_id)
-        else:
-            stmt = stmt.order_by(entries.c.effective_at.desc(), entries.c.transaction_id.desc())
-        rows += await tx.all(stmt.limit(limit))
-    rows.sort(key=lambda r: (r.effective_at, r.transaction_id), reverse=before is None)
-    return rows[:limit]
-
-
-def _position(at: tuple[datetime, UUID]) -> Any:
-    return tuple_(literal(at[0], entries.c.effective_at.type), literal(at[1], entries.c.transaction_id.type))
 
 
 async def scored_between(tx: Tx, community_id: UUID, owner_id: UUID, first: date, last: date) -> dict[str, int]:

@@ -66,13 +66,6 @@ async def take_over_parts(tx: Tx, hold_id: UUID, capture_id: UUID) -> None:
     await tx.execute(update(lot_parts).where(same).values(transaction_id=capture_id))
 
 
-async def held_by(tx: Tx, community_id: UUID, member_id: UUID) -> dict[str, int]:
-    """Unit → how much of a member's is held."""
-    where = holds.c.community_id == community_id, holds.c.member_id == member_id, holds.c.state == OPEN
-    stmt = select(holds.c.unit, func.sum(holds.c.amount).label("held")).where(*where).group_by(holds.c.unit)
-    return {row.unit: int(row.held) for row in await tx.all(stmt)}
-
-
 async def page(
     tx: Tx,
     community_id: UUID,

@@ -93,13 +93,6 @@ async def still(tx: Tx, rows: Sequence[Row[Any]]) -> list[Row[Any]]:
     return await select_among(tx, lots, by, [tuple(getattr(row, name) for name in LOT_KEY) for row in rows])
 
 
-async def soon_over(tx: Tx, community_id: UUID, owner_id: UUID, since: date, through: date) -> list[Row[Any]]:
-    """An owner's lots (unit, last_day, amount) that last until one of these days, the first to end first."""
-    where = lots.c.community_id == community_id, lots.c.owner_id == owner_id, lots.c.last_day.between(since, through)
-    columns = lots.c.unit, lots.c.last_day, lots.c.amount
-    return await tx.all(select(*columns).where(*where).order_by(lots.c.unit, lots.c.last_day))
-
-
 async def wrong_lots(tx: Tx, most: int = 100) -> list[Row[Any]]:
     """(owner_id, unit, balance, sum) of accounts whose lots sum to more than the balance, or with a lot of nothing."""
     by = lots.c.community_id, lots.c.owner_id, lots.c.unit

@@ -7,7 +7,6 @@ from uuid import UUID
 from sqlalchemy import Row, select
 
 from kit.database import Tx, insert_many, select_among, upsert
-from kit.database.sums import halves, whole
 from services.rewards.domain.recomputing import Key
 from services.rewards.tables.reviews import reviews
 
@@ -41,13 +40,6 @@ async def put(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:
     """Set what became of them; the caller holds them."""
     changed = "state", "reason", "decided_by", "decided_at", "transaction_id"
     await upsert(tx, reviews, rows, key=("id",), update=changed)
-
-
-async def pending_of(tx: Tx, community_id: UUID, member_id: UUID) -> dict[str, int]:
-    """Unit → how much of a member's waits."""
-    where = reviews.c.community_id == community_id, reviews.c.member_id == member_id, reviews.c.state == PENDING
-    rows = await tx.all(select(reviews.c.unit, *halves(reviews.c.amount, "sum")).where(*where).group_by(reviews.c.unit))
-    return {row.unit: whole(row, "sum") for row in rows}
 
 
 async def page(

@@ -9,7 +9,7 @@ from kit.database import Database
 from kit.days import PERIOD_KINDS
 from services.rewards.domain.boards import Board
 from services.rewards.handlers import boards, ranking
-from services.rewards.store import entries as store
+from services.rewards.store import account_pages
 from tests.rewards.ledger.support import Place
 
 Row = tuple[int, int, int]
@@ -71,8 +71,5 @@ def ranked(scores: Iterable[tuple[int, datetime, UUID]], policy: str) -> list[tu
 
 async def entry_ids(db: Database, place: Place, member: UUID, unit: str = "points") -> list[UUID]:
     """The member's transactions that are no reversals, latest effective first."""
-    async with db.read() as tx:
-        rows = await store.entries_page(
-            tx, place.id, owner_id=member, unit_ids=[unit], since=None, until=None, limit=1000
-        )
+    rows = await account_pages.page(db, place.id, owner_id=member, units=[unit], limit=1000)
     return [row.transaction_id for row in rows if row.kind != "reversal"]

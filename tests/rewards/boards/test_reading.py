@@ -4,11 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from random import Random
-from typing import Any
 from uuid import UUID
 
 import pytest
-from sqlalchemy import text
 
 from kit import copies
 from kit.database import Database, open_database
@@ -18,6 +16,7 @@ from services.rewards.store import ranking as store
 from tests.rewards.boards.support import Row, make_board, page, ranked, rows_of, shown
 from tests.rewards.ledger.support import NOON, Place, community_changed, make_place
 from tests.support.databases import MakeDatabase
+from tests.support.plans import plan_of
 
 LATE = NOON.replace(hour=23)
 
@@ -121,25 +120,13 @@ async def test_lines_total_and_ranks_are_of_one_instant_while_others_write(place
     await asyncio.gather(writing, *(read() for _ in range(3)))
 
 
-async def _plan(db: Database, sql: str, arguments: list[Any]) -> str:
-    """How the database finds the rows, with nothing but its indexes to choose from."""
-    async with db.read() as tx:
-        if db.dialect == "sqlite":
-            rows = (await tx.conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", tuple(arguments))).all()
-            return "\n".join(row[3] for row in rows)
-        await tx.execute(text("SET LOCAL enable_seqscan = off"))
-        rows = (await tx.conn.exec_driver_sql(f"EXPLAIN {sql}", tuple(arguments))).all()
-        return "\n".join(row[0] for row in rows)
-
-
 @pytest.mark.parametrize("name", store.QUESTIONS)
 async def test_every_place_on_a_board_is_found_by_an_index_even_among_those_who_tie(place: Place, name: str) -> None:
     question = store.QUESTIONS[name]
     asked = {"community": place.id, "board": "b", "kind": "all", "key": "all", "member": UUID(int=1), "limit": 1}
     asked |= {"negated": 1, "reached_at": NOON, "position": UUID(int=1), "above": 1, "below": 1}
-    dialect = place.db.engine.dialect
-    plan = await _plan(place.db, question.compiled(dialect).sql, question.arguments(dialect, asked))
-    steps = plan.replace('"', "").lower().splitlines()
+    plan = await plan_of(place.db, question, **asked)
+    steps = plan.splitlines()
     scanned = [step for step in steps if "seq scan on" in step or step.startswith(("scan board", "scan known"))]
     assert not scanned, plan
     compared = [

@@ -19,6 +19,7 @@ from services.rewards.handlers import units
 from services.rewards.handlers.ledger import Grant, ensure_defaults, post_grants, verify
 from services.rewards.store import entries
 from services.rewards.store import ledger as store
+from services.rewards.tables import ledger as tables
 
 NOON = datetime(2026, 11, 23, 12, 0, tzinfo=UTC)
 
@@ -147,6 +148,7 @@ class Statements:
 
 
 async def all_entries(tx: Tx, place: Place, owner: UUID, units: Sequence[str] = ("points",)) -> list[Any]:
-    return await entries.entries_page(
-        tx, place.id, owner_id=owner, unit_ids=units, since=None, until=None, limit=10_000
-    )
+    t = tables.entries.c
+    mine = t.community_id == place.id, t.owner_id == owner, t.unit.in_(units)
+    order = t.effective_at.desc(), t.transaction_id.desc()
+    return await tx.all(entries.entry_select().where(*mine).order_by(*order))

@@ -18,8 +18,8 @@ from services.rewards.domain.ledger import MOST, RECORD_DEBT, system_account_id
 from services.rewards.handlers import holds
 from services.rewards.handlers.expiring import expire_some
 from services.rewards.handlers.holds import Wanted, release_some
+from services.rewards.store import balances
 from services.rewards.store import entries as reading
-from services.rewards.store import holds as store
 from services.rewards.tables.ledger import accounts
 from tests.rewards.boards.support import make_board, shown
 from tests.rewards.ledger.support import NOON, Place, all_entries, change_unit, check_books, make_place
@@ -55,8 +55,9 @@ async def release(place: Place, id: UUID) -> Any:
 
 async def stands(place: Place) -> tuple[int, int, int]:
     """(balance, held, burnt) of the first member."""
+    day = place.db.clock().date()
+    held = (await balances.having(place.db, place.id, place.members[0], day, day)).held.get("points", 0)
     async with place.db.read() as tx:
-        held = (await store.held_by(tx, place.id, place.members[0])).get("points", 0)
         system = {r.name: r.balance for r in await reading.system_balances(tx, place.id) if r.unit == "points"}
     return await place.balance(place.members[0]), held, system["burn"]
 
