@@ -12,7 +12,7 @@ from services.rewards.service import SERVICE
 from tests.support.clock import ManualClock
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process died here; its transaction is gone."""
 
 

@@ -254,10 +254,17 @@ def with_rules(loop: asyncio.AbstractEventLoop, make: Make) -> Any:
             one.rules = rules
             return one if figures == posted else None
 
+        def recomputed_again(self, rules: Rules) -> None:
+            """A second run posts nothing. Only what was spared, because the unit never takes back, and was taken back by
+            hand since is looked at anew."""
+            posted = wait(self.here.post(wait(self.here.publish(rules)), 1))
+            assert not +posted or self.models[0].clawback == "refuse"
+            figures = [(model, model.recompute(rules, self.here.order, model.written)) for model in self.models]
+            self.agrees([model for model, came in figures if came == posted])
+
         def teardown(self) -> None:
             if self.here is not None and self.recomputes:
-                plan = wait(self.here.publish(self.models[0].rules))
-                assert not +wait(self.here.post(plan, 1)), "a second run posts nothing"
+                self.recomputed_again(self.models[0].rules)
             super().teardown()
 
     return Recomputed
@@ -289,5 +296,5 @@ async def test_the_ledger_is_what_the_model_says_whatever_rules_are_run_over_the
     await asyncio.to_thread(
         run_state_machine_as_test,
         with_rules(asyncio.get_running_loop(), attacked),
-        settings=settings(print_blob=False, phases=(__import__("hypothesis").Phase.generate,), max_examples=3 if engine == "sqlite" else 4, stateful_step_count=10, deadline=None),
+        settings=settings(print_blob=False, phases=(__import__("hypothesis").Phase.generate,), max_examples=10 if engine == "sqlite" else 4, stateful_step_count=20, deadline=None),
     )
