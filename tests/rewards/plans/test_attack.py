@@ -296,5 +296,5 @@ async def test_the_ledger_is_what_the_model_says_whatever_rules_are_run_over_the
     await asyncio.to_thread(
         run_state_machine_as_test,
         with_rules(asyncio.get_running_loop(), attacked),
-        settings=settings(print_blob=False, phases=(__import__("hypothesis").Phase.generate,), max_examples=10 if engine == "sqlite" else 4, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=6 if engine == "sqlite" else 4, stateful_step_count=20, deadline=None),
     )
