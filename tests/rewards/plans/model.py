@@ -1,10 +1,10 @@
-"""What rules and recomputes have to do, written a second time beside the ledger's model: each activity has the lines that
-were posted for it, and other rules post what its lines lack or have too much."""
+"""What rules and recomputes have to do, written a second time beside the ledger's model: each activity has the lines
+that were posted for it, and other rules post what its lines lack or have too much."""
 
 from collections import Counter
 from collections.abc import Collection, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from itertools import count
 from typing import NamedTuple
 from uuid import UUID
@@ -20,7 +20,7 @@ LONG = 5
 class Act(Op):
     """Something written at a time, `amount` letters of it. One with a key may be told again."""
 
-    at: datetime = datetime.min
+    at: datetime = datetime(2026, 11, 23, 9, tzinfo=UTC)
 
     @property
     def name(self) -> Hashable:

@@ -1,9 +1,9 @@
-"""The ledger under attack, and recomputes in it: other rules over what was, killed at any statement and taken on by another
-replica, while others post, take back by hand and are erased; and always what an independent model says."""
+"""The ledger under attack, and recomputes in it: other rules over what was, killed at any statement and taken on by
+another replica, while others post, take back by hand and are erased; and always what an independent model says."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -176,9 +176,7 @@ def with_rules(loop: asyncio.AbstractEventLoop, make: Make) -> Any:
                 self.at_once(op, op if besides is None else self.op(besides))
 
         @precondition(lambda self: self.recomputes < MOST and len(self.models) * 4 <= MOST_MODELS)
-        @rule(
-            rules=RULES, at=st.integers(1, 150), number=st.integers(0, 1), meanwhile=MEANWHILE, at_once=st.booleans()
-        )
+        @rule(rules=RULES, at=st.integers(1, 150), number=st.integers(0, 1), meanwhile=MEANWHILE, at_once=st.booleans())
         def rules_are_recomputed(self, rules: Rules, at: int, number: int, meanwhile: Any, at_once: bool) -> None:
             """Killed at a statement, of the plan's file too, and taken on by whoever comes next."""
             self.recomputes += 1
@@ -255,8 +253,8 @@ def with_rules(loop: asyncio.AbstractEventLoop, make: Make) -> Any:
             return one if figures == posted else None
 
         def recomputed_again(self, rules: Rules) -> None:
-            """A second run posts nothing. Only what was spared, because the unit never takes back, and was taken back by
-            hand since is looked at anew."""
+            """A second run posts nothing. Only what was spared, because the unit never takes back, and was taken back
+            by hand since is looked at anew."""
             posted = wait(self.here.post(wait(self.here.publish(rules)), 1))
             assert not +posted or self.models[0].clawback == "refuse"
             figures = [(model, model.recompute(rules, self.here.order, model.written)) for model in self.models]
@@ -296,5 +294,5 @@ async def test_the_ledger_is_what_the_model_says_whatever_rules_are_run_over_the
     await asyncio.to_thread(
         run_state_machine_as_test,
         with_rules(asyncio.get_running_loop(), attacked),
-        settings=settings(max_examples=6 if engine == "sqlite" else 4, stateful_step_count=20, deadline=None),
+        settings=settings(max_examples=10 if engine == "sqlite" else 3, stateful_step_count=20, deadline=None),
     )
