@@ -179,30 +179,27 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
     """Rows as few chapters of up to `most` activities (one of a larger row is as large)."""
     out: list[Chapter] = []
     known: dict[UUID, Person] = {}
-    told: dict[UUID, str] = {}
+    seen: set[UUID] = set()
     for row in rows:
         body = opened(row)
-        people = _people(body.items)
+        people, ids = _people(body.items), {item.event_id for item in body.items}
         last = out[-1] if out else None
         if (
             last is not None
             and len(last.items) + len(body.items) <= most
             and (last.zone, last.day_start) == (body.zone, body.day_start)
             and all(known.get(id, person) == person for id, person in people.items())
-            # A check-in that waited is there twice, and was nothing yet the first time.
-            and all(told.get(item.event_id, item.checkin) == item.checkin for item in body.items)
+            # What is there twice (it was sent once more, or is a check-in that waited) meets what was decided the first
+            # time, as it did then.
+            and seen.isdisjoint(ids)
         ):
             known |= people
-            told |= _told(body)
+            seen |= ids
             out[-1] = replace(last, seq=row.seq, items=(*last.items, *body.items))
         else:
-            known, told = people, _told(body)
+            known, seen = people, ids
             out.append(Chapter(row.seq, body.zone, body.day_start, tuple(body.items)))
     return out
-
-
-def _told(body: Body) -> dict[UUID, str]:
-    return {item.event_id: item.checkin for item in body.items if item.checkin}
 
 
 def _people(items: Iterable[Kept]) -> dict[UUID, Person]:

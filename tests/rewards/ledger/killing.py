@@ -5,21 +5,21 @@ from contextlib import contextmanager
 from itertools import count
 from typing import Any
 
-from sqlalchemy import event
+from sqlalchemy import Engine, event
 
 from kit.database import Database, open_database
 from services.rewards.service import SERVICE
 from tests.support.clock import ManualClock
 
 
-class Killed(Exception):
+class Killed(BaseException):
     """The process died here; its transaction is gone."""
 
 
 @contextmanager
-def killing(db: Database, at: int) -> Iterator[None]:
-    """Nothing from the statement of this number on gets through."""
-    engine, numbers = db.engine.sync_engine, count(1)
+def killing(db: Database | None, at: int) -> Iterator[None]:
+    """Nothing from the statement of this number on gets through; without a database, to none of them all."""
+    engine, numbers = Engine if db is None else db.engine.sync_engine, count(1)
 
     def die(_conn: Any, _cursor: Any, statement: str, *_rest: Any) -> None:
         if not statement.startswith(("BEGIN", "COMMIT", "ROLLBACK")) and next(numbers) >= at:

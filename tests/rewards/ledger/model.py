@@ -4,10 +4,10 @@ the day it lasts until. Slow, and simple enough to be believed."""
 import copy
 from bisect import insort
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, Self
 from uuid import UUID
 
 NEVER = date.max
@@ -76,11 +76,11 @@ class Op:
     """Something that is asked of the ledger. `handle` names the entry it makes, `about` an earlier one."""
 
     what: str
-    handle: int
+    handle: Hashable
     member: int = 0
     amount: int = 0
     key: str | None = None
-    about: int = 0
+    about: Hashable = 0
     ago: int = 0
     forced: bool = False
     seconds: int = 0
@@ -95,10 +95,10 @@ class Model:
     ever: bool = False
     people: list[Account] = field(default_factory=lambda: [Account() for _ in range(3)])
     system: Counter[str] = field(default_factory=Counter)
-    entries: dict[int, Entry] = field(default_factory=dict)
-    keys: dict[str, tuple[Any, int]] = field(default_factory=dict)
+    entries: dict[Hashable, Entry] = field(default_factory=dict)
+    keys: dict[str, tuple[Any, Hashable]] = field(default_factory=dict)
 
-    def copy(self) -> "Model":
+    def copy(self) -> Self:
         return copy.deepcopy(self)
 
     def apply(self, op: Op) -> str:
@@ -231,7 +231,7 @@ class Model:
         one.state = "released"
         return ACCEPTED
 
-    def pass_time(self, hours: int, order: dict[int, UUID]) -> None:
+    def pass_time(self, hours: int, order: Mapping[Hashable, UUID]) -> None:
         """Holds whose time is over go back, in the order of their ids, then what is over expires."""
         self.now += timedelta(hours=hours)
         due = [h for h, e in self.entries.items() if e.kind == "hold" and e.state == "open" and self._over(e)]
@@ -332,7 +332,7 @@ class Model:
             raise Refused("in_debt")
         self._covered(member)
 
-    def _open(self, handle: int) -> Entry:
+    def _open(self, handle: Hashable) -> Entry:
         one = self.entries[handle]
         if one.state != "open":
             raise Refused("hold_ended")

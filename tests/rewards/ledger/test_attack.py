@@ -1,8 +1,9 @@
 """The ledger under attack: anything in any order, twice, killed between two statements, from two replicas at once, and
-always what an independent model says. (There are no transfers between members, and recomputing is not there yet.)"""
+always what an independent model says. (There are no transfers between members; other rules over what was come into
+it in `tests/rewards/plans/test_attack.py`.)"""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from typing import Any, NamedTuple
@@ -38,7 +39,7 @@ from tests.support.databases import MakeDatabase
 BEGINNING = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
 
 
-Done = tuple[str, dict[int, UUID]]
+Done = tuple[str, dict[Hashable, UUID]]
 """What came of it, and which entry each handle is."""
 
 
@@ -48,7 +49,7 @@ class Attacked:
     def __init__(self, place: Place, other: Database, clock: ManualClock) -> None:
         self.place, self.clock = place, clock
         self.replicas = place.db, other
-        self.ids: dict[int, UUID] = {}
+        self.ids: dict[Hashable, UUID] = {}
         self.again: set[UUID] = set()
 
     async def run(self, op: Op, db: Database) -> str:
@@ -71,7 +72,7 @@ class Attacked:
             made = self.place.grant(self.place.members[one.member], one.amount, at, key=one.key)
             grants.append(made._replace(idem_key=digest(one.key or one.handle)))
         posted = await post_grants(tx, grants, history={})
-        handles: dict[int, UUID] = {}
+        handles: dict[Hashable, UUID] = {}
         for one in op.batch:
             if (key := digest(one.key or one.handle)) in posted:
                 handles[one.handle] = posted.pop(key)
@@ -212,6 +213,8 @@ def machine(loop: asyncio.AbstractEventLoop, make: Make) -> type[RuleBasedStateM
         return asyncio.run_coroutine_threadsafe(work, loop).result(120)
 
     class Attack(RuleBasedStateMachine):
+        model: type[Model] = Model
+
         def __init__(self) -> None:
             super().__init__()
             self.handles = count(1)
@@ -223,7 +226,7 @@ def machine(loop: asyncio.AbstractEventLoop, make: Make) -> type[RuleBasedStateM
         )
         def begins(self, clawback: str, days: int | None) -> None:
             self.here = wait(make(clawback))
-            self.models = [Model(BEGINNING, clawback)]
+            self.models = [self.model(BEGINNING, clawback)]
             self.another_term(days)
             each = [Op("grant", next(self.handles), member, 3, ago=ago) for member in range(3) for ago in range(4)]
             op = Op("grants", next(self.handles), batch=tuple(each))
@@ -272,7 +275,10 @@ def machine(loop: asyncio.AbstractEventLoop, make: Make) -> type[RuleBasedStateM
 
         @rule(asked=ASKED, at=AT)
         def asks_and_dies_and_asks_again(self, asked: Asked, at: int) -> None:
-            op, db = self.op(asked), self.here.replicas[0]
+            self.dies(self.op(asked), at)
+
+        def dies(self, op: Op, at: int) -> None:
+            db = self.here.replicas[0]
 
             async def dying() -> str | None:
                 with killing(db, at):

@@ -193,6 +193,17 @@ async def test_two_processes_take_turns_and_the_one_that_holds_it_keeps_it(
     assert not await running.step(plans.one, plan.id, plans.me)
 
 
+async def test_an_activity_that_was_sent_once_more_is_scored_once(guild: Guild, plans: Plans) -> None:
+    """Found by the attack: with both in one piece of what was kept, the plan failed."""
+    await guild.publish(rule(amount=5))
+    talk = guild.act()
+    await guild.score(talk)
+    await guild.score(talk)
+    _, over = await plans.recompute(rule(amount=2))
+    assert over.posted == {"entries": 1, "units": {"xp": {"added": 0, "taken": 3}}}
+    assert await guild.has("ann") == 2
+
+
 async def test_another_community_is_scored_as_before(guild: Guild, plans: Plans) -> None:
     other = await make_guild(guild.db)
     for place in (guild, other):
