@@ -223,9 +223,9 @@ CASES = {
                 "actor.segments, actor.state, author.id, author.kind, author.segments, author.state, checkin.status, "
                 "counts.day, counts.ever, counts.month, counts.week, event.actor, event.author, event.data, "
                 "event.group, event.history, event.source, event.subject, event.time, event.type, group.id, "
-                "group.platform, signals.copied, signals.hour, signals.minute, signals.mutual, signals.received, "
-                "signals.ring, signals.share, signals.similar, streak.current, streak.days, streak.longest, "
-                "text.distinct, text.length",
+                "group.platform, inviter.id, inviter.kind, inviter.segments, inviter.state, signals.copied, "
+                "signals.hour, signals.minute, signals.mutual, signals.received, signals.ring, signals.share, "
+                "signals.similar, streak.current, streak.days, streak.longest, text.distinct, text.length",
             ),
         ),
     ),
