@@ -342,7 +342,8 @@ def _want(
 def _other(a: Activity, give: Give, scene: Scene) -> UUID | None:
     """The member that a grant to somebody else than the actor is for."""
     computed = inviter_id(a) if give.to == INVITER else a.author_id
-    return scene.ids[a.community_id, computed] if computed is not None else None
+    # Of what was kept before inviters were, it is not known whom they were: nobody is paid rather than somebody else.
+    return scene.ids.get((a.community_id, computed)) if computed is not None else None
 
 
 def _refusal(

@@ -69,9 +69,9 @@ def _whole(said: Any) -> int:
 
 
 def _person(a: Activity, computed: UUID | None, scene: "Scene") -> dict[str, str | list[str]]:
-    if computed is None:
+    member_id = None if computed is None else scene.ids.get((a.community_id, computed))
+    if member_id is None:
         return {"id": "", "kind": "", "state": "", "segments": []}
-    member_id = scene.ids[a.community_id, computed]
     known = scene.members.get((a.community_id, member_id))
     return {
         "id": str(member_id),

@@ -4,10 +4,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
+from sqlalchemy import select, update
 
 from kit.contracts.events import Activity
 from services.rewards.domain import explaining
+from services.rewards.handlers import keeping
+from services.rewards.tables.kept import kept_activities
 from tests.rewards.erasing.support import erase, faults, forms, naming, pseudonyms
 from tests.rewards.guild import MORNING, Guild, make_guild
 from tests.rewards.ledger.support import check_books
@@ -121,6 +125,23 @@ async def test_a_recompute_pays_who_invited_when_no_rule_did_yet(guild: Guild, t
     await guild.score(leave(guild, "dan", minute(3)))
     _, plan = await plans_of(guild, tmp_path).recompute(WELCOME)
     assert (plan.state, await guild.has("ann")) == ("done", 40)
+
+
+async def test_a_recompute_over_what_was_kept_before_inviters_were_pays_none_and_goes_on(
+    guild: Guild, tmp_path: Path
+) -> None:
+    await guild.publish()
+    await guild.score(join(guild))
+    async with guild.db.begin() as tx:
+        (row,) = await tx.all(select(kept_activities))
+        body = keeping.opened(row)
+        old = [msgspec.structs.replace(item, inviter_id=None, inviter=None) for item in body.items]
+        packed = keeping.packed(msgspec.structs.replace(body, items=old))
+        await tx.execute(update(kept_activities).values(body=packed))
+    came = {"id": "came", "on": ["member.joined"], "when": 'actor.kind == "person" && inviter.id == ""'}
+    points = [{"to": "actor", "unit": "xp", "amount": 1}]
+    _, plan = await plans_of(guild, tmp_path).recompute(WELCOME, {**came, "give": points})
+    assert (plan.state, await guild.has("ann"), await guild.has("bob")) == ("done", 0, 1)
 
 
 async def test_who_was_erased_is_nobody_s_inviter_any_more(guild: Guild, tmp_path: Path) -> None:
