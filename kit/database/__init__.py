@@ -23,8 +23,8 @@ from kit.database.engine import (
     open_database,
     unwritable,
 )
-from kit.database.lookups import delete_among, lock_rows, select_among, update_among
-from kit.database.questions import Question, gathered
+from kit.database.lookups import delete_among, given, lock_rows, select_among, update_among
+from kit.database.questions import Question, gathered, listed
 from kit.database.server import Server, server_of
 from kit.database.types import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
@@ -42,9 +42,11 @@ __all__ = [
     "delete_among",
     "expect_many_rows",
     "gathered",
+    "given",
     "insert_many",
     "insert_new",
     "is_infrastructure",
+    "listed",
     "lock_alone",
     "lock_rows",
     "lock_shared",

@@ -117,12 +117,9 @@ async def _send(tx: Tx, plan: _Plan, rows: Sequence[tuple[Any, ...]]) -> Sequenc
         # Making so many rows was one stretch without a turn for others, encoding them is the next.
         await asyncio.sleep(0)
     if tx.dialect == "postgresql":
-        result = await tx.conn.exec_driver_sql(*_with_arrays(plan, rows))
-    else:
-        # `WHERE true`-free VALUES with ON CONFLICT parses fine; only INSERT … SELECT is ambiguous there.
-        sql = f"{plan.head}VALUES ({', '.join('?' * len(plan.names))}){plan.tail}"
-        result = await tx.conn.exec_driver_sql(sql, Rows(rows))
-    return result.all() if result.returns_rows else ()
+        return await tx.fetch(*_with_arrays(plan, rows))
+    # `WHERE true`-free VALUES with ON CONFLICT parses fine; only INSERT … SELECT is ambiguous there.
+    return await tx.fetch(f"{plan.head}VALUES ({', '.join('?' * len(plan.names))}){plan.tail}", Rows(rows))
 
 
 def _with_arrays(plan: _Plan, rows: Sequence[tuple[Any, ...]]) -> tuple[str, tuple[Any, ...]]:

@@ -10,7 +10,7 @@ page and its rank come from one instant.
 import asyncio
 import errno
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from functools import partial
@@ -26,6 +26,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from kit.clock import Clock
+from kit.database import direct
 from kit.database.asking import Asker
 from kit.database.questions import Question
 from kit.database.sqlite import connect
@@ -119,6 +120,16 @@ class Tx:
 
     async def scalar(self, stmt: Executable, params: Params = None) -> Any:
         return (await self.conn.execute(stmt, params)).scalar()
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Sequence[Sequence[Any]]:
+        """All rows of a statement as the driver takes it and gives them."""
+        return await direct.fetch(self.conn, sql, arguments)
+
+    async def ask(self, question: Question, **params: Any) -> list[Any]:
+        """The rows of a question, as this transaction sees them. KeyError for a parameter that is missing."""
+        dialect = self.conn.dialect
+        raw = await direct.fetch(self.conn, question.compiled(dialect).sql, question.arguments(dialect, params))
+        return question.rows(dialect, raw)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

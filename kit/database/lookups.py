@@ -4,7 +4,7 @@ PostgreSQL is given one array per column, SQLite a list of values. A look-up of 
 goes to the driver as it is: of a look-up of five hundred rows, composing it with SQLAlchemy took the greater part.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +14,7 @@ from sqlalchemy import (
     ColumnElement,
     Row,
     Table,
+    Text,
     bindparam,
     column,
     delete,
@@ -26,9 +27,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import IteratorResult
 from sqlalchemy.engine.result import SimpleResultMetaData
+from sqlalchemy.types import TypeEngine
 
 from kit.database.bulk import Processor, bind_of, insert_new, result_of
 from kit.database.engine import Tx
+from kit.database.types import encode_json
 
 _PADDED_MOST = 2048
 Key = tuple[Any, ...]
@@ -141,13 +144,35 @@ async def _look_up(tx: Tx, plan: _Plan, keys: list[Key]) -> list[Row[Any]]:
     columns = zip(*keys, strict=True)
     bound = [list(c) if bind is None else list(map(bind, c)) for bind, c in zip(plan.binds, columns, strict=True)]
     if tx.dialect == "postgresql":
-        result = await tx.conn.exec_driver_sql(plan.before, tuple(bound))
+        found = await tx.fetch(plan.before, bound)
     else:
         asked = _padded(list(zip(*bound, strict=True)), len(bound))
         sql = f"{plan.before}{_marks(len(asked), len(bound))}{plan.after}"
-        result = await tx.conn.exec_driver_sql(sql, tuple([value for key in asked for value in key]))
-    rows: IteratorResult[Any] = IteratorResult(plan.rows, iter(result.all()))
+        found = await tx.fetch(sql, tuple([value for key in asked for value in key]))
+    rows: IteratorResult[Any] = IteratorResult(plan.rows, iter(found))
     return list(rows.all())
+
+
+def given(tx: Tx, name: str, columns: Mapping[str, TypeEngine[Any]], rows: Iterable[Sequence[Any]]) -> Any:
+    """Rows of the caller's to join with, called `name` and with these columns: numbers, text, ids, days and instants,
+    no nulls. Of any number in a statement that is always the same.
+
+    What is joined to them is looked up for each; `(a, b) IN (VALUES …)` reads the whole table on SQLite, and with a
+    third table in between that for each of its rows.
+    """
+    values = list(zip(*rows, strict=True)) or [()] * len(columns)
+    if tx.dialect == "postgresql":
+        arrays = [bindparam(None, list(v), ARRAY(t)) for v, t in zip(values, columns.values(), strict=True)]
+        named = [column(key, kind) for key, kind in columns.items()]
+        return func.unnest(*arrays).table_valued(*named, name=name).render_derived()
+    encoded = []
+    for told, kind in zip(values, columns.values(), strict=True):
+        bind = kind.dialect_impl(tx.conn.dialect).bind_processor(tx.conn.dialect)
+        encoded.append(told if bind is None else [bind(value) for value in told])
+    listing = encode_json(list(zip(*encoded, strict=True)))
+    each = func.json_each(bindparam(None, listing, Text)).table_valued("value")
+    parts = [func.json_extract(each.c.value, f"$[{i}]", type_=t) for i, t in enumerate(columns.values())]
+    return select(*(part.label(key) for part, key in zip(parts, columns, strict=True))).subquery(name)
 
 
 def _marks(many: int, width: int = 1) -> str:
@@ -195,7 +220,7 @@ async def delete_among(tx: Tx, table: Table, by: Sequence[Column[Any]], values: 
         rows = _padded([v if bind is None else (bind(v[0]),) for v in values], 1)
         quote = tx.conn.dialect.identifier_preparer
         sql = f"DELETE FROM {quote.format_table(table)} WHERE {quote.format_column(by[0])} IN ({_marks(len(rows))})"
-        await tx.conn.exec_driver_sql(sql, tuple([value for (value,) in rows]))
+        await tx.fetch(sql, tuple([value for (value,) in rows]))
     else:
         # One by one on a prepared statement: each is looked up, which a row of many columns among VALUES would not be.
         same_row = [col == bindparam(f"among_{i}", type_=col.type) for i, col in enumerate(by)]

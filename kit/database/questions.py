@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import msgspec
-from sqlalchemy import Select
+from sqlalchemy import BindParameter, Column, ColumnElement, Select, bindparam
 from sqlalchemy.engine import Dialect
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.functions import FunctionElement
@@ -68,6 +68,42 @@ class _Gathered(TypeEngine[list[Any]]):
         return lambda array: [each(v) for v in array or ()]
 
 
+class listed(ColumnElement[bool]):
+    """A condition of a question: the column is among the values of the parameter `name`, a list or set of any size.
+    Takes numbers, text and ids, no null."""
+
+    inherit_cache = False
+
+    def __init__(self, column: Column[Any], name: str) -> None:
+        self.column = column
+        self.values: BindParameter[Any] = bindparam(name, type_=_Listed(column.type))
+
+
+@compiles(listed, "postgresql")
+def _any(element: Any, compiler: Any, **kw: Any) -> str:
+    item = element.column.type.compile(dialect=compiler.dialect).partition("(")[0]
+    values = compiler.process(element.values, **kw)
+    return f"{compiler.process(element.column, **kw)} = ANY(CAST({values} AS {item}[]))"
+
+
+@compiles(listed, "sqlite")
+def _each(element: Any, compiler: Any, **kw: Any) -> str:
+    values = compiler.process(element.values, **kw)
+    return f"{compiler.process(element.column, **kw)} IN (SELECT value FROM json_each({values}))"
+
+
+class _Listed(TypeEngine[list[Any]]):
+    cache_ok = True
+
+    def __init__(self, item: TypeEngine[Any]) -> None:
+        self.item = item
+
+    def bind_processor(self, dialect: Dialect) -> Callable[[Any], Any]:
+        each = self.item.dialect_impl(dialect).bind_processor(dialect)
+        encode = msgspec.json.encode if dialect.name == "sqlite" else list
+        return encode if each is None else lambda values: encode([each(value) for value in values])
+
+
 def _result(kind: TypeEngine[Any], dialect: Dialect) -> Processor:
     if isinstance(kind, UtcDateTime):
         # What the type does itself, two calls less for each value. The other driver's instants are in UTC already.
@@ -93,7 +129,8 @@ _ASKED = object()
 class Question:
     """A SELECT with named parameters (`bindparam`), compiled on first use. Made once, at import.
 
-    Its answer is a list of rows, named tuples by the columns' keys. No `IN` over lists: their length changes the text.
+    Its answer is a list of rows, named tuples by the columns' keys. No `IN` over lists, whose length changes the
+    text: a condition `listed`.
     """
 
     def __init__(self, stmt: Select[Any]) -> None:

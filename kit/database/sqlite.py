@@ -87,6 +87,14 @@ class Connection(aiosqlite.Connection):
         """Run on the connection's thread, after what was asked for before."""
         return await self._execute(work)  # type: ignore[no-untyped-call]  # aiosqlite's own way, without types
 
+    async def fetch(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
+        """All rows of one statement, on one trip; those of an INSERT of many `Rows` together."""
+        if isinstance(parameters, Rows):
+            returned: list[Row] = (await self.trip(partial(_rows_on_thread, self.sqlite, sql, parameters)))[0]
+            return returned
+        rows: list[Row] = await self.trip(partial(_one_on_thread, self.sqlite, sql, parameters))
+        return rows
+
     async def ask(self, sql: str, parameters: Sequence[Any]) -> list[Row]:
         """All rows of one statement. When the caller is cancelled it is stopped, and over before this returns."""
 
@@ -118,6 +126,14 @@ def _rows_on_thread(connection: sqlite3.Connection, sql: str, rows: Rows) -> tup
             if cursor.description:
                 returned += cursor.fetchall()
         return returned, cursor.description, -1, None
+    finally:
+        cursor.close()
+
+
+def _one_on_thread(connection: sqlite3.Connection, sql: str, parameters: Sequence[Any]) -> list[Row]:
+    cursor = connection.cursor()
+    try:
+        return cursor.execute(sql, parameters).fetchall()
     finally:
         cursor.close()
 

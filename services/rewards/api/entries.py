@@ -16,9 +16,9 @@ from kit.http import Instant, Page, PageOf, problems
 from kit.idempotency import Reply, once, reply_of
 from kit.logging import name_request, request_id
 from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, computed_id, whom
-from services.rewards.api.entry_models import EntryOut, entry_out, entry_page
+from services.rewards.api.entry_models import EntryOut, entry_out, entry_page, posted_out
 from services.rewards.api.paging import by_id, page_of, place_of
-from services.rewards.domain.adjusting import ACCEPTED, DUPLICATE, REFUSED, WAITING, Outcome, Wish
+from services.rewards.domain.adjusting import DUPLICATE, REFUSED, WAITING, Outcome, Wish
 from services.rewards.domain.ledger import system_account_id
 from services.rewards.handlers import adjusting
 from services.rewards.store import adjustments
@@ -174,21 +174,24 @@ async def _post(tx: Tx, community_id: UUID, actor: str, entries: list[NewEntry])
     """What each is answered, in their order."""
     wishes = await _wishes(tx, community_id, entries, "")
     outcomes = await adjusting.post_many(tx, community_id, wishes, actor, alone=len(wishes) == 1)
-    there = [o.id for o in outcomes if o.id is not None and o.status != WAITING]
+    # Read again is what was there before only: what is posted now is known.
+    there = [o.id for o in outcomes if o.id is not None and o.status == DUPLICATE]
     wait = [o.id for o in outcomes if o.id is not None and o.status == WAITING]
     rows = await store.entries_among(tx, community_id, there) if there else {}
     # Looked at and not held: who approves one holds it, and waits for the accounts that this transaction has.
     waiting = await adjustments.by_ids(tx, community_id, wait) if wait else {}
-    return [_answer(outcome, rows, waiting) for outcome in outcomes]
+    return [_answer(tx, outcome, rows, waiting) for outcome in outcomes]
 
 
-def _answer(outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, Any]) -> Reply | Exception:
+def _answer(tx: Tx, outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, Any]) -> Reply | Exception:
     if outcome.error is not None:
         return outcome.error
+    if outcome.posting is not None:
+        return Reply(201, posted_out(outcome.posting, tx.now))
     assert outcome.id is not None
     if outcome.status == WAITING:
         return Reply(202, _adjustment(waiting[outcome.id]))
-    return Reply(201 if outcome.status == ACCEPTED else 200, entry_out(rows[outcome.id]))
+    return Reply(200, entry_out(rows[outcome.id]))
 
 
 @router.post(

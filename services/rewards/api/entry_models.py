@@ -1,6 +1,6 @@
 """How an entry reads from outside, and pages of them."""
 
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
@@ -13,6 +13,7 @@ from kit.database import Database
 from kit.http import Paging
 from services.rewards.api.common import member_unknown
 from services.rewards.api.paging import place_of, shown_of
+from services.rewards.domain.ledger import Posting
 from services.rewards.domain.recomputing import ACTOR_PREFIX
 from services.rewards.store import account_pages as store
 
@@ -41,6 +42,29 @@ class EntryOut(BaseModel):
 
 def entry_out(row: Any) -> EntryOut:
     return EntryOut(**_told(row))
+
+
+def posted_out(posting: Posting, at: datetime) -> EntryOut:
+    """An entry that was posted to a member by hand in the transaction of `at`, as reading it gives it."""
+    return EntryOut(
+        id=posting.id,
+        kind=posting.kind,
+        account=str(posting.member_id),
+        counter_account=posting.counter,
+        unit=posting.unit,
+        amount=posting.amount,
+        reversed=0,
+        effective_at=posting.effective_at.astimezone(UTC),
+        created_at=at,
+        reason=posting.reason,
+        actor=posting.actor,
+        recompute_id=None,
+        approver=posting.approver,
+        rule_id=posting.rule_id,
+        rule_version=posting.rule_version,
+        source_event_id=posting.source_event_id,
+        reverses=posting.reverses,
+    )
 
 
 def _told(row: Any) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from datetime import datetime
 from uuid import UUID
 
 from kit.errors import Conflict, FieldError, GuildhallError, Unprocessable
-from services.rewards.domain.ledger import ADJUST, ADJUSTMENT, BURN, SPEND, Unit, check_amount, digest
+from services.rewards.domain.ledger import ADJUST, ADJUSTMENT, BURN, SPEND, Posting, Unit, check_amount, digest
 
 ACCEPTED, DUPLICATE, WAITING, REFUSED = "accepted", "duplicate", "waiting", "refused"
 
@@ -41,12 +41,13 @@ class Wish:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of a wish: accepted or duplicate (`id` of the transaction), waiting (`id` of the adjustment that
-    waits for a second person), refused (`error`)."""
+    """What became of a wish: accepted (`posting`) or duplicate (`id` of the transaction both times), waiting (`id` of
+    the adjustment that waits for a second person), refused (`error`)."""
 
     status: str
     id: UUID | None = None
     error: GuildhallError | None = field(default=None)
+    posting: Posting | None = field(default=None)
 
 
 def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], erased: set[UUID], now: datetime) -> None:

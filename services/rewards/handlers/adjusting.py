@@ -155,7 +155,7 @@ async def _post(
         # Raising undoes the transaction, and the entry with it.
         _check(after, posting, units[posting.unit])
     for number in accepted:
-        outcomes[number] = Outcome(ACCEPTED, new[number].id)
+        outcomes[number] = Outcome(ACCEPTED, new[number].id, posting=new[number])
         outbox.add(tx, _adjusted(new[number]))
 
 

@@ -1,20 +1,22 @@
 """SQL of the ledger. Balances change by adding, in the order of their keys, system accounts last."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
+from functools import cache
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import and_, case, delete, func, select, update
+from sqlalchemy import Table, Uuid, and_, bindparam, case, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from kit.database import Tx, add_up, insert_many, insert_new, select_among, update_among
+from kit.database import Question, Tx, add_up, insert_many, insert_new, listed, select_among, update_among
 from kit.errors import BadRequest
 from services.rewards.domain.erasing import ERASED
 from services.rewards.domain.ledger import DEBT, MOST, REVERSAL, Posting, Unit, system_account_id
 from services.rewards.tables.ledger import accounts, entries, transactions, units
 
+_UNIT = [column for column in units.c if column.name not in ("community_id", "created_at")]
 ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
 
@@ -325,16 +327,19 @@ class Place:
     erased: set[UUID]
 
 
-async def place_of(tx: Tx, community_id: UUID, unit_ids: Iterable[str], member_ids: Iterable[UUID]) -> Place | None:
+@cache
+def _place(known: Table, members: Table) -> Question:
+    of_units = and_(units.c.community_id == known.c.community_id, listed(units.c.id, "units"))
+    of_members = and_(members.c.community_id == known.c.community_id, listed(members.c.member_id, "members"))
+    joined = known.outerjoin(units, of_units).outerjoin(members, of_members)
+    columns = select(known.c.zone, known.c.day_start, members.c.member_id, members.c.state, *_UNIT)
+    return Question(columns.select_from(joined).where(known.c.community_id == bindparam("community", type_=Uuid())))
+
+
+async def place_of(tx: Tx, community_id: UUID, unit_ids: Collection[str], member_ids: Collection[UUID]) -> Place | None:
     """All of it in one statement; None for a community this service has not heard of."""
-    known, members = tx.database.table("known_communities"), tx.database.table("known_members")
-    joined = known.outerjoin(
-        units, and_(units.c.community_id == known.c.community_id, units.c.id.in_(list(unit_ids)))
-    ).outerjoin(
-        members, and_(members.c.community_id == known.c.community_id, members.c.member_id.in_(list(member_ids)))
-    )
-    columns = select(known.c.zone, known.c.day_start, members.c.member_id, members.c.state, units)
-    rows = await tx.all(columns.select_from(joined).where(known.c.community_id == community_id))
+    asked = _place(tx.database.table("known_communities"), tx.database.table("known_members"))
+    rows = await tx.ask(asked, community=community_id, units=unit_ids, members=member_ids)
     if not rows:
         return None
     found = {row.id: to_unit(row) for row in rows if row.id is not None}

@@ -41,6 +41,23 @@ async def test_an_entry_is_posted_and_read_back_from_both_sides(rewards: Rewards
     assert await balances(rewards) == {"points": (10, 10), "xp": (0, 0), "contribution": (0, 0), "fund": (0, 0)}
 
 
+async def test_what_was_posted_is_answered_as_it_is_read_whatever_its_kind_and_the_zone_of_its_instant(
+    rewards: Rewards,
+) -> None:
+    before = "2026-11-23T08:30:00.000001+08:00"
+    for fields in (
+        {"effective_at": before},
+        {"kind": "spend", "amount": -3},
+        {"unit": "xp", "reason": "打卡 \U0001f389"},
+    ):
+        made = (await post(rewards, **fields)).json()
+        assert await rewards.get(f"/v1/entries/{made['id']}") == made
+    items = [{"identity": f"qq:{name}", "amount": 2, "reason": "all", "idempotency_key": name} for name in "abc"]
+    made = (await rewards.client.post("/v1/entries/batch", json={"items": items})).json()
+    again = await rewards.client.post("/v1/entries", json=items[1])
+    assert again.json() == await rewards.get(f"/v1/entries/{made['items'][1]['id']}")
+
+
 async def test_the_same_key_is_answered_with_the_original_and_other_content_is_refused(rewards: Rewards) -> None:
     first = await post(rewards, idempotency_key="k")
     again = await post(rewards, idempotency_key="k")
