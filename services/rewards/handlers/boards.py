@@ -80,7 +80,7 @@ async def count(tx: Tx, contributions: Sequence[Contribution]) -> None:
     away = await shown.absent(tx, {(slots[slot].board.community_id, member) for slot, member in change})
     fading_too = fading.fading(slots, change)
     before = await store.scores(tx, [*change, *fading_too])
-    after = await _after(tx, change, latest, taken_back, before)
+    after = await _after(tx, slots, change, latest, taken_back, before)
     after |= await fading.after(tx, slots, fading_too, taken_back, before, after)
     seen = {key: _seen(slots[key[0]].board, key[1], new, away) for key, new in after.items()}
     await _write(tx, before, seen)
@@ -114,13 +114,14 @@ def is_away(board: Board, member_id: UUID, away: Collection[shown.Absent]) -> bo
 
 async def _after(
     tx: Tx,
+    slots: Mapping[UUID, Slot],
     change: dict[store.Key, int],
     latest: dict[store.Key, Contribution],
     taken_back: set[store.Key],
     before: dict[store.Key, store.Score],
 ) -> dict[store.Key, store.Score | None]:
     """The scores afterwards; None for a member of whose score nothing is left."""
-    recomputed = await store.reached(tx, list(taken_back)) if taken_back else {}
+    recomputed = await store.reached(tx, taken_back, slots) if taken_back else {}
     out: dict[store.Key, store.Score | None] = {}
     for key, amount in change.items():
         was = before.get(key)

@@ -1,22 +1,15 @@
 """SQL that keeps boards: their periods, scores and the histogram. `store.ranking` reads them."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict
-from datetime import date, datetime
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import (
-    and_,
-    case,
-    delete,
-    func,
-    select,
-    tuple_,
-    update,
-)
+from sqlalchemy import Date, String, Uuid, and_, case, delete, func, select, update
+from sqlalchemy.types import TypeEngine
 
-from kit.database import Tx, add_up, delete_among, insert_new, select_among, upsert
+from kit.database import Tx, UtcDateTime, add_up, delete_among, given, insert_new, select_among, upsert
 from services.rewards.domain.boards import Board, Prize, Season, Slot, bucket_of
 from services.rewards.domain.decay import Decay
 from services.rewards.domain.leagues import League, Terms
@@ -31,6 +24,7 @@ from services.rewards.tables.boards import (
 )
 from services.rewards.tables.ledger import entries
 
+_DAY = timedelta(days=1)
 Key = tuple[UUID, UUID]
 """(slot, member)"""
 
@@ -177,33 +171,31 @@ async def scores(tx: Tx, keys: Sequence[Key]) -> dict[Key, Score]:
     return {(r.slot, r.member_id): Score(-r.negated, r.reached_at, r.hidden) for r in rows}
 
 
-async def reached(tx: Tx, keys: Sequence[Key]) -> dict[Key, datetime]:
+async def reached(tx: Tx, keys: Collection[Key], slots: Mapping[UUID, Slot]) -> dict[Key, datetime]:
     """When members reached their scores, from the entries: the latest that was not taken back in full. Keys without
-    any such entry are left out. For a few keys (each is a parameter of the statement)."""
-    by = board_periods.c.slot, entries.c.owner_id
-    latest = func.max(entries.c.effective_at, type_=entries.c.effective_at.type)
-    stmt = (
-        select(*by, latest.label("latest"))
-        .select_from(_counted())
-        .where(
-            tuple_(*by).in_(keys),
-            # Says nothing new, but names the owners alone, which is what the index of entries begins with.
-            entries.c.owner_id.in_(list({member for _, member in keys})),
-            contributes,
-        )
-    )
-    return {(r.slot, r.owner_id): r.latest for r in await tx.all(stmt.group_by(*by))}
+    any such entry are left out. Of each account only what is later than that is read, back from the period's end."""
+    rows = [(slot, member, *_limits(slots[slot])) for slot, member in sorted(keys)]
+    wanted = given(tx, "wanted", _WANTED, rows)
+    at, t = entries.c.effective_at, wanted.c
+    account = entries.c.owner_id == t.member, entries.c.unit == t.unit, entries.c.community_id == t.community
+    period = at >= t.since, at < t.until, entries.c.day.between(t.first, t.last)
+    latest = select(at).where(*account, *period, contributes).order_by(at.desc()).limit(1).scalar_subquery()
+    found = await tx.all(select(t.slot, t.member, latest.label("latest")))
+    return {(row.slot, row.member): row.latest for row in found if row.latest is not None}
 
 
-def _counted() -> Any:
-    """Every period of every board with the members' entries that it counts."""
-    counts = and_(
-        entries.c.community_id == boards.c.community_id,
-        entries.c.unit == boards.c.unit,
-        entries.c.scored > 0,
-        entries.c.day.between(board_periods.c.first_day, board_periods.c.last_day),
-    )
-    return board_periods.join(boards, boards.c.generation == board_periods.c.generation).join(entries, counts)
+_WANTED: dict[str, TypeEngine[Any]] = {
+    "slot": Uuid(), "member": Uuid(), "community": Uuid(), "unit": String(), "first": Date(), "last": Date(),
+    "since": UtcDateTime(), "until": UtcDateTime(),
+}  # fmt: skip
+
+
+def _limits(slot: Slot) -> tuple[UUID, str, date, date, datetime, datetime]:
+    """What a slot counts: community, unit, days, and instants between which these days are wherever one is. (Which day
+    an entry counts for is not in the index.)"""
+    first, last = max(slot.first_day, date.min + 2 * _DAY), min(slot.last_day, date.max - 4 * _DAY)
+    since, until = (datetime.combine(day, time(), UTC) for day in (first - 2 * _DAY, last + 4 * _DAY))
+    return slot.board.community_id, slot.board.unit, slot.first_day, slot.last_day, since, until
 
 
 contributes = and_(entries.c.scored == 1, func.abs(entries.c.amount) > entries.c.reversed)

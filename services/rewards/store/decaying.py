@@ -9,6 +9,7 @@ from sqlalchemy import (
     BigInteger,
     Date,
     String,
+    Uuid,
     and_,
     case,
     column,
@@ -18,12 +19,11 @@ from sqlalchemy import (
     insert,
     literal,
     select,
-    tuple_,
     update,
     values,
 )
 
-from kit.database import Tx, expect_many_rows
+from kit.database import Tx, expect_many_rows, given
 from services.rewards.domain.boards import Board, Slot
 from services.rewards.domain.decay import DECAY, WHOLE, Decay
 from services.rewards.store.boards import Key, Score, to_board
@@ -62,9 +62,11 @@ async def day_lines(tx: Tx, keys: Collection[Key]) -> list[DayLine]:
     counted = and_(
         day.generation == whole.generation, day.kind == "day", day.first_day.between(whole.first_day, whole.last_day)
     )
-    joined = board_periods.join(day.slot.table, counted).join(board_scores, t.slot == day.slot)
+    wanted = given(tx, "wanted", {"slot": Uuid(), "member_id": Uuid()}, sorted(keys))
+    joined = board_periods.join(wanted, wanted.c.slot == whole.slot).join(day.slot.table, counted)
+    joined = joined.join(board_scores, and_(t.slot == day.slot, t.member_id == wanted.c.member_id))
     columns = whole.slot, day.slot.label("day_slot"), t.member_id, t.reached_at
-    rows = await tx.all(select(*columns).select_from(joined).where(tuple_(whole.slot, t.member_id).in_(sorted(keys))))
+    rows = await tx.all(select(*columns).select_from(joined))
     return [DayLine._make(row) for row in rows]
 
 

@@ -5,9 +5,9 @@ from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, exists, func, select, tuple_
+from sqlalchemy import Row, and_, exists, func, select
 
-from kit.database import Tx, add_up, delete_among, insert_many, select_among, upsert
+from kit.database import Tx, add_up, delete_among, given, insert_many, select_among, upsert
 from services.rewards.domain.ledger import EXPIRY
 from services.rewards.domain.lots import Part
 from services.rewards.tables.ledger import accounts, entries, transactions
@@ -62,8 +62,10 @@ async def expired(tx: Tx, keys: Iterable[Key]) -> dict[Key, dict[date, int]]:
     by = entries.c.community_id, entries.c.owner_id, entries.c.unit
     of = transactions.c.id == entries.c.transaction_id, transactions.c.community_id == entries.c.community_id
     line = entries.c.line == 0, transactions.c.kind == EXPIRY
-    stmt = select(*by, entries.c.day, func.sum(-entries.c.amount).label("amount"))
-    stmt = stmt.join(transactions, and_(*of)).where(tuple_(*by).in_(sorted(keys)), *line).group_by(*by, entries.c.day)
+    wanted = given(tx, "wanted", {column.name: column.type for column in by}, sorted(keys))
+    joined = entries.join(transactions, and_(*of)).join(wanted, and_(*(c == wanted.c[c.name] for c in by)))
+    stmt = select(*by, entries.c.day, func.sum(-entries.c.amount).label("amount")).select_from(joined)
+    stmt = stmt.where(*line).group_by(*by, entries.c.day)
     out: dict[Key, dict[date, int]] = {}
     for row in await tx.all(stmt):
         out.setdefault((row.community_id, row.owner_id, row.unit), {})[row.day - ONE_DAY] = int(row.amount)
