@@ -114,16 +114,20 @@ async def wrong_balances(tx: Tx, most: int = 100) -> list[Row[Any]]:
 
 async def wrong_reversals(tx: Tx, most: int = 100) -> list[Row[Any]]:
     """(transaction_id, reversed, sum) where what was noted as taken back is not what the reversals took."""
-    back = entries.alias("back")
-    same = and_(
-        transactions.c.community_id == entries.c.community_id, transactions.c.reverses == entries.c.transaction_id
+    # The reversals first: what is joined to every entry would have each look through its community's transactions.
+    of_reversals = and_(
+        entries.c.transaction_id == transactions.c.id,
+        entries.c.community_id == transactions.c.community_id,
+        entries.c.line == 0,
     )
-    lines = and_(back.c.transaction_id == transactions.c.id, back.c.line == 0)
-    total = func.abs(func.coalesce(func.sum(back.c.amount), 0))
-    by = entries.c.transaction_id, entries.c.reversed
-    joined = entries.outerjoin(transactions, same).outerjoin(back, lines)
-    stmt = select(*by, total.label("sum")).select_from(joined).where(entries.c.line == 0).group_by(*by)
-    return await tx.all(stmt.having(total != entries.c.reversed).limit(most))
+    by, total = (transactions.c.community_id, transactions.c.reverses), func.sum(entries.c.amount).label("sum")
+    taken = select(*by, total).select_from(transactions.join(entries, of_reversals))
+    back = taken.where(transactions.c.reverses.is_not(None)).group_by(*by).subquery("back")
+    same = and_(back.c.community_id == entries.c.community_id, back.c.reverses == entries.c.transaction_id)
+    found = func.abs(func.coalesce(back.c.sum, 0))
+    columns = entries.c.transaction_id, entries.c.reversed, found.label("sum")
+    stmt = select(*columns).select_from(entries.outerjoin(back, same)).where(entries.c.line == 0)
+    return await tx.all(stmt.where(found != entries.c.reversed).limit(most))
 
 
 async def wrong_debts(tx: Tx, most: int = 100) -> list[Row[Any]]:

@@ -2,17 +2,21 @@
 
 import asyncio
 import errno
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import Engine, event, func, select
 
 from kit.database import Database, DatabaseUnavailable, Tx
 from services.rewards.handlers.plans import folding, running, scratch
+from services.rewards.tables.ledger import transactions
 from services.rewards.tables.plans import plans as plans_table
 from tests.rewards.guild import Guild, rule
+from tests.rewards.ledger.killing import Killed, died
 from tests.rewards.ledger.support import check_books
 from tests.rewards.plans.support import Plans, plans_of
 from tests.rewards.undoing.support import minute
@@ -87,6 +91,55 @@ async def test_a_recompute_comes_to_its_end_though_activities_keep_coming(
         assert await guild.has("ann") == 30 + came
     _, over = await plans.recompute(rule("more", amount=1), mode=mode)
     assert over.posted == {"entries": 0, "units": {}}
+    await check_books(guild.db)
+
+
+@contextmanager
+def killing_after_posting(db: Database) -> Iterator[None]:
+    """Dies once the ledger has what a step posts, before the plan's file says so."""
+    posted = False
+
+    def die(conn: Any, _cursor: Any, sql: str, *_rest: Any) -> None:
+        nonlocal posted
+        if conn.engine is db.engine.sync_engine:
+            posted = posted or sql.startswith("INSERT INTO entries")
+        elif posted and sql.startswith(("INSERT", "UPDATE", "DELETE")):
+            raise Killed
+
+    event.listen(Engine, "before_cursor_execute", die)
+    try:
+        yield
+    finally:
+        event.remove(Engine, "before_cursor_execute", die)
+
+
+async def test_who_is_killed_between_the_ledger_and_the_plan_s_file_posts_nothing_twice(
+    guild: Guild, plans: Plans, tmp_path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The ledger commits first; every process that takes the plan on dies there once, each with a file of its own."""
+    monkeypatch.setattr(running, "STEP", 4)
+    await guild.publish(rule(amount=5), rule("gone", amount=1))
+    for n in range(8):
+        await guild.score(*(guild.act(by=name, at=minute(n)) for name in "ab"))
+    plan = await plans.simulate(rule(amount=2), rule("new", amount=7))
+    await plans.publish(plan)
+    (tmp_path / "other").mkdir()
+    two, deaths = (plans, plans_of(guild, tmp_path / "other")), []
+    mine = transactions.c.actor == f"recompute:{plan.id}"
+    while (await plans.find(plan.id)).state != "done":
+        assert len(deaths) < 40
+        with killing_after_posting(guild.db):
+            dead = await died(two[len(deaths) % 2].work(plan.id))
+        async with guild.db.read() as tx:
+            deaths.append(await tx.scalar(select(func.count()).select_from(transactions).where(mine)))
+        assert dead or (await plans.find(plan.id)).state == "done"
+        clock.advance(timedelta(seconds=61))
+    # Each of them had posted something that it never got round to noting.
+    assert len(set(deaths)) >= 4
+    over = await plans.find(plan.id)
+    assert over.posted == plan.result["postings"] == {"entries": 48, "units": {"xp": {"added": 112, "taken": 64}}}
+    assert deaths[-1] == 48
+    assert (await guild.has("a"), await guild.has("b")) == (72, 72)
     await check_books(guild.db)
 
 
