@@ -16,7 +16,8 @@ from bench.sizes import Size
 from kit.clock import system_clock
 from kit.contracts import ACTIVITY_TOPIC
 from services import server
-from services.compose import compose, open_log
+from services.compose import compose
+from services.engines import open_log
 from services.events import wire
 
 BATCH = 100

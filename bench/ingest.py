@@ -17,7 +17,8 @@ from kit.clock import system_clock
 from kit.contracts import ACTIVITY_TOPIC
 from kit.runtime import topics
 from kit.settings import Settings
-from services.compose import BY_NAME, compose, open_log
+from services.compose import BY_NAME, compose
+from services.engines import open_log
 from services.events.tables import activities
 
 COLUMNS = ("", "requests/s", "events/s", "p50 ms", "p99 ms", "of bare")

@@ -18,8 +18,9 @@ import httpx2
 from kit.log import Record
 from kit.runtime import topics
 from kit.settings import Settings
-from services.commands.starting import bootstrapped
-from services.compose import compose, open_log
+from services.commands.whole import bootstrapped
+from services.compose import compose
+from services.engines import open_log
 
 SECRET = "measured-in-one-run-on-one-machine"
 STOP_SECONDS = 60

@@ -28,7 +28,7 @@ from kit.clock import system_clock
 from kit.contracts import ACTIVITY_TOPIC
 from kit.runtime import topics
 from kit.settings import PREFIX, Settings
-from services.compose import open_log
+from services.engines import open_log
 
 COLUMNS = ("replicas", "activities/s", "of one", "cores, rewards", "cores, all", "rewards, µs each")
 REPLICAS = (1, 2, 4)

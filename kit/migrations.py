@@ -11,19 +11,12 @@ from alembic import command, context, op
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Column, Connection, MetaData, text
 
-from kit.database import Database, Tx
+from kit.database import Database
 from kit.database.types import NAMING, JsonText
+from kit.revisions import MOVING, SchemaBeingFilled, current
 from kit.tables import FIRST, add_kit_tables
-
-MOVING = "moving"
-"""The revision of a schema that `guildhall migrate-db` is filling: nothing starts on it and nothing migrates it."""
-
-
-class SchemaBeingFilled(Exception):
-    """The schema is the target of a move that has not ended; says what to run."""
 
 
 def _config(scripts: Path, connection: Connection | None = None) -> Config:
@@ -73,7 +66,7 @@ async def migrate(db: Database, scripts: Path) -> None:
             )
             connection.execute(text("SET LOCAL lock_timeout = '10s'"))
             connection.execute(text(f'CREATE SCHEMA IF NOT EXISTS "{db.service}"'))
-        if MigrationContext.configure(connection).get_current_revision() == MOVING:
+        if current(connection) == MOVING:
             raise SchemaBeingFilled(
                 f"{db.service}: a move to here has not ended; run the same `guildhall migrate-db` again"
             )
@@ -81,29 +74,6 @@ async def migrate(db: Database, scripts: Path) -> None:
 
     async with db.engine.begin() as connection:
         await connection.run_sync(upgrade)
-
-
-async def revisions(db: Database, scripts: Path) -> tuple[str | None, str | None]:
-    """The revision the schema is at (None: there is none), and the one this code was written for."""
-    head = ScriptDirectory.from_config(_config(scripts)).get_current_head()
-
-    def current(connection: Connection) -> str | None:
-        return MigrationContext.configure(connection).get_current_revision()
-
-    async with db.read() as tx:
-        return await tx.conn.run_sync(current), head
-
-
-async def at_head(db: Database, scripts: Path) -> bool:
-    """Whether the schema is exactly the one this code was written for."""
-    present, head = await revisions(db, scripts)
-    return present == head
-
-
-async def set_revision(tx: Tx, service: str, revision: str) -> None:
-    """Say that a service's schema on PostgreSQL is at this revision, in the caller's transaction; it must have been
-    migrated."""
-    await tx.execute(text(f'UPDATE "{service}".alembic_version SET version_num = :revision'), {"revision": revision})
 
 
 async def differences(db: Database) -> list[Any]:

@@ -7,7 +7,7 @@ Start: log → schemas at head → topics → copies (where there are none) → 
 import asyncio
 import secrets
 import shutil
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -26,6 +26,7 @@ from kit.contracts.events import Activity
 from kit.contracts.platform import KeyUsed
 from kit.database import Database, is_infrastructure
 from kit.dead_letters import count_dead
+from kit.declaration import Declaration, WiringError
 from kit.log import Log, LogUnavailable, Topic
 from kit.metrics import (
     CONSUMER_LAG,
@@ -37,8 +38,8 @@ from kit.metrics import (
     LOG_APPEND_FAILURES,
     READY,
 )
-from kit.migrations import at_head, migrate
 from kit.rebuilding import rebuild
+from kit.revisions import at_head, to_head
 from kit.service import Handler, Loop, Service, ServiceRuntime
 from kit.settings import Settings, load_settings
 
@@ -47,10 +48,6 @@ logger = structlog.get_logger(__name__)
 HOUSEKEEPING_SECONDS = 600.0
 CHECK_SECONDS, LAG_SECONDS = 1.5, 1.0
 """What /readyz takes at most, in this order; together less than a gateway waits for it."""
-
-
-class WiringError(Exception):
-    """The services do not fit together; the message names what is not wired. Nothing was started."""
 
 
 class MaintainedLog(Protocol):
@@ -83,7 +80,7 @@ def _topic_of(cls: type) -> str:
     return ACTIVITY_TOPIC if cls is Activity else contract_of(cls).topic
 
 
-def check_wiring(services: Sequence[Service], everyone: Sequence[Service]) -> None:
+def check_wiring(services: Iterable[Service], everyone: Iterable[Declaration]) -> None:
     """Raises WiringError unless every event has a topic and one publisher, and every subscription a contract."""
     known = {t.name for t in topics(load_settings({}))}
     published: dict[type, str] = {}
@@ -123,16 +120,15 @@ class Runtime:
 
     def __init__(
         self,
-        services: Sequence[Service],
+        services: Collection[Service],
         *,
-        everyone: Sequence[Service],
+        everyone: Iterable[Declaration],
         settings: Settings,
         clock: Clock,
         log: Log,
         open_db: Callable[[Service, frozenset[type]], Database],
     ) -> None:
         check_wiring(services, everyone)
-        self.everyone = tuple(everyone)
         self.settings = settings
         self.clock = clock
         self.log = log
@@ -157,7 +153,7 @@ class Runtime:
         await self.log.start()
         for one in self.services.values():
             if migrating:
-                await migrate(one.db, one.service.migrations)
+                await to_head(one.db, one.service.migrations)
             elif not await at_head(one.db, one.service.migrations):
                 raise WiringError(f"the schema of {one.service.name} is not at head: run `guildhall migrate`")
         await self.log.ensure(topics(self.settings))

@@ -1,4 +1,4 @@
-"""What a service is to the platform: a name and what is wired to it. Declared once, in `services/X/service.py`."""
+"""What a service is to the platform: its declaration and what is wired to it, in `services/X/service.py`."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -12,6 +12,7 @@ from sqlalchemy import MetaData
 from kit.clock import Clock
 from kit.contracts import Envelope
 from kit.database import Database, Tx
+from kit.declaration import Declaration
 from kit.log import Log
 from kit.settings import Settings
 
@@ -76,22 +77,18 @@ Figures = Callable[[Tx], Awaitable[dict[str, str]]]
 
 
 @dataclass(frozen=True, slots=True)
-class Service:
-    """`prefixes` are the first path segments after `/v1/` that are this service's; `events/*/decisions` names a
-    sub-resource under another service's segment. `publishes` are the contract classes it may announce. Handlers of
-    state events (`kit.copies`) meet them again whenever the service rebuilds: what is there they leave as it is.
+class Service(Declaration):
+    """A service with all its code. Handlers of state events (`kit.copies`) meet them again whenever the service
+    rebuilds: what is there they leave as it is.
 
     What a handler would do nothing about is dropped on the way in, without a row in the inbox: activities of types
     not in `activity_types` (None: all) before they are decoded, events for which the predicate of their class in
     `concerned` is false. Both may look at the event only, so that every replica and every retry drops the same."""
 
-    name: str
     routers: tuple[APIRouter, ...]
     subscriptions: Mapping[type, Handler]
-    publishes: tuple[type, ...]
     metadata: MetaData
     migrations: Path
-    prefixes: tuple[str, ...]
     loops: tuple[Loop, ...] = ()
     activity_types: frozenset[str] | None = None
     concerned: Mapping[type, Callable[[Any], bool]] = field(default_factory=dict)

@@ -1,66 +1,45 @@
-"""The wiring: which services there are, and the two constructor calls that decide embedded or split."""
+"""The wiring: the services with their code, on the engines the settings name."""
 
-from collections.abc import Sequence
-from pathlib import Path
-
-from sqlalchemy import MetaData
+from collections.abc import Collection, Iterator, Mapping
+from importlib import import_module
 
 from kit.clock import Clock, system_clock
 from kit.contracts import ACTIVITY_TOPIC
-from kit.database import Database, open_database
-from kit.log import Log
-from kit.log.embedded import EmbeddedLog
-from kit.log.kafka import KafkaLog, Security
+from kit.database import Database
 from kit.log.spool import SpooledLog
 from kit.runtime import Runtime, with_secret
 from kit.service import Service
-from kit.settings import Settings, SettingsError
-from services.events.service import SERVICE as EVENTS
-from services.members.service import SERVICE as MEMBERS
-from services.notify.service import SERVICE as NOTIFY
-from services.rewards.service import SERVICE as REWARDS
-
-SERVICES: tuple[Service, ...] = (MEMBERS, EVENTS, REWARDS, NOTIFY)
-BY_NAME = {service.name: service for service in SERVICES}
+from kit.settings import Settings
+from services.declarations import DECLARATIONS, EVENTS, NAMES
+from services.engines import open_log, open_service_database, spool_path
 
 
-def open_log(settings: Settings, clock: Clock = system_clock) -> Log:
-    """Kafka where the settings name brokers, else one file in the data directory."""
-    if settings.kafka:
-        return KafkaLog(
-            settings.kafka,
-            security=kafka_security(settings),
-            partitions=settings.kafka_partitions,
-            replication=settings.kafka_replication,
-            client_id="guildhall",
-            prefix=settings.kafka_prefix,
-        )
-    return EmbeddedLog(settings.data_dir / "log.sqlite", clock=clock)
+class _OnDemand(Mapping[str, Service]):
+    """The services by name, each imported when it is first looked up: a process that runs one never holds the code of
+    the others. Names and how many there are cost nothing."""
+
+    def __getitem__(self, name: str) -> Service:
+        if name not in NAMES:
+            raise KeyError(name)
+        service: Service = import_module(f"services.{name}.service").SERVICE
+        return service
+
+    def __contains__(self, name: object) -> bool:
+        return name in NAMES
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(NAMES)
+
+    def __len__(self) -> int:
+        return len(NAMES)
 
 
-def spool_path(settings: Settings) -> Path:
-    """Where the events service keeps what Kafka has not taken."""
-    return settings.data_dir / "spool.sqlite"
+BY_NAME: Mapping[str, Service] = _OnDemand()
+SERVICES: Collection[Service] = BY_NAME.values()
+"""All of them, imported by whoever goes through them."""
 
 
-def kafka_security(settings: Settings) -> Security:
-    """How brokers are reached. SettingsError when the certificates of the authorities cannot be used."""
-    security = Security(
-        tls=settings.kafka_tls,
-        tls_ca=settings.kafka_tls_ca,
-        sasl=settings.kafka_sasl,
-        username=settings.kafka_username,
-        password=settings.kafka_password.get_secret_value(),
-    )
-    try:
-        _ = security.arguments
-    except OSError as error:
-        # Now, with the name of the setting: the error itself names no file.
-        raise SettingsError(f"GUILDHALL_KAFKA_TLS_CA: {settings.kafka_tls_ca}: {error}") from error
-    return security
-
-
-def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock: Clock = system_clock) -> Runtime:
+def compose(settings: Settings, services: Collection[Service] = SERVICES, *, clock: Clock = system_clock) -> Runtime:
     """The given services on the engines the settings name; nothing is opened yet."""
     settings = with_secret(settings)
 
@@ -68,28 +47,7 @@ def compose(settings: Settings, services: Sequence[Service] = SERVICES, *, clock
         return open_service_database(settings, service.name, service.metadata, publishes, clock)
 
     log = open_log(settings, clock)
-    if settings.kafka and settings.spool_mb and EVENTS in services:
+    if settings.kafka and settings.spool_mb and any(service.name == EVENTS.name for service in services):
         limit = settings.spool_mb * 1024 * 1024
         log = SpooledLog(log, spool_path(settings), topics=[ACTIVITY_TOPIC], limit_bytes=limit, clock=clock)
-    return Runtime(services, everyone=SERVICES, settings=settings, clock=clock, log=log, open_db=open_db)
-
-
-def open_service_database(
-    settings: Settings,
-    name: str,
-    metadata: MetaData,
-    publishes: frozenset[type],
-    clock: Clock = system_clock,
-    *,
-    read_only: bool = False,
-) -> Database:
-    return open_database(
-        name,
-        clock,
-        metadata=metadata,
-        publishes=publishes,
-        url=settings.database_url,
-        directory=settings.data_dir,
-        pool=settings.database_pool,
-        read_only=read_only,
-    )
+    return Runtime(services, everyone=DECLARATIONS, settings=settings, clock=clock, log=log, open_db=open_db)

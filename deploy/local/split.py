@@ -131,8 +131,8 @@ def engines(directory: Path) -> Iterator[tuple[str, str]]:
 
 def main(*, as_json: bool) -> None:
     """Start everything, print what `guildhall up` prints, stop everything on Ctrl-C."""
-    from services.commands.starting import announce
-    from services.compose import SERVICES
+    from services.commands.whole import announce
+    from services.declarations import NAMES
 
     out = Console(stderr=True, highlight=False)
     with tempfile.TemporaryDirectory(prefix="guildhall-split-") as name:
@@ -144,8 +144,8 @@ def main(*, as_json: bool) -> None:
                 out.print("starting the services …")
                 try:
                     installation.guildhall("migrate")
-                    for service in SERVICES:
-                        installation.start(service.name)
+                    for service in NAMES:
+                        installation.start(service)
                     made = json.loads(installation.guildhall("bootstrap"))
                     wait_until_known(installation.urls, made["api_key"])
 
@@ -163,9 +163,9 @@ def main(*, as_json: bool) -> None:
 async def _behind_one_address(installation: Installation, announce: Callable[[str], None], out: Console) -> None:
     """The real gateway where it is installed, else our stand-in; until SIGINT or SIGTERM."""
     from kit.settings import load_settings
-    from services.compose import SERVICES
+    from services.declarations import DECLARATIONS
 
-    prefixes = {service.name: service.prefixes for service in SERVICES}
+    prefixes = {service.name: service.prefixes for service in DECLARATIONS}
     max_body = load_settings(installation.environment).max_body_bytes
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):

@@ -1,5 +1,6 @@
 """The application of one process: the routers of its services, and what every process answers."""
 
+from collections.abc import Iterable
 from importlib.resources import files
 from typing import Any
 
@@ -19,6 +20,7 @@ from kit.http.problems import RENDERERS, Problem
 from kit.http.routing import BySegments, Direct, every_route
 from kit.idempotency import MAX_KEY
 from kit.runtime import Runtime, describe
+from kit.service import Service
 
 router = APIRouter(tags=["platform"])
 
@@ -116,8 +118,11 @@ class Application(FastAPI):
         return Edge(inner, max_body=settings.max_body_bytes, planned=self.state.by_segments.planned, direct=direct)
 
 
-def build_app(runtime: Runtime) -> FastAPI:
-    """The FastAPI application over a runtime. Its lifespan is the caller's: start the runtime first, stop it after."""
+def build_app(runtime: Runtime, described: Iterable[Service] = ()) -> FastAPI:
+    """The FastAPI application over a runtime. Its lifespan is the caller's: start the runtime first, stop it after.
+
+    `described` are the services its document tells of, looked at when the document is first asked for; those of this
+    process where none are given."""
     app = Application(
         title="Guildhall",
         version="1",
@@ -133,15 +138,15 @@ def build_app(runtime: Runtime) -> FastAPI:
     app.router.routes.insert(0, app.state.by_segments)
     for cls, renderer in RENDERERS.items():
         app.add_exception_handler(cls, renderer)
-    app.openapi = lambda: _openapi(app, runtime)  # type: ignore[method-assign]  # FastAPI's own way to extend it
+    app.openapi = lambda: _openapi(app, described or [one.service for one in runtime.services.values()])  # type: ignore[method-assign]  # FastAPI's own way to extend it
     return app
 
 
-def _openapi(app: FastAPI, runtime: Runtime) -> dict[str, Any]:
+def _openapi(app: FastAPI, services: Iterable[Service]) -> dict[str, Any]:
     """One document for all services, with the problem schema and the ways to authenticate. It describes the product:
     a process that runs one service tells of the others too, so that nobody has to merge what four of them say."""
     if app.openapi_schema is None:
-        routers = [router, dead_letters.router, *(r for service in runtime.everyone for r in service.routers)]
+        routers = [router, dead_letters.router, *(r for service in services for r in service.routers)]
         document = get_openapi(
             title=app.title,
             version=app.version,

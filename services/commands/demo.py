@@ -2,9 +2,11 @@
 
 import asyncio
 import json
+import shutil
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,9 +16,32 @@ from demo.replay import replay
 from kit.clock import system_clock
 from kit.settings import Settings
 from services import server
-from services.commands import starting
+from services.commands import whole
+from services.commands.running import run
+from services.commands.starting import web_app
+from services.commands.terminal import AsJson, DataDir, Port, settings_from
 from services.compose import compose
 from services.events.importers import read_events
+
+
+def demo(
+    trace: Annotated[Path | None, typer.Option(help="Replay this file instead of a simulated community.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated community.")] = 1,
+    members: Annotated[int, typer.Option(help="Members of the simulated community.")] = 200,
+    days: Annotated[int, typer.Option(help="Days it has been active.")] = 60,
+    data_dir: DataDir = None,
+    port: Port = None,
+    keep: Annotated[bool, typer.Option(help="Keep serving afterwards, to look around.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Replay a community into a throw-away installation and print a summary a person can check."""
+    chosen = data_dir or Path(tempfile.mkdtemp(prefix="guildhall-demo-"))
+    settings = settings_from(data_dir=chosen, port=port if port is not None else 0, log_level="warning")
+    try:
+        run(run_demo(settings, trace=trace, seed=seed, members=members, days=days, keep=keep, as_json=as_json))
+    finally:
+        if data_dir is None:
+            shutil.rmtree(chosen, ignore_errors=True)
 
 
 def source(trace: Path | None, seed: int, members: int, days: int) -> tuple[Iterable[dict[str, Any]], str]:
@@ -38,16 +63,16 @@ async def run_demo(
     runtime = compose(settings)
     try:
         await runtime.start(migrating=True)
-        app = starting.web_app(runtime)
+        app = web_app(runtime)
 
         async def work() -> None:
-            made = await starting.bootstrapped(runtime, server.url_of(listener))
+            made = await whole.bootstrapped(runtime, server.url_of(listener))
             console = None if as_json else Console()
             summary = await replay(made["url"], made["api_key"], events, name=name, batch=100, console=console)
             if as_json:
                 typer.echo(json.dumps({**summary.as_dict(), "url": made["url"]}))
             if keep:
-                starting.announce(made, as_json=as_json)
+                whole.announce(made, as_json=as_json)
             else:
                 runtime.stopping.set()
 

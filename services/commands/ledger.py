@@ -12,13 +12,14 @@ from rich.console import Console
 
 from kit.database import Database, DatabaseUnavailable, Tx
 from kit.settings import SettingsError, load_settings
-from services.compose import open_service_database
+from services.declarations import REWARDS
+from services.engines import open_service_database
 from services.rewards.domain.exported import Checked, NoExport, check, exported
 from services.rewards.domain.ledger import ERASURE_RECORD
 from services.rewards.handlers.sealing import Verified, verify_block
-from services.rewards.service import SERVICE as REWARDS
 from services.rewards.store import chain as store
 from services.rewards.store import erasures
+from services.rewards.tables import metadata
 
 cli = typer.Typer(no_args_is_help=True, help="Verify the ledger's chain, also on an export.")
 T = TypeVar("T")
@@ -154,7 +155,7 @@ def _with_database(data_dir: Path | None, work: Callable[[Database], Awaitable[T
 
     async def run() -> T:
         settings = load_settings(data_dir=data_dir)
-        db = open_service_database(settings, REWARDS.name, REWARDS.metadata, frozenset(), read_only=True)
+        db = open_service_database(settings, REWARDS.name, metadata, frozenset(), read_only=True)
         try:
             if db.path is not None and not db.path.exists():
                 raise SettingsError(f"there is no {db.path}: name the installation's directory with --data-dir")

@@ -1,57 +1,43 @@
-"""Starting processes: everything at once, one service, and what is printed when they answer."""
+"""`guildhall serve`: one service, and what every process that answers has in common."""
 
-import asyncio
 import json
-from typing import Any
+from typing import Annotated
 
-import httpx2
 import typer
 from fastapi import FastAPI
-from rich.console import Console
 
 import console
-from kit.auth import authenticator_of
-from kit.errors import BadRequest, NotFound, Unauthorized
 from kit.http.app import build_app
-from kit.log import LogUnavailable
 from kit.runtime import Runtime
 from kit.service import Service
 from kit.settings import Settings
 from services import server
-from services.compose import compose
-from services.members import bootstrap as first
+from services.commands.running import run
+from services.commands.terminal import AsJson, Port, fail, settings_from
+from services.compose import BY_NAME, SERVICES, compose
+from services.declarations import NAMES
 
-KNOWN_SECONDS = 60.0
 
-
-def page_url(settings: Settings, listened: str) -> str:
-    return settings.public_url.rstrip("/") or listened
+def serve(
+    service: Annotated[str, typer.Argument(help=f"One of {', '.join(NAMES)}.")],
+    port: Port = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start one service on PostgreSQL and Kafka; any number of replicas. The schema must be at head (`migrate`)."""
+    if service not in NAMES:
+        fail(f"no service is called {service!r}; one of {', '.join(NAMES)}")
+    settings = settings_from(port=port)
+    if settings.embedded:
+        fail("one service alone needs GUILDHALL_DATABASE_URL (PostgreSQL) and GUILDHALL_KAFKA; or use `up`")
+    run(serve_one(settings, BY_NAME[service], as_json=as_json))
 
 
 def web_app(runtime: Runtime) -> FastAPI:
-    """The services' routes and the operators' page."""
-    app = build_app(runtime)
+    """The services' routes and the operators' page. The document is of the whole product, also where one service runs:
+    nobody has to merge what four of them say."""
+    app = build_app(runtime, SERVICES)
     app.include_router(console.router)
     return app
-
-
-async def up(settings: Settings, *, as_json: bool) -> None:
-    """All services in this process on the embedded engines (or on those the settings name)."""
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
-    listener = server.bind(settings.host, settings.port)
-    runtime = compose(settings)
-    try:
-        await runtime.start(migrating=True)
-        app = web_app(runtime)
-
-        async def ready() -> None:
-            made = await bootstrapped(runtime, page_url(settings, server.url_of(listener)))
-            announce(made, as_json=as_json)
-
-        await server.serve(runtime, app, listener, ready)
-    finally:
-        await runtime.stop()
-        listener.close()
 
 
 async def serve_one(settings: Settings, service: Service, *, as_json: bool) -> None:
@@ -70,90 +56,3 @@ async def serve_one(settings: Settings, service: Service, *, as_json: bool) -> N
     finally:
         await runtime.stop()
         listener.close()
-
-
-async def bootstrapped(runtime: Runtime, url: str) -> dict[str, str]:
-    """The first community and operator (on the first start), a fresh key and sign-in link (on every one)."""
-    made = await _bootstrap(runtime, runtime.settings)
-    await _until_known(runtime, made.api_key)
-    return _printed(made, url)
-
-
-async def _until_known(runtime: Runtime, key: str) -> None:
-    """Until every service of this process accepts the key. What else they have to catch up with is not waited for:
-    after a crash that may be a lot. LogUnavailable when a service does not hear of it."""
-    deadline = asyncio.get_running_loop().time() + KNOWN_SECONDS
-    for name, one in runtime.services.items():
-        while True:
-            try:
-                await authenticator_of(one).principal(f"Bearer {key}", "", "")
-                break
-            except (Unauthorized, NotFound, BadRequest) as error:
-                if asyncio.get_running_loop().time() > deadline:
-                    raise LogUnavailable(f"{name} has not heard of the first key: {error.message}") from error
-            await asyncio.sleep(0.02)
-
-
-async def _bootstrap(runtime: Runtime, settings: Settings) -> first.Bootstrap:
-    async with runtime.services["members"].db.begin() as tx:
-        return await first.bootstrap(
-            tx, community_name=settings.community_name, zone=settings.community_zone, locale=settings.community_locale
-        )
-
-
-def _printed(made: first.Bootstrap, url: str) -> dict[str, str]:
-    return {
-        "url": url,
-        "sign_in_url": f"{url}/v1/sessions/sign-in?token={made.sign_in_token}",
-        "community": str(made.community_id),
-        "api_key": made.api_key,
-    }
-
-
-async def bootstrap_split(settings: Settings) -> dict[str, str]:
-    """Like `bootstrapped`, on PostgreSQL beside running services: the members relay carries the news."""
-    runtime = compose(settings)
-    try:
-        return _printed(await _bootstrap(runtime, runtime.settings), page_url(settings, ""))
-    finally:
-        for one in runtime.services.values():
-            await one.db.close()
-
-
-def announce(made: dict[str, str], *, as_json: bool) -> None:
-    """What a person or a script needs next."""
-    if as_json:
-        typer.echo(json.dumps(made))
-        return
-    out = Console(highlight=False, soft_wrap=True)
-    out.print(f"\n[bold]Guildhall[/bold] runs on [bold]{made['url']}[/bold]  (Ctrl-C stops it)")
-    out.print(f"  the API, readable:   {made['url']}/docs")
-    out.print(f"  sign in (one time):  {made['sign_in_url']}")
-    out.print("\nTry it: somebody checks in, and gets points.\n")
-    out.print(curl(made), markup=False)
-    out.print(f"\n  curl -s {made['url']}/v1/boards/xp -H 'Authorization: Bearer {made['api_key']}'\n", markup=False)
-
-
-def curl(made: dict[str, str]) -> str:
-    """A command to paste: one check-in."""
-    event: dict[str, Any] = {
-        "specversion": "1.0",
-        "id": "first-steps-1",
-        "source": "/first-steps",
-        "type": "checkin.submitted",
-        "data": {"actor": "demo:alice", "group": "demo:hall"},
-    }
-    return (
-        f"  curl -s {made['url']}/v1/events \\\n"
-        f"    -H 'Authorization: Bearer {made['api_key']}' \\\n"
-        "    -H 'Content-Type: application/cloudevents+json' \\\n"
-        f"    -d '{json.dumps(event)}'"
-    )
-
-
-async def sign_in_link(url: str, key: str) -> str:
-    """A fresh one-time link from a running installation. httpx2.HTTPStatusError when it refuses."""
-    async with httpx2.AsyncClient(base_url=url) as client:
-        reply = await client.post("/v1/sessions/links", headers={"Authorization": f"Bearer {key}"})
-        reply.raise_for_status()
-        return str(reply.json()["url"])

@@ -12,7 +12,7 @@ from kit.log.kafka import KafkaLog
 from kit.log.kafka.topics import Difference
 from kit.runtime import topics
 from kit.settings import Settings, SettingsError, load_settings
-from services.compose import open_log
+from services.engines import open_log
 
 cli = typer.Typer(no_args_is_help=True, help="Compare the topics on Kafka with the settings, and mend what differs.")
 T = TypeVar("T")

@@ -2,45 +2,21 @@
 
 from pathlib import Path
 
-from kit.contracts.members import (
-    BindAnswered,
-    CommunityChanged,
-    DayChangeDue,
-    IdentityLinked,
-    KeyChanged,
-    MemberChanged,
-    MemberTokensRevoked,
-    SessionChanged,
-    SigningKeyChanged,
-)
 from kit.service import Service
 from services.members.api import ROUTERS
+from services.members.declaration import DECLARATION
 from services.members.handlers import ACTIVITY_TYPES, SUBSCRIPTIONS
 from services.members.loops import LOOPS
 from services.members.tables import metadata
 
 SERVICE = Service(
-    name="members",
+    name=DECLARATION.name,
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(
-        CommunityChanged,
-        MemberChanged,
-        IdentityLinked,
-        BindAnswered,
-        KeyChanged,
-        SigningKeyChanged,
-        MemberTokensRevoked,
-        SessionChanged,
-        DayChangeDue,
-    ),
+    publishes=DECLARATION.publishes,
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    prefixes=(
-        "communities", "members", "applications", "gates", "invites", "join", "payments", "house-rules", "cases",
-        "roles", "duties", "groups", "pairings", "segments", "tracks", "identities", "keys", "tokens", "sessions",
-        "exports", "audit",
-    ),
+    prefixes=DECLARATION.prefixes,
     loops=LOOPS,
     activity_types=ACTIVITY_TYPES,
-)  # fmt: skip
+)

@@ -2,25 +2,22 @@
 
 from pathlib import Path
 
-from kit.contracts.notify import CallWanted, MessageDue, MessageStateChanged
 from kit.service import Service
 from services.notify.api import ROUTERS
+from services.notify.declaration import DECLARATION
 from services.notify.handlers import CONCERNED, SUBSCRIPTIONS
 from services.notify.loops import LOOPS
 from services.notify.tables import metadata
 
 SERVICE = Service(
-    name="notify",
+    name=DECLARATION.name,
     routers=ROUTERS,
     subscriptions=SUBSCRIPTIONS,
-    publishes=(MessageStateChanged, MessageDue, CallWanted),
+    publishes=DECLARATION.publishes,
     metadata=metadata,
     migrations=Path(__file__).parent / "migrations",
-    prefixes=(
-        "messages", "inbox", "announcements", "reminders", "digests", "campaigns", "templates", "preferences",
-        "channels", "webhooks", "suppressions", "preview",
-    ),
+    prefixes=DECLARATION.prefixes,
     loops=LOOPS,
     activity_types=frozenset({"command.invoked"}),
     concerned=CONCERNED,
-)  # fmt: skip
+)

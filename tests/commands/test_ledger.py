@@ -13,7 +13,8 @@ from kit.clock import system_clock
 from kit.migrations import migrate
 from kit.settings import load_settings
 from services.commands.ledger import _exported
-from services.compose import BY_NAME, open_service_database
+from services.compose import BY_NAME
+from services.engines import open_service_database
 from services.rewards.handlers.sealing import seal_some
 from services.rewards.store import chain as chain_store
 from tests.crash.processes import clean_environment

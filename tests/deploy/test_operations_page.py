@@ -4,7 +4,6 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 from prometheus_client import REGISTRY
 
 import kit.metrics
@@ -24,11 +23,10 @@ def ids(page: Path) -> str:
 
 def commands() -> set[str]:
     """`guildhall …`, those of groups with their group."""
-    main = typer.main.get_command(cli)
     out = set()
-    for name, command in main.commands.items():  # type: ignore[attr-defined]
+    for name, command in cli.commands.items():
         out.add(name)
-        out |= {f"{name} {sub}" for sub in getattr(command, "commands", {})}
+        out |= {f"{name} {sub}" for sub in getattr(command.load(), "commands", {})}  # type: ignore[attr-defined]
     return out
 
 

@@ -100,7 +100,7 @@ async def standing(
     db: Database, clock: ManualClock, directory: Path, *routers: APIRouter, served: bool = False, **settings: object
 ) -> AsyncIterator[Stand]:
     """`served`: behind a real HTTP server on a free port, for what only a socket shows; else called in process."""
-    service = Service("scratch", routers, {}, (KeyUsed,), db.metadata, Path(), ("scratch",))
+    service = Service("scratch", (KeyUsed,), ("scratch",), routers, {}, db.metadata, Path())
     log = EmbeddedLog(directory / "stand" / "log.sqlite", clock=clock)
     runtime = Runtime(
         [service],

@@ -38,7 +38,7 @@ class Stage:
     """A consumer with a handler that counts, on a real log and database; `run` lets it work until the log is read."""
 
     def __init__(self, db: Database, log: EmbeddedLog, clock: ManualClock) -> None:
-        service = Service("scratch", (), {}, (KeyUsed,), METADATA, Path(), ())
+        service = Service("scratch", (KeyUsed,), (), (), {}, METADATA, Path())
         self.runtime = ServiceRuntime(service, db, log, clock, load_settings({}))
         self.db, self.log, self.clock = db, log, clock
         self.batches: list[int] = []

@@ -25,7 +25,7 @@ from kit.log import Record
 from kit.log.embedded import EmbeddedLog
 from kit.runtime import Runtime
 from services import server
-from services.__main__ import cli
+from services.commands.dead_letters import cli
 from tests.kit.stand import bearer, key_changed
 from tests.kit.toy import POISON, Toy, uses
 from tests.support.http import client_of
@@ -225,9 +225,7 @@ async def test_the_command_line_lists_retries_and_discards(bench: Bench) -> None
     common = ["--service", "toy", "--key", SECRET, "--url", str(bench.client.base_url).rstrip("/")]
 
     async def run(*arguments: str) -> tuple[int, str]:
-        done = await asyncio.to_thread(
-            CliRunner(env={"COLUMNS": "300"}).invoke, cli, ["dead-letters", *arguments, *common]
-        )
+        done = await asyncio.to_thread(CliRunner(env={"COLUMNS": "300"}).invoke, cli, [*arguments, *common])
         # The server's own log lines stand between: it runs in this process.
         return done.exit_code, "\n".join(line for line in done.output.splitlines() if not line.startswith("["))
 

@@ -9,7 +9,8 @@ from sqlalchemy import text
 
 from kit.clock import system_clock
 from kit.database import Database, open_database
-from kit.migrations import at_head, differences, migrate
+from kit.migrations import differences, migrate
+from kit.revisions import at_head
 from services.compose import BY_NAME, SERVICES
 from tests.support.databases import MakeDatabase
 

@@ -25,7 +25,7 @@ async def handle(tx: Tx, batch: list[object]) -> None:
 
 
 def service(name: str, **more: object) -> Service:
-    base = Service(name, (), {}, (), metadata_for(name), Path(), (name,))
+    base = Service(name, (), (name,), (), {}, metadata_for(name), Path())
     return replace(base, **more)  # type: ignore[arg-type]  # the fields of Service
 
 

@@ -15,7 +15,8 @@ from kit.clock import Clock, system_clock
 from kit.runtime import Runtime
 from kit.settings import Settings, load_settings
 from services import server
-from services.commands.starting import bootstrapped, web_app
+from services.commands.starting import web_app
+from services.commands.whole import bootstrapped
 from services.compose import compose
 from tests.support.databases import copy_platform_sqlite, create_platform_postgres
 from tests.support.http import client_of

@@ -14,12 +14,13 @@ from rich.console import Console
 from kit import logging as log_setup
 from services.commands.doctor.examining import examine
 from services.commands.doctor.findings import described, passed, show
-from services.compose import BY_NAME, SERVICES
+from services.compose import BY_NAME
+from services.declarations import NAMES
 
 
 def doctor(
     services: Annotated[
-        list[str] | None, typer.Argument(help=f"Of {', '.join(BY_NAME)}; all when none is named.")
+        list[str] | None, typer.Argument(help=f"Of {', '.join(NAMES)}; all when none is named.")
     ] = None,
     data_dir: Annotated[Path | None, typer.Option(help="Where the files are (GUILDHALL_DATA_DIR, ./data).")] = None,
     books: Annotated[
@@ -31,13 +32,13 @@ def doctor(
 ) -> None:
     """Look at settings, databases, log, topics, clocks and space; say what to do. Changes nothing; exit code 1 when
     something failed. Run it beside the installation or while it is stopped."""
-    unknown = sorted(set(services or ()) - set(BY_NAME))
+    unknown = sorted(set(services or ()) - set(NAMES))
     if unknown:
         Console(stderr=True).print(
-            f"guildhall: no service is called {unknown[0]!r}; of {', '.join(BY_NAME)}", style="red", markup=False
+            f"guildhall: no service is called {unknown[0]!r}; of {', '.join(NAMES)}", style="red", markup=False
         )
         raise typer.Exit(2)
-    chosen = tuple(service for service in SERVICES if not services or service.name in services)
+    chosen = [BY_NAME[name] for name in NAMES if not services or name in services]
     # What the parts log while they fail is told by the checks, in better words.
     log_setup.silence()
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:

@@ -7,7 +7,7 @@ from sqlalchemy.engine import make_url
 from kit import outbox
 from kit.database import Database, server_of
 from kit.dead_letters import count_dead
-from kit.migrations import MOVING, revisions
+from kit.revisions import MOVING, revisions
 from kit.service import Audit, Service
 from kit.settings import Settings
 from services.commands.doctor.clocks import compared

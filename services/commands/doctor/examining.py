@@ -1,7 +1,7 @@
 """Which checks there are for which settings."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -18,13 +18,14 @@ from services.commands.doctor import broker, databases, files
 from services.commands.doctor import settings as own
 from services.commands.doctor.findings import Finding, State
 from services.commands.doctor.running import Chain, Check, in_thread, run_all
-from services.compose import BY_NAME, open_log, open_service_database, spool_path
+from services.declarations import EVENTS
+from services.engines import open_log, open_service_database, spool_path
 
 CLOSE_SECONDS = 2.0
 
 
 async def examine(
-    services: tuple[Service, ...],
+    services: Iterable[Service],
     *,
     seconds: float,
     books: bool = False,
@@ -37,11 +38,12 @@ async def examine(
         settings = load_settings(environ, data_dir=data_dir)
     except SettingsError as error:
         return own.unusable(error), False
-    found, hanging = await run_all(_first(settings, services, seconds))
+    chosen = tuple(services)
+    found, hanging = await run_all(_first(settings, chosen, seconds))
     # What cannot be used, or is not there, need not be opened to see it fail.
     if any(finding.state is State.FAILED and finding.name in ("settings", "files") for finding in found):
         return found, hanging
-    more, still = await _opened(settings, services, seconds, clock, books=books)
+    more, still = await _opened(settings, chosen, seconds, clock, books=books)
     return found + more, hanging or still
 
 
@@ -56,7 +58,7 @@ def _first(settings: Settings, services: tuple[Service, ...], seconds: float) ->
     if settings.embedded:
         chains.append([Check("disk", partial(in_thread, partial(files.disk, directory)), seconds)])
         chains.append([Check("files", partial(in_thread, partial(files.installed, directory, services)), seconds)])
-    elif settings.spool_mb and BY_NAME["events"] in services:
+    elif settings.spool_mb and any(service.name == EVENTS.name for service in services):
         chains.append([Check("disk", partial(in_thread, partial(files.disk, directory)), seconds)])
         chains.append([Check("spool", partial(in_thread, partial(files.spool, spool_path(settings))), seconds)])
     return chains

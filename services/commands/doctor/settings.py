@@ -11,7 +11,7 @@ from sqlalchemy.exc import ArgumentError
 
 from kit.settings import Settings, SettingsError
 from services.commands.doctor.findings import Finding, failed, ok, warning
-from services.compose import kafka_security
+from services.engines import kafka_security
 
 
 def unusable(error: SettingsError) -> list[Finding]:

@@ -14,7 +14,7 @@ from rich.table import Table
 from kit import logging as log_setup
 from kit.database import DatabaseUnavailable
 from kit.log import LogUnavailable, TopicMismatch
-from kit.migrations import SchemaBeingFilled
+from kit.revisions import SchemaBeingFilled
 from kit.settings import Settings, SettingsError
 from services.commands.moving.steps import Refused, Result, both_settings, move
 from services.commands.moving.tables import CannotCopy

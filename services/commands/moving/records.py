@@ -4,7 +4,7 @@ A topic is empty over there at first, and records are appended in one fixed orde
 many of the records that belong to it have arrived. So a second start goes on exactly where the first was killed.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 
 from kit.consumer import group_name
@@ -42,7 +42,7 @@ class _Readers:
 
 
 async def append_topic(
-    file: LogFile, log: KafkaLog, topic: str, services: Sequence[Service], *, chunk: int, say: Say
+    file: LogFile, log: KafkaLog, topic: str, services: Iterable[Service], *, chunk: int, say: Say
 ) -> None:
     """Append what is not there yet, then put the services' groups in their places."""
     there = await log.ends(topic)

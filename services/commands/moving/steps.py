@@ -17,14 +17,16 @@ from kit.database import Database
 from kit.log.embedded.locking import hold
 from kit.log.embedded.reading import LogFile
 from kit.log.kafka import KafkaLog
-from kit.migrations import MOVING, migrate, revisions, set_revision
+from kit.migrations import migrate
+from kit.revisions import MOVING, revisions, set_revision
 from kit.runtime import topics
 from kit.service import Service
 from kit.settings import Settings, load_settings
 from services.commands.moving import progress
 from services.commands.moving.records import append_topic, compared
 from services.commands.moving.tables import copy_service, hashed, moved_tables
-from services.compose import SERVICES, open_log, open_service_database
+from services.compose import SERVICES
+from services.engines import open_log, open_service_database
 
 Say = Callable[[str], None]
 

@@ -20,7 +20,8 @@ from kit.runtime import topics
 from kit.settings import PREFIX, Settings, load_settings
 from services.commands.doctor.examining import examine
 from services.commands.doctor.findings import Finding, State
-from services.compose import BY_NAME, SERVICES, open_service_database, spool_path
+from services.compose import BY_NAME, SERVICES
+from services.engines import open_service_database, spool_path
 from tests.commands.doctor.conftest import by_name
 from tests.support.platform import App
 

@@ -11,7 +11,7 @@ from deploy.local.kafka import Demands, KafkaBroker
 from kit.log import LogUnavailable
 from kit.log.kafka import KafkaLog, Security, adapter
 from kit.settings import SettingsError, load_settings
-from services.compose import kafka_security, open_log
+from services.engines import kafka_security, open_log
 from tests.kit.log.support import next_to_read, read, records, topic, values
 from tests.support.require import missing
 
