@@ -128,8 +128,7 @@ class Outside:
     def __init__(self, *, private: bool, answer_seconds: float = ANSWER_SECONDS) -> None:
         self._private = private
         self._seconds = answer_seconds
-        limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
-        self._transport = httpx2.AsyncHTTPTransport(verify=ssl.create_default_context(), limits=limits, retries=0)
+        self._transport: httpx2.AsyncHTTPTransport | None = None
 
     async def post(self, call: Call) -> Answer:
         """What was answered, whatever its status. Refused, NotCalled, NoAnswer otherwise."""
@@ -157,11 +156,21 @@ class Outside:
         )
         try:
             async with asyncio.timeout(self._seconds):
-                response = await self._transport.handle_async_request(request)
+                response = await (await self._opened()).handle_async_request(request)
         except (httpx2.HTTPError, OSError, TimeoutError) as error:
             # Never the error's own text, which may have the address in it and the secret in that.
             raise (NoAnswer if left.is_set() else NotCalled)(type(error).__name__) from None
         return await self._read(response)
+
+    async def _opened(self) -> httpx2.AsyncHTTPTransport:
+        """Made for the first call, and beside the event loop: reading the certificates of the world takes a tenth of a
+        second, of every start, and most processes call nobody for long."""
+        if self._transport is None:
+            context = await asyncio.to_thread(ssl.create_default_context)
+            limits = httpx2.Limits(max_connections=None, max_keepalive_connections=0)
+            # Calls that came meanwhile wait for the same: the first to be back makes it.
+            self._transport = self._transport or httpx2.AsyncHTTPTransport(verify=context, limits=limits, retries=0)
+        return self._transport
 
     async def _read(self, response: httpx2.Response) -> Answer:
         body, whole = bytearray(), True
@@ -179,4 +188,5 @@ class Outside:
         return Answer(response.status_code, headers, bytes(body[:MOST_BYTES]), whole)
 
     async def close(self) -> None:
-        await self._transport.aclose()
+        if self._transport is not None:
+            await self._transport.aclose()

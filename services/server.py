@@ -103,8 +103,8 @@ def make_server(app: ASGIApp, stop_seconds: float, max_frame: int = 1 << 20) -> 
 
 
 def tune_collector() -> None:
-    """Long-lived objects out of the collector's way: a full collection was the 40 ms at p99 (TECH.md section 2b)."""
-    gc.collect()
+    """Long-lived objects out of the collector's way: a full collection was the 40 ms at p99 (TECH.md section 2b). None
+    runs before: a start leaves next to nothing behind in circles, and looking for it took a quarter of a second."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 100)
 
