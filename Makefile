@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 PORT ?= 8000
 TRACE ?=
 WORKERS ?= 2
+# Else every process of a machine that keeps no compiled modules compiles the product for itself, which is half a start.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: compose-env image-check help setup setup-dev up up-split demo test check soak bench format requirements clean docs
 

@@ -1,6 +1,14 @@
 """Fixtures shared by all tests. Helpers live in tests/support; nothing imports from here."""
 
+import os
+import sys
+
 from hypothesis import HealthCheck, settings
+
+# The suite starts processes by the hundred: where the environment says to keep no compiled modules, each would compile
+# all of the product for itself.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # How fast a machine is fails no test. A fixture is shared by all examples of a property: those that use one know it.
 settings.register_profile(

@@ -5,12 +5,14 @@ import os
 from pathlib import Path
 
 import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from sqlalchemy import text
 
 from kit.clock import system_clock
 from kit.database import Database, open_database
 from kit.migrations import differences, migrate
-from kit.revisions import at_head
+from kit.revisions import at_head, head
 from services.compose import BY_NAME, SERVICES
 from tests.support.databases import MakeDatabase
 
@@ -49,6 +51,28 @@ async def test_a_histories_revisions_stand_in_one_line(name: str) -> None:
     files = await asyncio.to_thread(os.listdir, BY_NAME[name].migrations / "versions")
     numbers = sorted(file[:4] for file in files if file.endswith(".py"))
     assert numbers == [f"{n:04d}" for n in range(1, len(numbers) + 1)]
+
+
+@every_service
+def test_the_last_revision_is_the_one_that_alembic_would_migrate_to(name: str) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(BY_NAME[name].migrations))
+    config.set_main_option("path_separator", "os")
+    assert head(BY_NAME[name].migrations) == ScriptDirectory.from_config(config).get_current_head()
+
+
+def test_a_history_that_forks_or_lacks_a_link_has_no_last_revision(tmp_path: Path) -> None:
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    assert head(tmp_path) is None
+    (versions / "0001_first.py").write_text('revision = "0001"\ndown_revision = None\n')
+    (versions / "0002_second.py").write_text('revision = "0002"\ndown_revision = "0001"\n')
+    assert head(tmp_path) == "0002"
+    fork = versions / "0003_third.py"
+    for wrong in ('revision = "0003"\ndown_revision = "0001"\n', "revision = made_up()\n"):
+        fork.write_text(wrong)
+        with pytest.raises(ValueError, match="one revision and one before it"):
+            head(tmp_path)
 
 
 async def test_replicas_that_start_together_migrate_once(postgres_server, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
