@@ -20,6 +20,7 @@ class Decision:
     On an inverse event (a deletion, a reaction removed) `undone` says what it took back of grants of the rule: `amount`
     is below 0, `reason` the type of the inverse event; `refused`: `wanted` could not be taken back. On an event whose
     inverse came first `undone` has the amount 0. `transaction_id` is None where it would be several.
+    What is for a group has no `member_id`: `group_account` is the id of the group's account.
     """
 
     rule_id: str
@@ -33,6 +34,7 @@ class Decision:
     transaction_id: UUID | None = None
     notify: bool = False
     """The rule asks that the member be told of this grant."""
+    group_account: UUID | None = None
 
 
 @contract(REWARDS_TOPIC, key=lambda e: f"{e.community_id}:{e.actor_id or e.event_id}")

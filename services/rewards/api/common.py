@@ -57,7 +57,7 @@ async def check_known(tx: Tx, principal: Principal, member_id: UUID) -> None:
     """
     if principal.member_id == member_id or await known_members(tx, principal.community_id, [member_id]):
         return
-    if not await accounts_of(tx, principal.community_id, member_id):
+    if all(account.system for account in await accounts_of(tx, principal.community_id, member_id)):
         raise member_unknown()
 
 

@@ -43,7 +43,7 @@ def consequences(
     """
     moved: dict[Key, Moved] = {}
     for p in postings:
-        if p.instead is not None:
+        if not p.of_member:
             continue
         key = p.community_id, p.member_id, p.unit
         was = moved.get(key, Moved(0, 0, p))

@@ -12,6 +12,7 @@ from uuid import UUID
 
 from kit.errors import BadRequest, Conflict, FieldError, Unprocessable
 from kit.ids import uuid5
+from services.rewards.domain.groups import PREFIX, is_group, marked
 
 MOST = 2**62 - 1
 """The largest amount and balance: half of int64, so that no sum of two of them can overflow a column."""
@@ -59,7 +60,8 @@ class Posting(NamedTuple):
     """One transaction to be: `amount` (never 0) to the member's account, minus as much from the `counter` account.
 
     `day` is the community's day it counts for. `scored` says whether boards count the member's line. With `instead` the
-    system account of that name stands where the member's would, and `member_id` is only whom it concerns.
+    system account of that name stands where the member's would, and `member_id` is only whom it concerns. As
+    `member_id` the id of a group's account, which is there, is that account.
     """
 
     id: UUID
@@ -83,11 +85,24 @@ class Posting(NamedTuple):
     approver: str | None = None
     instead: str | None = None
 
+    @property
+    def of_member(self) -> bool:
+        """Whether the account is a member's: only those owe, expire, rise in level and stand on boards."""
+        return self.instead is None and not is_group(self.member_id)
+
+    @property
+    def own(self) -> tuple[int, UUID]:
+        """Whether the account is one of the system's (1), and whose."""
+        if self.instead is not None:
+            return 1, system_account_id(self.community_id, self.instead)
+        return int(is_group(self.member_id)), self.member_id
+
 
 @lru_cache(maxsize=4096)
 def system_account_id(community_id: UUID, name: str) -> UUID:
     """The owner id of a system account. Its namespace is its own: no identity of a member can compute to it."""
-    return uuid5(uuid5(community_id, "accounts"), name)
+    computed = uuid5(uuid5(community_id, "accounts"), name)
+    return marked(computed) if name.startswith(PREFIX) else computed
 
 
 def digest(*parts: object) -> bytes:

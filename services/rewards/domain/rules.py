@@ -13,7 +13,7 @@ from services.rewards.domain.ledger import MOST
 
 # The closed choices are types, so that reading a rule set from JSON refuses every other word and its JSON Schema
 # lists them.
-Receiver = Literal["actor", "subject_author", "inviter"]
+Receiver = Literal["actor", "subject_author", "inviter", "group"]
 Scope = Literal["member", "object", "actor_object", "pair", "community"]
 UnitScope = Literal["member", "community"]
 Window = Literal["day", "week", "month", "lifetime", "rolling"]
@@ -22,6 +22,7 @@ Exceeding = Literal["truncate", "skip"]
 
 ACTOR: Final = "actor"
 INVITER: Final = "inviter"
+GROUP: Final = "group"
 MEMBER: Final = "member"
 OBJECT: Final = "object"
 ACTOR_OBJECT: Final = "actor_object"
@@ -54,7 +55,8 @@ class RandomAmount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Give:
-    """Who gets how much of which unit: one of `amount`, `cel` (an expression that gives an int), `random`."""
+    """Who gets how much of which unit: one of `amount`, `cel` (an expression that gives an int), `random`. To the
+    `group` is to the account of the chat group that the event happened in."""
 
     to: Receiver
     unit: str

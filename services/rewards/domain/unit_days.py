@@ -8,6 +8,9 @@ from services.rewards.domain.ledger import ADJUST, BURN, DEBT, ESCROW, EXPIRED, 
 
 MOST_DAYS: Final = 366
 
+GROUPS: Final = "groups"
+"""All groups' accounts together: by themselves they would be a row each a day."""
+
 
 class Flow(NamedTuple):
     """What came to a system account and went from it, both unsigned."""

@@ -156,7 +156,7 @@ async def _post(
         _check(after, posting, units[posting.unit])
     for number in accepted:
         outcomes[number] = Outcome(ACCEPTED, new[number].id, posting=new[number])
-        outbox.add(tx, _adjusted(new[number]))
+        _announce(tx, new[number])
 
 
 async def _covered(
@@ -168,7 +168,7 @@ async def _covered(
     outcomes: list[Outcome | None],
 ) -> list[int]:
     """Go through the items in order against the balances as they would become; the refused ones are taken back."""
-    held = await store.lock_balances(tx, {(community_id, p.member_id, p.unit) for p in new.values()})
+    held = await store.lock_of(tx, new.values())
     accounts = {key: Standing(account.balance, account.debt) for key, account in held.items()}
     accepted, refused = [], []
     for number, posting in new.items():
@@ -209,16 +209,19 @@ def key_reused() -> Unprocessable:
     return Unprocessable("this idempotency_key was used for another entry", code="idempotency_key_reused")
 
 
-def _adjusted(posting: Posting) -> PointsAdjusted:
-    return PointsAdjusted(
-        community_id=posting.community_id,
-        member_id=posting.member_id,
-        transaction_id=posting.id,
-        unit=posting.unit,
-        amount=posting.amount,
-        reason=posting.reason,
-        cause_id=posting.source_event_id,
-    )
+def _announce(tx: Tx, posting: Posting) -> None:
+    """A group is nobody to be told."""
+    if posting.of_member:
+        event = PointsAdjusted(
+            community_id=posting.community_id,
+            member_id=posting.member_id,
+            transaction_id=posting.id,
+            unit=posting.unit,
+            amount=posting.amount,
+            reason=posting.reason,
+            cause_id=posting.source_event_id,
+        )
+        outbox.add(tx, event)
 
 
 # A second person
@@ -352,7 +355,7 @@ async def reverse(
     done = await finish(tx, fresh, owing=owing)
     if unit.clawback == REFUSE and original.kind != SPEND:
         check_balance(done.accounts[community_id, member_id, unit.id].balance, -part, unit)
-    outbox.add(tx, _adjusted(posting))
+    _announce(tx, posting)
     return posting.id
 
 

@@ -23,7 +23,7 @@ def count_points(postings: Iterable[Posting]) -> None:
     given: Counter[tuple[str, str]] = Counter()
     taken: Counter[tuple[str, str]] = Counter()
     for posting in postings:
-        if posting.instead is not None:
+        if not posting.of_member:
             continue
         moved = given if posting.amount > 0 else taken
         moved[unit_label(posting.unit), posting.kind] += abs(posting.amount)

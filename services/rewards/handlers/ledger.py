@@ -22,6 +22,7 @@ from kit.turns import in_turns
 from services.rewards.domain import debts
 from services.rewards.domain.boards import Contribution
 from services.rewards.domain.debts import Standing
+from services.rewards.domain.groups import is_group
 from services.rewards.domain.ledger import (
     DEFAULT_UNITS,
     GRANT,
@@ -46,7 +47,8 @@ from services.rewards.store.lots import wrong_lots
 
 class Grant(NamedTuple):
     """`amount` of `unit` that a rule gives `member_id` for an event; minus takes. Never 0. `idem_key` is the 32
-    bytes of R1: the same key is paid once, whatever the amount says the second time."""
+    bytes of R1: the same key is paid once, whatever the amount says the second time. A group is paid under the id of
+    its account, which is there (`handlers.groups`)."""
 
     community_id: UUID
     member_id: UUID
@@ -62,7 +64,7 @@ class Grant(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """What of some postings was new, and the members' accounts (community, member, unit) afterwards."""
+    """What of some postings was new, and the members' and groups' accounts (community, owner, unit) afterwards."""
 
     fresh: list[Posting]
     accounts: dict[debts.Key, Standing]
@@ -113,7 +115,7 @@ async def _affordable(
     if not refusing:
         return fresh
     # All accounts, though some matter only: what follows takes them too, and locks are taken in one go.
-    held = await store.lock_balances(tx, {(p.community_id, p.member_id, p.unit) for p in fresh})
+    held = await store.lock_of(tx, fresh)
     balances = {key: account.balance for key, account in held.items()}
     kept, refused = [], []
     for p in fresh:
@@ -151,7 +153,7 @@ def _posting(tx: Tx, grant: Grant, day: date) -> Posting:
         amount=grant.amount,
         effective_at=grant.effective_at,
         day=day,
-        scored=True,
+        scored=not is_group(grant.member_id),
         rule_id=grant.rule_id,
         rule_version=grant.rule_version,
         source_event_id=grant.source_event_id,
@@ -195,7 +197,7 @@ async def finish(
         return Recorded([], {})
     await store.add_entries(tx, fresh)
     after = await store.move(tx, fresh)
-    accounts = {b.key: Standing(b.balance, b.debt) for b in after if not b.system}
+    accounts = {b.key: Standing(b.balance, b.debt) for b in after if not b.system or is_group(b.owner_id)}
     terms = {(b.community_id, b.unit): b.lots for b in after if b.system and b.lots is not None}
     spared = await lots.spare(tx, fresh, terms) if terms else lots.NOTHING
     accounts |= await _post_besides(tx, spared.postings)
@@ -204,14 +206,15 @@ async def finish(
         await lots.follow(tx, [*fresh, *owed], accounts, terms, spared)
     besides = [*spared.postings, *owed]
     tx.after_commit.append(partial(count_points, [*fresh, *besides]))
-    followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
+    # A group's account that was opened when some followed already comes to less than 0 when they do no more.
+    followed = {(b.community_id, b.unit) for b in after if b.system and b.followers > 0}
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
     contributions = [_contribution(p, history or {}) for p in counted]
     await boards.count(tx, contributions)
     balances = {key: account.balance for key, account in accounts.items()}
     await levels.announce(tx, contributions, balances)
     # What is captured was the member's until it was held, and leaves another account.
-    moved = [p for p in (*fresh, *besides) if p.instead is None and (p.community_id, p.unit) in followed]
+    moved = [p for p in (*fresh, *besides) if p.of_member and (p.community_id, p.unit) in followed]
     awarding.note_balances(tx, moved, balances, history or {})
     return Recorded(fresh, accounts)
 

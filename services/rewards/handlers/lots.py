@@ -40,7 +40,7 @@ async def spare(tx: Tx, postings: Iterable[Posting], terms: Terms) -> Spared:
     taken = [
         (p, p.reverses)
         for p in postings
-        if p.amount < 0 and p.reverses is not None and p.instead is None and (p.community_id, p.unit) in terms
+        if p.amount < 0 and p.reverses is not None and p.of_member and (p.community_id, p.unit) in terms
     ]
     parts = await store.parts(tx, {original for _, original in taken}) if taken else {}
     today = await _days(tx, {p.community_id for p, _ in taken})
@@ -89,7 +89,7 @@ async def follow(
     held, with all postings in them."""
     each: dict[Key, list[Posting]] = {}
     for p in postings:
-        if p.instead is None and (p.community_id, p.unit) in terms:
+        if p.of_member and (p.community_id, p.unit) in terms:
             each.setdefault((p.community_id, p.member_id, p.unit), []).append(p)
     if not each:
         return

@@ -13,6 +13,7 @@ from kit import outbox
 from kit.contracts.rewards import ActivityScored, Decision
 from kit.database import Tx
 from services.rewards.domain.engine import DECLINED, GRANTED, UNDONE
+from services.rewards.domain.groups import beneficiary
 from services.rewards.domain.ledger import MINT, MOST, system_account_id
 from services.rewards.domain.rules import grant_key
 from services.rewards.domain.undoing import Way
@@ -186,9 +187,10 @@ def _decision_row(tx: Tx, row: Mapping[str, Any], verdict: str, amount: int, rea
 
 def _scored(row: Mapping[str, Any], told: Mapping[str, Any]) -> ActivityScored:
     names = (
-        "rule_id", "rule_version", "member_id", "unit", "verdict", "wanted", "amount", "reason", "transaction_id",
-        "notify",
+        "rule_id", "rule_version", "unit", "verdict", "wanted", "amount", "reason", "transaction_id", "notify",
     )  # fmt: skip
+    member_id, group_account = beneficiary(told["member_id"])
+    same = {name: told[name] for name in names}
     return ActivityScored(
         community_id=row["community_id"],
         event_id=row["event_id"],
@@ -196,5 +198,5 @@ def _scored(row: Mapping[str, Any], told: Mapping[str, Any]) -> ActivityScored:
         actor_id=row["actor_id"],
         effective_at=row["at"],
         history=row["history"],
-        decisions=(Decision(**{name: told[name] for name in names}),),
+        decisions=(Decision(member_id=member_id, group_account=group_account, **same),),
     )

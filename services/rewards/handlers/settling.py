@@ -14,6 +14,7 @@ from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.engine import DUPLICATE, PENDING, Verdict, Want
+from services.rewards.domain.groups import beneficiary
 from services.rewards.domain.ledger import Posting, Unit
 from services.rewards.domain.rules import grant_key
 from services.rewards.handlers.ledger import Grant, post_grants
@@ -172,10 +173,11 @@ def _scored(a: Activity, actor_id: UUID | None, decisions: tuple[Decision, ...])
 
 def decision(settled: Settled) -> Decision:
     verdict, want = settled.verdict, settled.verdict.want
+    member_id, group_account = beneficiary(want.member_id)
     return Decision(
         rule_id=want.rule.id,
         rule_version=want.rule_version,
-        member_id=want.member_id,
+        member_id=member_id,
         unit=want.unit,
         verdict=verdict.verdict,
         wanted=want.amount,
@@ -183,4 +185,5 @@ def decision(settled: Settled) -> Decision:
         reason=verdict.reason,
         transaction_id=settled.transaction_id,
         notify=want.rule.notify,
+        group_account=group_account,
     )

@@ -19,6 +19,7 @@ from kit.database import Tx
 from kit.turns import in_turns
 from services.rewards.domain.engine import REFUSED, UNDONE, Undone, Want
 from services.rewards.domain.explaining import cause
+from services.rewards.domain.groups import beneficiary
 from services.rewards.domain.ledger import MINT, REFUSE, REVERSAL, Posting, Unit, digest
 from services.rewards.domain.undoing import EARLIER, Inverse, Way, inverse_of, places_among, stored_places, undone, ways
 from services.rewards.handlers.refilling import Refill
@@ -229,16 +230,18 @@ def decisions_of(takebacks: Sequence[Takeback], posted: Mapping[bytes, UUID]) ->
     out: dict[UUID, list[Decision]] = {}
     for (event_id, rule_id, member_id, unit, verdict), some in sums.items():
         total = sum(one.posting.amount for one in some)
+        paid, group_account = beneficiary(member_id)
         decision = Decision(
             rule_id=rule_id,
             rule_version=max(one.posting.rule_version or 0 for one in some),
-            member_id=member_id,
+            member_id=paid,
             unit=unit,
             verdict=verdict,
             wanted=total,
             amount=total if verdict == UNDONE else 0,
             reason=some[0].inverse.type,
             transaction_id=posted.get(some[0].posting.idem_key) if len(some) == 1 else None,
+            group_account=group_account,
         )
         out.setdefault(event_id, []).append(decision)
     return out
@@ -251,10 +254,10 @@ def rows_of(a: Activity, decided: Sequence[Decision], now: datetime) -> list[dic
             "event_id": a.event_id,
             "rule_id": d.rule_id,
             # Beside what the same rule may give on the inverse event itself: 36 characters too, and no id as text.
-            "receiver": f"{'undo' if d.verdict == UNDONE else 'kept'}{d.member_id.hex if d.member_id else ''}",
+            "receiver": f"{'undo' if d.verdict == UNDONE else 'kept'}{paid.hex if paid else ''}",
             "unit": d.unit,
             "community_id": a.community_id,
-            "member_id": d.member_id,
+            "member_id": paid,
             "rule_version": d.rule_version,
             "event_type": a.type,
             "verdict": d.verdict,
@@ -267,14 +270,15 @@ def rows_of(a: Activity, decided: Sequence[Decision], now: datetime) -> list[dic
             "decided_at": now,
         }
         for d in decided
+        for paid in (d.member_id or d.group_account,)
     ]
 
 
 def announce(tx: Tx, takebacks: Sequence[Takeback], posted: Mapping[bytes, UUID], history: Mapping[UUID, bool]) -> None:
-    """What a reversal by hand announces too; `history` says which inverse events are no news."""
+    """What a reversal by hand announces too, of members; `history` says which inverse events are no news."""
     for one in takebacks:
         p = one.posting
-        if p.idem_key in posted:
+        if p.idem_key in posted and p.of_member:
             event = PointsAdjusted(
                 community_id=p.community_id,
                 member_id=p.member_id,

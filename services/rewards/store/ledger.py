@@ -70,8 +70,8 @@ async def remove_transactions(tx: Tx, community_id: UUID, ids: Sequence[UUID]) -
 
 
 async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
-    """The two lines of each posting: the member's, or the account's that stands there instead (0), and the system
-    account's (1)."""
+    """The two lines of each posting: the member's, or the account's that stands there instead (0), and the other
+    system account's (1)."""
     rows = []
     for p in postings:
         shared = {
@@ -82,7 +82,7 @@ async def add_entries(tx: Tx, postings: Sequence[Posting]) -> None:
             "day": p.day,
             "reversed": 0,
         }
-        owner = p.member_id if p.instead is None else system_account_id(p.community_id, p.instead)
+        _, owner = p.own
         counter = system_account_id(p.community_id, p.counter)
         scored = 0 if not p.scored else 2 if p.kind == REVERSAL else 1
         rows.append({**shared, "line": 0, "owner_id": owner, "amount": p.amount, "scored": scored})
@@ -95,10 +95,8 @@ async def move(tx: Tx, postings: Sequence[Posting]) -> list[Balance]:
     changes: dict[tuple[int, UUID, UUID, str], tuple[str, int, int]] = {}
     for p in postings:
         system = system_account_id(p.community_id, p.counter)
-        if p.instead is None:
-            own, own_name = (0, p.community_id, p.member_id, p.unit), ""
-        else:
-            own, own_name = (1, p.community_id, system_account_id(p.community_id, p.instead), p.unit), p.instead
+        is_system, owner = p.own
+        own, own_name = (is_system, p.community_id, owner, p.unit), p.instead or ""
         for key, name, amount, debt in (
             (own, own_name, p.amount, p.amount if p.counter == DEBT else 0),
             ((1, p.community_id, system, p.unit), p.counter, -p.amount, 0),
@@ -123,6 +121,18 @@ async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[
     Adding nothing takes the locks in the very order in which `move` takes them, and covers accounts that are new.
     """
     return {row.key: row for row in await _add(tx, {(0, *key): ("", 0, 0) for key in keys})}
+
+
+async def lock_of(tx: Tx, postings: Iterable[Posting]) -> dict[tuple[UUID, UUID, str], Balance]:
+    """The same of the accounts that these postings change first, members' or groups'."""
+    keys: dict[tuple[int, UUID, UUID, str], tuple[str, int, int]] = {}
+    for p in postings:
+        system, owner = p.own
+        keys[system, p.community_id, owner, p.unit] = "", 0, 0
+        if system:
+            # Groups' accounts stand among the system's, which are taken in one go or by two in a circle.
+            keys[1, p.community_id, system_account_id(p.community_id, p.counter), p.unit] = p.counter, 0, 0
+    return {row.key: row for row in await _add(tx, keys)}
 
 
 async def _add(tx: Tx, changes: Mapping[tuple[int, UUID, UUID, str], tuple[str, int, int]]) -> list[Balance]:

@@ -10,8 +10,9 @@ from sqlalchemy import and_, func, select, update
 
 from kit.database import Tx, insert_new, select_among, upsert
 from kit.database.sums import halves, whole
+from services.rewards.domain.groups import is_group
 from services.rewards.domain.ledger import MOST
-from services.rewards.domain.unit_days import Flow
+from services.rewards.domain.unit_days import GROUPS, Flow
 from services.rewards.tables.chain import ledger_blocks, ledger_chains
 from services.rewards.tables.ledger import accounts, entries
 from services.rewards.tables.unit_days import unit_day_heads as heads
@@ -53,7 +54,7 @@ async def flows_of(tx: Tx, community_id: UUID, transaction_ids: Sequence[UUID]) 
     lines = await select_among(tx, columns, e.transaction_id, list(transaction_ids))
     a = accounts.c
     rows = await tx.all(select(a.owner_id, a.name).where(a.community_id == community_id, a.system == 1).distinct())
-    names = {row.owner_id: row.name for row in rows}
+    names = {row.owner_id: GROUPS if is_group(row.owner_id) else row.name for row in rows}
     out: dict[Key, Flow] = defaultdict(Flow)
     for line in lines:
         if line.owner_id in names:

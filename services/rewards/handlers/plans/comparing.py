@@ -9,6 +9,7 @@ from uuid import UUID
 from kit.database import Database, Tx
 from kit.service import ServiceRuntime
 from services.rewards.domain.engine import PENDING
+from services.rewards.domain.groups import is_group
 from services.rewards.domain.ledger import REFUSE
 from services.rewards.domain.recomputing import BACKFILL, NOTHING, Change, Key, change, given
 from services.rewards.handlers.plans.folding import chapters_after
@@ -119,8 +120,9 @@ async def _count(tx: Tx, differences: Sequence[Difference]) -> None:
     for d in differences:
         amounts = d.change.amounts
         after = d.have + sum(amounts)
-        was, now, changes = members.get((d.key.unit, d.key.member_id), (0, 0, 0))
-        members[d.key.unit, d.key.member_id] = was + d.have, now + after, changes + bool(amounts)
+        if not is_group(d.key.member_id):
+            was, now, changes = members.get((d.key.unit, d.key.member_id), (0, 0, 0))
+            members[d.key.unit, d.key.member_id] = was + d.have, now + after, changes + bool(amounts)
         figures = days.setdefault((d.day, d.key.rule_id, d.key.unit), {})
         for name, step in _figures(d, after, amounts).items():
             figures[name] = figures.get(name, 0) + step

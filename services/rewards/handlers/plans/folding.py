@@ -20,12 +20,13 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.recomputing import BACKFILL, Key, given
 from services.rewards.domain.undoing import inverse_types, stored_places
-from services.rewards.handlers import earning, keeping, labelling, settling, signals, tallying
+from services.rewards.handlers import earning, groups, keeping, labelling, settling, signals, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
 from services.rewards.handlers.keeping import Chapter
 from services.rewards.handlers.plans.scratch import forget_announcements, kept_since, version_of
 from services.rewards.handlers.purging import day_of
+from services.rewards.handlers.wanting import wants_of
 from services.rewards.store import decisions, kept
 from services.rewards.store import plans as store
 from services.rewards.store import scratch as scratch_store
@@ -168,7 +169,7 @@ async def _take_places(
     wants = {
         key: want
         for a in staying
-        for want in earning.wants_of(a, scene)
+        for want in wants_of(a, scene)
         if want.member_id is not None
         and (key := Key(want.event_id, want.rule.id, want.member_id, want.unit)) in amounts
     }
@@ -178,6 +179,7 @@ async def _take_places(
     new = await scratch_store.take(tx, wants)
     fresh = {key: want for key, want in wants.items() if key in new}
     before, state = await tallying.state_of(tx, list(fresh.values()), ())
+    await groups.open_accounts(tx, staying, list(fresh.values()))
     for key, want in fresh.items():
         engine.take(want, amounts[key].amount, state, amounts[key].undone)
     await tallying.save(tx, state, before)

@@ -11,11 +11,12 @@ from uuid import UUID
 
 from kit.clock import uuid7
 from kit.database import Tx
+from services.rewards.domain.groups import is_group
 from services.rewards.domain.ledger import GRANT, MINT, RECORD_DEBT, REVERSAL, Posting, digest
 from services.rewards.domain.recomputing import ACTOR_PREFIX, RECOMPUTED, Line
 from services.rewards.domain.rules import grant_key
 from services.rewards.domain.undoing import joined_places
-from services.rewards.handlers import ledger, refilling
+from services.rewards.handlers import groups, ledger, refilling
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.plans.comparing import NO_LINES, Compared, Difference, compare, refusing
 from services.rewards.store import counters, reviews
@@ -41,6 +42,7 @@ async def post(live: Tx, scratch: Tx, plan: Any, event_ids: Sequence[UUID]) -> l
     spare = await refusing(live, plan.community_id)
     found = await compare(live, scratch, plan, event_ids, spare, lock=True)
     wanted = [(d, p) for d in found.differences for p in _postings(live, plan, d)]
+    await groups.open_like(live, scratch, plan.community_id, {(p.member_id, p.unit) for _, p in wanted})
     fresh = {p.idem_key for p in await ledger.begin(live, [p for _, p in wanted])}
     done = [(d, p) for d, p in wanted if p.idem_key in fresh]
     await store.note_reversed(live, [(p.reverses, abs(p.amount)) for _, p in done if p.reverses is not None])
@@ -97,7 +99,7 @@ def _posting(tx: Tx, plan: Any, d: Difference, kind: str, amount: int, key: byte
         amount=amount,
         effective_at=d.effective_at,
         day=d.day,
-        scored=True,
+        scored=not is_group(d.key.member_id),
         rule_id=d.key.rule_id,
         rule_version=plan.version,
         source_event_id=d.key.event_id,

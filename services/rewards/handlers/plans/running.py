@@ -16,6 +16,7 @@ from kit.runtime import pause
 from kit.service import ServiceRuntime
 from services.rewards.domain.recomputing import COMPARING, DONE, FAILED, FOLDING, POSTING, READY
 from services.rewards.domain.undoing import inverse_types
+from services.rewards.handlers import groups
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.keeping import gate
 from services.rewards.handlers.plans import posting
@@ -251,6 +252,7 @@ async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     waiting = await scratch_store.waiting(inner)
     closed = await erasures.closed(tx, plan.community_id, {r.member_id for r in waiting})
     waits = [{**r._mapping, "rule_version": plan.version} for r in waiting if r.member_id not in closed]
+    await groups.open_like(tx, inner, plan.community_id, {(row["member_id"], row["unit"]) for row in waits})
     await store.carry_over(tx, [], [], waits, [])
     (known,) = (await rule_sets.in_force(tx, [plan.community_id])).values()
     types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])

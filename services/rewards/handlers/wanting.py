@@ -1,0 +1,172 @@
+"""What the rules ask for on an activity: who gets how much of what, or why nobody does, before any cap is looked at."""
+
+from collections.abc import Mapping
+from datetime import date, timedelta
+from functools import lru_cache
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from kit.contracts.events import Activity
+from kit.copies import KnownCommunity, KnownMember
+from kit.days import local_day, period_with
+from services.rewards.domain import proofs
+from services.rewards.domain.checkins import CHECKIN_TYPE
+from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Want
+from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment
+from services.rewards.domain.groups import account_name
+from services.rewards.domain.ledger import MOST, system_account_id
+from services.rewards.domain.people import inviter_id
+from services.rewards.domain.rules import ACTOR, GROUP, INVITER, Give, Rule, RuleSet, draw
+from services.rewards.expressions import Failed
+from services.rewards.handlers import checking_in
+from services.rewards.handlers.purging import day_of, is_history
+from services.rewards.handlers.seeing import Seen
+
+if TYPE_CHECKING:
+    from services.rewards.handlers.earning import Scene
+
+
+def wants_of(a: Activity, scene: "Scene") -> list[Want]:
+    rules = scene.by_type[a.community_id].get(a.type, ())
+    if not rules or (a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.PENDING):
+        return []
+    context = Seen(a, scene)
+    place = scene.communities[a.community_id]
+    windows = _windows(a, place)
+    out = []
+    for rule in rules:
+        refusal, reason = None, ""
+        if rule.when is not None:
+            try:
+                if not context.made.condition(rule.when):
+                    continue
+            except Failed as error:
+                refusal, reason = ERROR, str(error)
+        for give in rule.give:
+            out.append(_want(a, rule, give, context, scene, windows, refusal, reason))
+    return out
+
+
+def _windows(a: Activity, place: KnownCommunity) -> Mapping[str, str]:
+    return _windows_of(local_day(a.effective_at, place.zone, place.day_start), place.zone, place.day_start)
+
+
+@lru_cache(maxsize=1024)
+def _windows_of(day: date, zone: str, day_start: int) -> Mapping[str, str]:
+    keys = {kind: period_with(kind, day, zone, day_start).key for kind in ("day", "week", "month")}
+    return MappingProxyType({**keys, "lifetime": "ever"})
+
+
+def _want(
+    a: Activity,
+    rule: Rule,
+    give: Give,
+    context: Seen,
+    scene: "Scene",
+    windows: Mapping[str, str],
+    refusal: str | None,
+    reason: str,
+) -> Want:
+    actor = scene.ids[a.community_id, a.actor_id] if a.actor_id else None
+    receiver = actor if give.to == ACTOR else _other(a, give, scene)
+    version, rule_set = scene.rules[a.community_id]
+    amount = 0
+    if refusal is None:
+        refusal, reason = _refusal(a, rule, give, actor, receiver, scene)
+    if refusal is None and receiver is not None:
+        try:
+            amount = _amount(a, rule, give, receiver, context, scene.secret)
+        except Failed as error:
+            refusal, reason = ERROR, str(error)
+        if refusal is None and amount == 0:
+            refusal, reason = INELIGIBLE, "the amount is 0"
+    review, grounds = False, None
+    if refusal is None and amount > 0 and rule.review_when is not None:
+        try:
+            review = context.made.condition(rule.review_when)
+            grounds = context.numbers(rule.review_when) if review else None
+        except Failed as error:
+            refusal, reason = ERROR, str(error)
+    if (a.event_id, rule.id) in scene.decided:
+        refusal, reason = DUPLICATE, "decided before"
+    return Want(
+        community_id=a.community_id,
+        rule=rule,
+        rule_version=version,
+        rule_set=rule_set,
+        event_id=a.event_id,
+        at=a.effective_at,
+        actor_id=actor,
+        subject=a.subject,
+        member_id=receiver,
+        unit=give.unit,
+        amount=amount,
+        windows=windows,
+        refusal=refusal,
+        reason=reason,
+        epoch=scene.epochs[a.community_id],
+        review=review,
+        grounds=grounds,
+    )
+
+
+def _other(a: Activity, give: Give, scene: "Scene") -> UUID | None:
+    """The member, or the group's account, that a grant to somebody else than the actor is for."""
+    if give.to == GROUP:
+        return system_account_id(a.community_id, account_name(a.group)) if a.group else None
+    computed = inviter_id(a) if give.to == INVITER else a.author_id
+    # Of what was kept before inviters were, it is not known whom they were: nobody is paid rather than somebody else.
+    return scene.ids.get((a.community_id, computed)) if computed is not None else None
+
+
+def _refusal(
+    a: Activity, rule: Rule, give: Give, actor: UUID | None, receiver: UUID | None, scene: "Scene"
+) -> tuple[str | None, str]:
+    """Why nobody gets anything, whatever the caps say (R18)."""
+    if a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.REFUSED:
+        return INELIGIBLE, NOT_TAKEN
+    if receiver is None:
+        missing = "in which group it was" if give.to == GROUP else f"who the {give.to.replace('_', ' ')} is"
+        return INELIGIBLE, f"the event does not say {missing}"
+    if give.to != ACTOR and receiver == actor:
+        return INELIGIBLE, "nobody earns from their own doing"
+    known = scene.members.get((a.community_id, receiver))
+    doer = scene.members.get((a.community_id, actor)) if actor else None
+    by_bot = a.data.get("bot") is True or (doer is not None and doer.kind == "bot")
+    if (by_bot and receiver == actor) or (known is not None and known.kind == "bot"):
+        return INELIGIBLE, "bots do not earn"
+    if by_bot:
+        return INELIGIBLE, "what bots do earns nobody anything"
+    # Who is put out or left out would be paid through their group otherwise.
+    known = doer if give.to == GROUP else known
+    if known is not None and known.state in checking_in.AWAY:
+        return INELIGIBLE, f"the member is {known.state}"
+    if known is not None and (segment := _excluded(known, scene.rules[a.community_id][1])) is not None:
+        return INELIGIBLE, excluded_segment(segment)
+    if "stale" in a.flags:
+        return LATE, "told again after a login, long after it happened"
+    if "throttled" in a.flags:
+        return THROTTLED, "one of too many of the same member in that minute"
+    if a.import_name is None and a.received_at - a.occurred_at > timedelta(hours=rule.lateness_hours):
+        return LATE, f"arrived more than {rule.lateness_hours} h after it happened"
+    if is_history(a) and day_of(a) in scene.closed:
+        return LATE, "what was decided on that day is no longer kept"
+    return None, ""
+
+
+def _excluded(member: KnownMember, rules: RuleSet) -> str | None:
+    """The first segment of the member that earns nothing; None where every one earns."""
+    return next((segment for segment in member.segments if segment in rules.excluded_segments), None)
+
+
+def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> int:
+    if give.amount is not None:
+        return give.amount
+    if give.cel is not None:
+        amount = context.made.amount(give.cel)
+        if abs(amount) > MOST:
+            raise Failed("the amount is too large")
+        return amount
+    assert give.random is not None
+    return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
