@@ -16,6 +16,8 @@ from kit.errors import BadRequest, FieldError, Forbidden, NotFound, Unprocessabl
 from kit.http import database_of
 from kit.http.instants import in_range
 from services.rewards.domain.adjusting import member_erased
+from services.rewards.domain.groups import account_name
+from services.rewards.domain.ledger import system_account_id
 from services.rewards.store.entries import accounts_of
 from services.rewards.store.erasures import closed
 
@@ -79,6 +81,17 @@ def computed_id(community_id: UUID, identity: str, at: str = "") -> UUID:
     except ValueError as error:
         wrong = FieldError(f"{at}/identity", "identity_malformed", str(error))
         raise Unprocessable(str(error), code="identity_malformed", errors=[wrong]) from error
+
+
+def group_account(community_id: UUID, group: str, at: str = "") -> tuple[UUID, str]:
+    """The id and the name of a group's account; Unprocessable, with a pointer below `at`, for what is no group."""
+    platform, _, external = group.partition(":")
+    if not (platform and external) or platform == "member":
+        message = "a group reads platform:external_id, such as qq:100"
+        wrong = FieldError(f"{at}/group", "identity_malformed", message)
+        raise Unprocessable(message, code="identity_malformed", errors=[wrong])
+    name = account_name(group)
+    return system_account_id(community_id, name), name
 
 
 async def whom(

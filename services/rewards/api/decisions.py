@@ -1,5 +1,6 @@
 """Why points were given or not: per event, and per member in sentences a member can read (R75)."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any
@@ -7,12 +8,14 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from fastapi import APIRouter, Query, Request
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from kit import copies
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from services.rewards.api.common import Db, Reader, ReaderOrMember, check_known, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
+from services.rewards.domain.groups import beneficiary
+from services.rewards.handlers import groups
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store
 
@@ -28,6 +31,7 @@ class DecisionOut(BaseModel):
     rule_id: str
     rule_version: int
     member_id: UUID | None
+    group: str | None = Field(description="The group that it is for, in whose place no member is.")
     unit: str
     verdict: str
     wanted: int
@@ -53,8 +57,9 @@ class Explained(BaseModel):
     decisions: list[DecisionOut]
 
 
-def _out(row: Any) -> DecisionOut:
-    return DecisionOut(**{name: getattr(row, name) for name in DecisionOut.model_fields})
+def _out(row: Any, names: Mapping[UUID, str]) -> DecisionOut:
+    same = {name: getattr(row, name) for name in DecisionOut.model_fields if name not in ("member_id", "group")}
+    return DecisionOut(member_id=beneficiary(row.member_id)[0], group=names.get(row.member_id), **same)
 
 
 @router.get(
@@ -65,7 +70,8 @@ async def of_event(db: Db, caller: Reader, id: UUID) -> DecisionsOut:
     nothing to list either (`GET /v1/events/{id}` tells whether there is one)."""
     async with db.read() as tx:
         rows = await store.of_event(tx, community_id=caller.community_id, event_id=id)
-    return DecisionsOut(items=[_out(row) for row in rows])
+        names = await groups.names_of(tx, caller.community_id, {row.member_id for row in rows})
+    return DecisionsOut(items=[_out(row, names) for row in rows])
 
 
 @router.get(
@@ -83,13 +89,15 @@ async def explain(
     until: Annotated[Instant | None, Query(alias="to", description="Effective before.")] = None,
 ) -> Page[Explained]:
     """In the language of `Accept-Language` (en, zh), times in the community's zone. Manual entries are not rules'
-    doing and stand in the account's entries. A page may end inside an event; the next goes on with it."""
+    doing and stand in the account's entries. A page may end inside an event; the next goes on with it. With the
+    `account_id` of a group it is the group's points."""
     check_own(caller, id)
     at = position(paging.cursor, datetime, UUID, str, str, str)
     before: Any = tuple(at[1]) if at else None
     async with db.read() as tx:
         community = await copies.known_community(tx, caller.community_id)
-        names = await _rule_names(tx, caller.community_id)
+        rules = await _rule_names(tx, caller.community_id)
+        names = await groups.names_of(tx, caller.community_id, [id])
         rows = await store.page_of_member(
             tx,
             community_id=caller.community_id,
@@ -99,13 +107,13 @@ async def explain(
             limit=paging.limit + 1,
             before=before,
         )
-        if not rows:
+        if not rows and not names:
             await check_known(tx, caller, id)
     shown = rows[: paging.limit]
     zone = ZoneInfo(community.zone if community else "UTC")
     language = language_of(request.headers.get("accept-language", ""))
-    groups = groupby(shown, key=lambda r: r.event_id)
-    items = [_explained(list(group), names, zone, language) for _, group in groups]
+    each = groupby(shown, key=lambda r: r.event_id)
+    items = [_explained(list(some), rules, names, zone, language) for _, some in each]
     following = None
     if len(rows) > paging.limit:
         last = shown[-1]
@@ -120,8 +128,15 @@ async def _rule_names(tx: Any, community_id: UUID) -> dict[str, str]:
     return {rule.id: rule.name for rule in rules if rule.name}
 
 
-def _explained(rows: list[Any], names: dict[str, str], zone: ZoneInfo, language: str) -> Explained:
-    decided = [Decided(names.get(r.rule_id, r.rule_id), r.unit, r.verdict, r.wanted, r.amount, r.reason) for r in rows]
+def _explained(
+    rows: list[Any], rules: dict[str, str], names: Mapping[UUID, str], zone: ZoneInfo, language: str
+) -> Explained:
+    decided = [
+        Decided(
+            rules.get(r.rule_id, r.rule_id), r.unit, r.verdict, r.wanted, r.amount, r.reason, names.get(r.member_id)
+        )
+        for r in rows
+    ]
     first = rows[0]
     amounts: dict[str, int] = {}
     for row in rows:
@@ -132,5 +147,5 @@ def _explained(rows: list[Any], names: dict[str, str], zone: ZoneInfo, language:
         effective_at=first.effective_at,
         text=sentence(first.event_type, first.effective_at.astimezone(zone), decided, language),
         amounts=amounts,
-        decisions=[_out(row) for row in rows],
+        decisions=[_out(row, names) for row in rows],
     )

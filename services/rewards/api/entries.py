@@ -15,10 +15,11 @@ from kit.gathering import Gathering
 from kit.http import Instant, Page, PageOf, problems
 from kit.idempotency import Reply, once, reply_of
 from kit.logging import name_request, request_id
-from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, computed_id, whom
+from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, computed_id, group_account, whom
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page, posted_out
 from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.adjusting import DUPLICATE, REFUSED, WAITING, Outcome, Wish
+from services.rewards.domain.groups import LONGEST
 from services.rewards.domain.ledger import system_account_id
 from services.rewards.handlers import adjusting
 from services.rewards.store import adjustments
@@ -32,12 +33,15 @@ MOST_TOGETHER = 100
 
 
 class NewEntry(BaseModel):
-    """An entry to post; minus takes. Whom it concerns is a `member_id` or an `identity`, one of the two."""
+    """An entry to post; minus takes. Whom it concerns: one of `member_id`, `identity` and `group`."""
 
     model_config = ConfigDict(extra="forbid")
 
     member_id: UUID | None = None
     identity: Annotated[Text, Field(max_length=300, examples=["discord:8123"])] | None = None
+    group: Annotated[Text, Field(max_length=300, examples=["qq:100"])] | None = Field(
+        None, description="The chat group whose account it is."
+    )
     unit: UnitId = "points"
     amount: int = Field(description="Whole minor units; not 0. A spend is negative.", examples=[50])
     kind: Literal["adjustment", "spend"] = "adjustment"
@@ -49,9 +53,9 @@ class NewEntry(BaseModel):
     )
 
     @model_validator(mode="after")
-    def _one_member(self) -> "NewEntry":
-        if (self.member_id is None) == (self.identity is None):
-            raise ValueError("give member_id or identity, one of the two")
+    def _one_account(self) -> "NewEntry":
+        if [self.member_id, self.identity, self.group].count(None) != 2:
+            raise ValueError("give one of member_id, identity and group")
         if self.kind == "spend" and self.allow_negative:
             raise ValueError("a spend never takes more than there is")
         return self
@@ -94,7 +98,7 @@ class AdjustmentOut(BaseModel):
     id: UUID
     state: Literal["waiting", "approved", "refused"]
     kind: str
-    member_id: UUID
+    member_id: UUID = Field(description="Whose account: a member's, or a group's `account_id`.")
     unit: str
     amount: int
     reason: str
@@ -105,8 +109,17 @@ class AdjustmentOut(BaseModel):
 
 
 async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry], at: str = "/items/{}") -> list[Wish]:
-    """The items with identities turned into members."""
-    whose = await whom(tx, community_id, [(item.member_id, item.identity) for item in items], at)
+    """The items with identities turned into members, and groups into their accounts."""
+    of_groups = {
+        number: group_account(community_id, item.group, at.format(number))
+        for number, item in enumerate(items)
+        if item.group is not None
+    }
+    named = [
+        (of_groups[number][0] if number in of_groups else item.member_id, item.identity)
+        for number, item in enumerate(items)
+    ]
+    whose = await whom(tx, community_id, named, at)
     return [
         Wish(
             kind=item.kind,
@@ -118,8 +131,9 @@ async def _wishes(tx: Tx, community_id: UUID, items: list[NewEntry], at: str = "
             allow_negative=item.allow_negative,
             idempotency_key=item.idempotency_key,
             computed=computed,
+            group_account=of_groups[number][1] if number in of_groups else None,
         )
-        for item, (member_id, computed) in zip(items, whose, strict=True)
+        for number, (item, (member_id, computed)) in enumerate(zip(items, whose, strict=True))
     ]
 
 
@@ -138,9 +152,11 @@ async def post_entry(request: Request, body: NewEntry, db: Db, caller: Writer) -
     """Those that come at the same moment share a transaction, unless they have an `Idempotency-Key`, whose answer is
     kept with the effect; with the body's `idempotency_key` they do."""
     if "idempotency-key" not in request.headers:
+        # Before it joins others: one that cannot be read would undo what they share.
         if body.identity is not None:
-            # Before it joins others: one that cannot be read would undo what they share.
             computed_id(caller.community_id, body.identity)
+        if body.group is not None:
+            group_account(caller.community_id, body.group)
         return reply_of(await _together.do((db, caller.community_id, caller.actor), Asked(body, request_id())))
 
     async def effect(tx: Tx) -> Reply:
@@ -180,14 +196,16 @@ async def _post(tx: Tx, community_id: UUID, actor: str, entries: list[NewEntry])
     rows = await store.entries_among(tx, community_id, there) if there else {}
     # Looked at and not held: who approves one holds it, and waits for the accounts that this transaction has.
     waiting = await adjustments.by_ids(tx, community_id, wait) if wait else {}
-    return [_answer(tx, outcome, rows, waiting) for outcome in outcomes]
+    return [_answer(tx, wish, outcome, rows, waiting) for wish, outcome in zip(wishes, outcomes, strict=True)]
 
 
-def _answer(tx: Tx, outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, Any]) -> Reply | Exception:
+def _answer(
+    tx: Tx, wish: Wish, outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, Any]
+) -> Reply | Exception:
     if outcome.error is not None:
         return outcome.error
     if outcome.posting is not None:
-        return Reply(201, posted_out(outcome.posting, tx.now))
+        return Reply(201, posted_out(outcome.posting, tx.now, wish.group_account))
     assert outcome.id is not None
     if outcome.status == WAITING:
         return Reply(202, _adjustment(waiting[outcome.id]))
@@ -234,7 +252,12 @@ async def list_entries(
     paging: PageOf,
     member: Annotated[UUID | None, Query(description="A member's account.")] = None,
     account: Annotated[
-        str, Query(max_length=100, pattern=r"^[a-z0-9:-]+$", description="A system account, when no member is given.")
+        Text,
+        Query(
+            min_length=1,
+            max_length=LONGEST,
+            description="A system account, when no member is given; a group's is `group:` and the group.",
+        ),
     ] = "mint",
     unit: Annotated[str | None, Query(pattern=r"^[a-z][a-z0-9]{0,29}$")] = None,
     since: Annotated[Instant | None, Query(alias="from", description="Effective at or after.")] = None,

@@ -44,12 +44,13 @@ def entry_out(row: Any) -> EntryOut:
     return EntryOut(**_told(row))
 
 
-def posted_out(posting: Posting, at: datetime) -> EntryOut:
-    """An entry that was posted to a member by hand in the transaction of `at`, as reading it gives it."""
+def posted_out(posting: Posting, at: datetime, group_account: str | None) -> EntryOut:
+    """An entry that was posted to a member, or to a group's account of this name, by hand in the transaction of `at`,
+    as reading it gives it."""
     return EntryOut(
         id=posting.id,
         kind=posting.kind,
-        account=str(posting.member_id),
+        account=group_account or str(posting.member_id),
         counter_account=posting.counter,
         unit=posting.unit,
         amount=posting.amount,

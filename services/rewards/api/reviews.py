@@ -33,7 +33,7 @@ class ReviewOut(BaseModel):
     event_type: str
     rule_id: str
     rule_version: int
-    member_id: UUID = Field(description="Who would get it.")
+    member_id: UUID = Field(description="Who would get it: a member, or a group by its `account_id`.")
     actor_id: UUID | None = Field(description="Whose doing the event was.")
     unit: str
     amount: int

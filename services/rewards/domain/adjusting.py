@@ -31,6 +31,8 @@ class Wish:
     idempotency_key: str | None = None
     computed: bool = False
     """`member_id` was computed from an identity, which may earn before the members service has seen it."""
+    group_account: str | None = None
+    """The name of the group's account whose id `member_id` is then."""
 
     @property
     def payload_hash(self) -> bytes:
@@ -61,7 +63,7 @@ def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], erased: set
         raise _wrong("/unit", "unit_unknown", f"there is no unit {wish.unit!r}; see GET /v1/units")
     if wish.kind == SPEND and not units[wish.unit].spendable:
         raise _wrong("/unit", "unit_not_spendable", f"{wish.unit} is not for spending")
-    if not wish.computed and wish.member_id not in members:
+    if not wish.computed and wish.group_account is None and wish.member_id not in members:
         raise _wrong("/member_id", "member_unknown", "no member of this community has that id")
     if wish.member_id in erased:
         raise member_erased()

@@ -23,6 +23,7 @@ _WORDS = {
         "declined": "rule {rule} gave nothing: refused after a review",
         "refused": "{taken} {unit} of rule {rule} could not be taken back, though {cause}: they were spent",
         "error": "rule {rule} could not be worked out: {reason}",
+        "of_group": "{text} (group {group})",
         "line": "{type} at {time}: {text}",
     },
     "zh": {
@@ -42,6 +43,7 @@ _WORDS = {
         "declined": "规则「{rule}」未给分:审核未通过",
         "refused": "{cause},但规则「{rule}」给出的 {taken} {unit} 已被花掉,未能收回",
         "error": "规则「{rule}」无法计算:{reason}",
+        "of_group": "{text}(群组 {group})",
         "line": "{time} 的 {type}:{text}",
     },
 }
@@ -72,7 +74,7 @@ _CAUSES = {
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """A decision as far as the words need it; `at` is in the zone of the reader."""
+    """A decision as far as the words need it; `group` is which group it was for, if for one."""
 
     rule: str
     unit: str
@@ -80,6 +82,7 @@ class Decided:
     wanted: int
     amount: int
     reason: str
+    group: str | None = None
 
 
 _EXCLUDED = re.compile(r"the member is in the segment (.+)")
@@ -120,7 +123,7 @@ def phrase(decided: Decided, language: str) -> str:
     """One decision as part of a sentence."""
     words = _WORDS[language]
     in_part = decided.verdict in ("capped", "undone") and decided.amount != 0
-    return words[f"{decided.verdict}_part" if in_part else decided.verdict].format(
+    text = words[f"{decided.verdict}_part" if in_part else decided.verdict].format(
         rule=decided.rule,
         unit=decided.unit,
         amount=decided.amount,
@@ -129,6 +132,7 @@ def phrase(decided: Decided, language: str) -> str:
         taken=-decided.wanted,
         cause=cause(decided.reason, language),
     )
+    return text if decided.group is None else words["of_group"].format(text=text, group=decided.group)
 
 
 def sentence(type: str, at: datetime, decisions: Sequence[Decided], language: str) -> str:

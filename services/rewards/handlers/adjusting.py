@@ -26,6 +26,7 @@ from services.rewards.domain.adjusting import (
     member_erased,
 )
 from services.rewards.domain.debts import Standing, paid_off
+from services.rewards.domain.groups import is_group
 from services.rewards.domain.ledger import (
     ADJUSTMENT,
     CAPTURE,
@@ -89,6 +90,9 @@ async def post_many(
             waiting[number] = wish
         else:
             postings[number] = posting
+    accepted = [wishes[number] for number in (*waiting, *postings)]
+    named = {(community_id, w.group_account, w.unit) for w in accepted if w.group_account is not None}
+    await store.open_system_accounts(tx, named)
     if waiting:
         await _let_wait(tx, community_id, waiting, actor, outcomes)
     await _post(tx, community_id, postings, wishes, place.units, outcomes, alone=alone)
@@ -126,7 +130,7 @@ def posting_of(tx: Tx, community_id: UUID, wish: Wish, actor: str, where: store.
         amount=wish.amount,
         effective_at=effective_at,
         day=local_day(effective_at, where.zone, where.day_start),
-        scored=wish.kind == ADJUSTMENT,
+        scored=wish.kind == ADJUSTMENT and not is_group(wish.member_id),
         reason=wish.reason,
         actor=actor,
     )

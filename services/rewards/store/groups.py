@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, or_, select
+from sqlalchemy import Row, and_, literal_column, or_, select
 
 from kit.database import Tx, select_among
 from services.rewards.domain.groups import PREFIX
@@ -31,10 +31,9 @@ async def page(
     """(owner_id, name, balance) of groups in a unit: the highest balance first, among equals by the id; what comes
     before a place with the nearest first."""
     a = accounts.c
-    of_groups = a.name.startswith(PREFIX)
-    stmt = select(a.owner_id, a.name, a.balance).where(
-        a.community_id == community_id, a.unit == unit, a.system == 1, of_groups
-    )
+    # Written into the statement: only then can a plan that is made once use the index of these.
+    of_groups = a.system == literal_column("1"), a.name.startswith(PREFIX)
+    stmt = select(a.owner_id, a.name, a.balance).where(a.community_id == community_id, a.unit == unit, *of_groups)
     if after is not None:
         balance, owner_id = after
         stmt = stmt.where(or_(a.balance < balance, and_(a.balance == balance, a.owner_id > owner_id)))

@@ -58,6 +58,14 @@ accounts = Table(
     # and nobody looks for lots.
     Column("lots", Integer),
     CheckConstraint(f"balance BETWEEN -{MOST} AND {MOST}", name="balance_in_range"),
+    # Few beside the members'. No column that posting changes: the row that everybody needs stays where it is.
+    Index(
+        "ix_accounts_system",
+        "community_id",
+        "unit",
+        sqlite_where=text("system = 1"),
+        postgresql_where=text("system = 1"),
+    ),
 )
 
 transactions = Table(
