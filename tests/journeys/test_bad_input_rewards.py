@@ -89,7 +89,7 @@ CASES = {
             422,
             "validation_failed",
             "the request does not fit; see errors",
-            ("", "value_error", "give member_id or identity, one of the two"),
+            ("", "value_error", "give one of member_id, identity and group"),
         ),
     ),
     "an entry for a day to come": (
