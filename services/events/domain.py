@@ -25,7 +25,8 @@ RESERVED = (
 )  # fmt: skip
 
 _IDENTITY = re.compile(r"^[a-z][a-z0-9_-]{0,31}:[^\x00-\x1f\x7f]+$")
-_MEMBER = re.compile(r"^member:[0-9a-f]{8}-([0-9a-f]{4}-){3}[0-9a-f]{12}$")
+# Version 8 are the accounts of groups, which do nothing themselves.
+_MEMBER = re.compile(r"^member:[0-9a-f]{8}-[0-9a-f]{4}-[0-79a-f][0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$")
 _TYPE = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._/:-]*$")
 _URI_REFERENCE = re.compile(r"^[A-Za-z0-9\-._~:/?#\[\]@!$&'()*+,;=%]+$")
 _IMPORT = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")

@@ -203,6 +203,10 @@ CASES = {
         door(with_(data={"actor": "member:ada"})),
         refused(("a", "identity_malformed", "/data/actor", "member: is followed by the member's id, in lower case")),
     ),
+    "the account of a group as a member": (
+        door(with_(data={"actor": "member:01939e2c-7000-8000-8000-000000000000"})),
+        refused(("a", "identity_malformed", "/data/actor", "member: is followed by the member's id, in lower case")),
+    ),
     "a member as a group": (
         door(with_(data={"group": "member:{ada}"})),
         refused(("a", "identity_malformed", "/data/group", "a group is no member; it reads platform:external_id")),

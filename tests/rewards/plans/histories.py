@@ -1,6 +1,6 @@
 """Histories and rule sets for the property tests of plans."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +11,7 @@ from tests.rewards.guild import MORNING, Guild
 
 PEOPLE = ("ann", "bob", "cy")
 AUTHORS = {"m0": "ann", "m1": "bob", "m2": "cy"}
+GROUPS = {"m0": "qq:100", "m1": "qq:100", "m2": "qq:200"}
 UNITS = ("xp", "points")
 SIGNALS = (
     "actor.age_days", "counts.day", "counts.week", "counts.month", "counts.ever", "signals.minute", "signals.hour",
@@ -42,6 +43,10 @@ steps = st.builds(
 
 
 def act(guild: Guild, step: Step) -> Activity:
+    return replace(_act(guild, step), group=GROUPS[step.subject])
+
+
+def _act(guild: Guild, step: Step) -> Activity:
     at, late = MORNING + timedelta(minutes=step.minutes), timedelta(minutes=step.late)
     author = AUTHORS[step.subject]
     if step.what == "post":
@@ -58,9 +63,11 @@ def act(guild: Guild, step: Step) -> Activity:
 
 
 def _give(to: str) -> st.SearchStrategy[dict[str, Any]]:
+    # What is drawn is drawn for a receiver, and the same group is another one in another community.
+    drawn = [{"random": {"min": 1, "max": 6}}] if to != "group" else []
     amount = st.one_of(
         st.integers(-2, 9).filter(bool).map(lambda n: {"amount": n}),
-        st.sampled_from([{"random": {"min": 1, "max": 6}}, {"cel": "1 + 2 * streak.current"}]),
+        st.sampled_from([*drawn, {"cel": "1 + 2 * streak.current"}]),
         st.sampled_from(SIGNALS).map(lambda name: {"cel": f"1 + {name}"}),
     )
     return st.builds(lambda unit, how: {"to": to, "unit": unit, **how}, st.sampled_from(UNITS), amount)
@@ -104,6 +111,7 @@ def rule_sets(draw: st.DrawFn) -> dict[str, Any]:
         ("liked", "reaction.added", "subject_author"),
         ("likes", "reaction.added", "actor"),
         ("daily", "checkin.submitted", "actor"),
+        ("derby", "message.created", "group"),
     )
     chosen = draw(st.lists(st.sampled_from(kinds), unique=True, min_size=1))
     cap = st.fixed_dictionaries(

@@ -14,12 +14,14 @@ from hypothesis import strategies as st
 from kit.contracts.events import Activity
 from kit.database import Database
 from services.rewards.domain.boards import key_of
+from services.rewards.domain.groups import account_name
+from services.rewards.domain.ledger import system_account_id
 from services.rewards.handlers.boards import USUAL_PERIODS
 from services.rewards.handlers.plans import running
 from tests.rewards.boards.support import page
 from tests.rewards.guild import MORNING, Guild, make_guild
 from tests.rewards.ledger.support import check_books
-from tests.rewards.plans.histories import PEOPLE, UNITS, Step, act, rule_sets, steps
+from tests.rewards.plans.histories import GROUPS, PEOPLE, UNITS, Step, act, rule_sets, steps
 from tests.rewards.plans.support import plans_of
 from tests.support.databases import MakeDatabase
 
@@ -30,8 +32,10 @@ async def twin(make_database: MakeDatabase) -> Database:
 
 
 async def has(guild: Guild, people: Guild) -> dict[tuple[str, str], int]:
-    """What those who are known by their names in `people` have."""
-    return {(name, unit): await guild.balance(people.member(name), unit) for name in PEOPLE for unit in UNITS}
+    """What those who are known by their names in `people` have, and the guild's groups."""
+    ids = {name: people.member(name) for name in PEOPLE}
+    ids |= {group: system_account_id(guild.id, account_name(group)) for group in GROUPS.values()}
+    return {(name, unit): await guild.balance(id, unit) for name, id in ids.items() for unit in UNITS}
 
 
 async def score_both(guild: Guild, other: Guild, batch: Sequence[Activity]) -> None:

@@ -95,6 +95,13 @@ async def test_what_happened_in_no_group_pays_none(guild: Guild) -> None:
     assert await named(guild) == {}
 
 
+async def test_nobody_is_paid_by_naming_a_group_as_a_person(guild: Guild) -> None:
+    await guild.publish({**TALK, "give": [{**TO_GROUP, "to": "inviter"}]})
+    brought = post(guild, data={"invited_by": f"member:{account(guild)}"})
+    await guild.score(brought)
+    assert (await guild.verdicts(brought), await named(guild)) == ([("talk", "ineligible", 0)], {})
+
+
 async def test_a_group_of_the_same_name_elsewhere_is_another(guild: Guild) -> None:
     other = await make_guild(guild.db)
     await other.publish(TALK)
