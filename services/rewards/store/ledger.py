@@ -123,14 +123,15 @@ async def lock_balances(tx: Tx, keys: Iterable[tuple[UUID, UUID, str]]) -> dict[
     return {row.key: row for row in await _add(tx, {(0, *key): ("", 0, 0) for key in keys})}
 
 
-async def lock_of(tx: Tx, postings: Iterable[Posting]) -> dict[tuple[UUID, UUID, str], Balance]:
+async def lock_of(tx: Tx, postings: Collection[Posting]) -> dict[tuple[UUID, UUID, str], Balance]:
     """The same of the accounts that these postings change first, members' or groups'."""
     keys: dict[tuple[int, UUID, UUID, str], tuple[str, int, int]] = {}
     for p in postings:
         system, owner = p.own
         keys[system, p.community_id, owner, p.unit] = "", 0, 0
-        if system:
-            # Groups' accounts stand among the system's, which are taken in one go or by two in a circle.
+    if any(system for system, *_ in keys):
+        # Groups' accounts stand among the system's, which are taken in one go: those that `move` takes then, too.
+        for p in postings:
             keys[1, p.community_id, system_account_id(p.community_id, p.counter), p.unit] = p.counter, 0, 0
     return {row.key: row for row in await _add(tx, keys)}
 
