@@ -206,8 +206,7 @@ async def finish(
         await lots.follow(tx, [*fresh, *owed], accounts, terms, spared)
     besides = [*spared.postings, *owed]
     tx.after_commit.append(partial(count_points, [*fresh, *besides]))
-    # A group's account that was opened when some followed already comes to less than 0 when they do no more.
-    followed = {(b.community_id, b.unit) for b in after if b.system and b.followers > 0}
+    followed = {(b.community_id, b.unit) for b in after if b.system and b.followers}
     counted = [p for p in fresh if p.scored and (p.community_id, p.unit) in followed]
     contributions = [_contribution(p, history or {}) for p in counted]
     await boards.count(tx, contributions)

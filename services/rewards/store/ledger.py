@@ -13,17 +13,21 @@ from sqlalchemy.exc import IntegrityError
 from kit.database import Question, Tx, add_up, insert_many, insert_new, listed, select_among, update_among
 from kit.errors import BadRequest
 from services.rewards.domain.erasing import ERASED
+from services.rewards.domain.groups import PREFIX
 from services.rewards.domain.ledger import DEBT, MOST, REVERSAL, Posting, Unit, system_account_id
 from services.rewards.tables.ledger import accounts, entries, transactions, units
 
 _UNIT = [column for column in units.c if column.name not in ("community_id", "created_at")]
 ACCOUNT_KEY = ("system", "community_id", "owner_id", "unit")
 
+# System accounts but for groups', which say nothing of their unit: every posting changes one of these.
+_OF_UNIT = and_(accounts.c.system == 1, ~accounts.c.name.startswith(PREFIX))
+
 
 class Balance(NamedTuple):
     """An account after a change. `followers` is how many boards and level schemes follow its unit, `lots` after how
-    many days what comes in expires (0: no more, None: it never did), on system accounts only; `debt` what is owed, on
-    members' only."""
+    many days what comes in expires (0: no more, None: it never did), on system accounts only, but for groups'; `debt`
+    what is owed, on members' only."""
 
     community_id: UUID
     owner_id: UUID
@@ -174,7 +178,7 @@ async def open_system_accounts(tx: Tx, keys: Iterable[tuple[UUID, str, str]]) ->
 async def open_account(tx: Tx, community_id: UUID, unit: str, name: str) -> None:
     """Make sure that the unit has this system account, followed like its others, which are held meanwhile."""
     await count_followers(tx, community_id, {unit: 0})
-    same = accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1
+    same = accounts.c.community_id == community_id, accounts.c.unit == unit, _OF_UNIT
     followers, days = func.max(accounts.c.followers), func.max(accounts.c.lots)
     others = await tx.first(select(followers.label("followers"), days.label("lots")).where(*same))
     assert others is not None
@@ -187,7 +191,7 @@ async def open_account(tx: Tx, community_id: UUID, unit: str, name: str) -> None
 async def set_lots(tx: Tx, community_id: UUID, unit: str, days: int | None) -> None:
     """What comes in in the unit expires after so many days from now on; None: it does not. Its system accounts are
     held: nobody posts to it until the transaction ends."""
-    where = [accounts.c.community_id == community_id, accounts.c.unit == unit, accounts.c.system == 1]
+    where = [accounts.c.community_id == community_id, accounts.c.unit == unit, _OF_UNIT]
     if days is None:
         where.append(accounts.c.lots.is_not(None))
     await count_followers(tx, community_id, {unit: 0})
@@ -197,7 +201,7 @@ async def set_lots(tx: Tx, community_id: UUID, unit: str, days: int | None) -> N
 async def count_followers(tx: Tx, community_id: UUID, steps: Mapping[str, int]) -> None:
     """Change by how many boards and level schemes units are followed (unit → step), holding their system accounts:
     nobody posts to these units until the transaction ends."""
-    where = accounts.c.community_id == community_id, accounts.c.unit.in_(list(steps)), accounts.c.system == 1
+    where = accounts.c.community_id == community_id, accounts.c.unit.in_(list(steps)), _OF_UNIT
     by = accounts.c.community_id, accounts.c.owner_id, accounts.c.unit
     rows = await tx.all(select(*by).where(*where))
     await select_among(tx, accounts, by, [tuple(row) for row in rows], lock=True)

@@ -51,8 +51,8 @@ accounts = Table(
     Column("balance", BigInteger, nullable=False),
     # On members' accounts: the sum of their lines against the account `debt`, here because everybody who gives looks.
     Column("debt", BigInteger, nullable=False, server_default=text("0")),
-    # On system accounts: how many boards and level schemes follow the unit. Whoever posts learns it from the row it
-    # changes anyway, under the row's lock, so that a unit without any costs no further statement.
+    # On system accounts (but groups'): how many boards and level schemes follow the unit. Whoever posts learns it from
+    # the row it changes anyway, under the row's lock, so that a unit without any costs no further statement.
     Column("followers", Integer, nullable=False),
     # On system accounts likewise: after how many days what comes in expires; 0: it does so no more, null: it never did,
     # and nobody looks for lots.

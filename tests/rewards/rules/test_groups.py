@@ -332,7 +332,10 @@ async def test_writers_to_the_same_new_groups_wait_for_each_other_and_all_end(gu
     for writer in range(8):
         some = [post(guild, f"{'r' if n % 3 == 0 else 'm'}{writer}/{n}", f"p{n}", group=f"qq:{n}") for n in range(9)]
         batches += [some[writer:] + some[:writer], [delete(guild, f"m{writer}/{n}", group=f"qq:{n}") for n in (1, 2)]]
-    await asyncio.wait_for(asyncio.gather(*(consume(guild, *batch) for batch in batches)), 60)
+    work = [consume(guild, *batch) for batch in batches]
+    # Which holds the unit's accounts meanwhile.
+    work.insert(5, change_unit(guild, expires_after_days=9))
+    await asyncio.wait_for(asyncio.gather(*work), 60)
     names = await named(guild)
     assert {names[f"group:qq:{n}"] for n in (0, 3, 6)} == {0}
     assert {names[f"group:qq:{n}"] for n in (4, 5, 7, 8)} == {40}
