@@ -41,9 +41,9 @@ moments = Table(
     Column("kept_until", UtcDateTime),
 )
 
-# `receiver` is the id of the member, or of the group's account, as text, or "-" for nobody: part of the key, and keys have no NULLs. On an inverse event
-# `undo` or `kept` with the id's digits, for what was, and what could not be, taken back of a rule's grants; `redo` with
-# them for what recomputes gave more or less, all together.
+# `receiver` is the id of the member, or of the group's account, as text, or "-" for nobody: part of the key, and keys
+# have no NULLs. On an inverse event `undo` or `kept` with the id's digits, for what was, and what could not be, taken
+# back of a rule's grants; `redo` with them for what recomputes gave more or less, all together.
 decisions = Table(
     "decisions",
     metadata,
