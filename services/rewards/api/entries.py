@@ -19,9 +19,9 @@ from services.rewards.api.common import Db, Reader, Text, UnitId, Writer, comput
 from services.rewards.api.entry_models import EntryOut, entry_out, entry_page, posted_out
 from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.adjusting import DUPLICATE, REFUSED, WAITING, Outcome, Wish
-from services.rewards.domain.groups import LONGEST
+from services.rewards.domain.groups import LONGEST, beneficiary
 from services.rewards.domain.ledger import system_account_id
-from services.rewards.handlers import adjusting
+from services.rewards.handlers import adjusting, groups
 from services.rewards.store import adjustments
 from services.rewards.store import entries as store
 
@@ -98,7 +98,8 @@ class AdjustmentOut(BaseModel):
     id: UUID
     state: Literal["waiting", "approved", "refused"]
     kind: str
-    member_id: UUID = Field(description="Whose account: a member's, or a group's `account_id`.")
+    member_id: UUID | None
+    group: str | None = Field(description="The group whose account it is, in whose place no member is.")
     unit: str
     amount: int
     reason: str
@@ -196,11 +197,13 @@ async def _post(tx: Tx, community_id: UUID, actor: str, entries: list[NewEntry])
     rows = await store.entries_among(tx, community_id, there) if there else {}
     # Looked at and not held: who approves one holds it, and waits for the accounts that this transaction has.
     waiting = await adjustments.by_ids(tx, community_id, wait) if wait else {}
-    return [_answer(tx, wish, outcome, rows, waiting) for wish, outcome in zip(wishes, outcomes, strict=True)]
+    names = await groups.names_of(tx, community_id, [row.member_id for row in waiting.values()])
+    told = {id: _adjustment(row, names) for id, row in waiting.items()}
+    return [_answer(tx, wish, outcome, rows, told) for wish, outcome in zip(wishes, outcomes, strict=True)]
 
 
 def _answer(
-    tx: Tx, wish: Wish, outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, Any]
+    tx: Tx, wish: Wish, outcome: Outcome, rows: Mapping[UUID, Any], waiting: Mapping[UUID, AdjustmentOut]
 ) -> Reply | Exception:
     if outcome.error is not None:
         return outcome.error
@@ -208,7 +211,7 @@ def _answer(
         return Reply(201, posted_out(outcome.posting, tx.now, wish.group_account))
     assert outcome.id is not None
     if outcome.status == WAITING:
-        return Reply(202, _adjustment(waiting[outcome.id]))
+        return Reply(202, waiting[outcome.id])
     return Reply(200, entry_out(rows[outcome.id]))
 
 
@@ -278,12 +281,13 @@ async def list_adjustments(
         rows = await adjustments.page(
             tx, caller.community_id, state=state, limit=paging.limit + 1, after=after, before=before
         )
-    return page_of(rows, paging, place, by_id, _adjustment)
+        names = await groups.names_of(tx, caller.community_id, [row.member_id for row in rows])
+    return page_of(rows, paging, place, by_id, lambda row: _adjustment(row, names))
 
 
-def _adjustment(row: Any) -> AdjustmentOut:
-    names = AdjustmentOut.model_fields
-    return AdjustmentOut(**{name: getattr(row, name) for name in names})
+def _adjustment(row: Any, names: Mapping[UUID, str]) -> AdjustmentOut:
+    same = {name: getattr(row, name) for name in AdjustmentOut.model_fields if name not in ("member_id", "group")}
+    return AdjustmentOut(member_id=beneficiary(row.member_id)[0], group=names.get(row.member_id), **same)
 
 
 @router.post(
@@ -315,7 +319,9 @@ async def refuse(request: Request, adjustment_id: UUID, db: Db, caller: Writer) 
     async def effect(tx: Tx) -> Reply:
         outcome = await adjusting.decide(tx, caller, adjustment_id, approve=False)
         assert outcome.status == REFUSED
-        return Reply(200, _adjustment(await adjustments.lock(tx, caller.community_id, adjustment_id)))
+        row = await adjustments.lock(tx, caller.community_id, adjustment_id)
+        assert row is not None
+        return Reply(200, _adjustment(row, await groups.names_of(tx, caller.community_id, [row.member_id])))
 
     return await once(request, db, caller, effect)
 

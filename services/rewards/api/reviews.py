@@ -14,7 +14,8 @@ from kit.http import Page, PageOf, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, Reader, Text, Writer, check_known
 from services.rewards.api.paging import by_id, page_of, place_of
-from services.rewards.handlers import reviewing
+from services.rewards.domain.groups import beneficiary
+from services.rewards.handlers import groups, reviewing
 from services.rewards.store import reviews as store
 
 router = APIRouter(tags=["rewards: rules"])
@@ -33,7 +34,8 @@ class ReviewOut(BaseModel):
     event_type: str
     rule_id: str
     rule_version: int
-    member_id: UUID = Field(description="Who would get it: a member, or a group by its `account_id`.")
+    member_id: UUID | None = Field(description="Who would get it.")
+    group: str | None = Field(description="The group that would get it, in whose place no member is.")
     actor_id: UUID | None = Field(description="Whose doing the event was.")
     unit: str
     amount: int
@@ -71,8 +73,9 @@ class VerdictsOut(BaseModel):
     items: list[VerdictOut]
 
 
-def _out(row: Mapping[str, Any]) -> ReviewOut:
-    renamed = {"effective_at": row["at"]}
+def _out(row: Mapping[str, Any], names: Mapping[UUID, str]) -> ReviewOut:
+    whose = row["member_id"]
+    renamed = {"effective_at": row["at"], "member_id": beneficiary(whose)[0], "group": names.get(whose)}
     return ReviewOut(**{name: row[name] for name in ReviewOut.model_fields if name not in renamed}, **renamed)
 
 
@@ -100,7 +103,8 @@ async def list_reviews(
             after=after,
             before=before,
         )
-    return page_of(rows, paging, place, by_id, lambda row: _out(dict(row._mapping)))
+        names = await groups.names_of(tx, caller.community_id, [row.member_id for row in rows])
+    return page_of(rows, paging, place, by_id, lambda row: _out(dict(row._mapping), names))
 
 
 @router.post(
@@ -116,13 +120,15 @@ async def decide(request: Request, body: Verdict, db: Db, caller: Writer) -> Res
         done = await reviewing.decide(
             tx, caller.community_id, body.ids, body.verdict, reason=body.reason, actor=caller.actor
         )
-        return Reply(200, VerdictsOut(items=[_verdict(one) for one in done]))
+        whose = [one.row["member_id"] for one in done if one.row is not None]
+        names = await groups.names_of(tx, caller.community_id, whose)
+        return Reply(200, VerdictsOut(items=[_verdict(one, names) for one in done]))
 
     return await once(request, db, caller, effect)
 
 
-def _verdict(one: reviewing.Reviewed) -> VerdictOut:
+def _verdict(one: reviewing.Reviewed, names: Mapping[UUID, str]) -> VerdictOut:
     if one.row is None:
         return VerdictOut(id=one.id, status="unknown", review=None)
     status: Literal["decided", "conflict", "too_much"] = "decided" if one.decided else "conflict"
-    return VerdictOut(id=one.id, status="too_much" if one.too_much else status, review=_out(one.row))
+    return VerdictOut(id=one.id, status="too_much" if one.too_much else status, review=_out(one.row, names))

@@ -148,12 +148,28 @@ async def test_many_who_spend_what_a_group_has_at_once_never_spend_more(rewards:
 async def test_what_is_too_much_for_one_waits_for_a_second_operator(rewards: Rewards) -> None:
     await change_unit(rewards.guild, approval_above=5)
     waits = (await enter(rewards)).json()
-    assert (waits["state"], waits["member_id"]) == ("waiting", str(account(rewards.guild, "qq:a")))
+    assert (waits["state"], waits["member_id"], waits["group"]) == ("waiting", None, "qq:a")
+    assert (await rewards.get("/v1/entries/adjustments"))["items"] == [waits]
     assert await has(rewards) == (0, 0)
     other = await rewards.key("rewards:read", "rewards:write")
     approved = await other.post(f"/v1/entries/adjustments/{waits['id']}/approval")
     assert (approved.status_code, approved.json()["account"]) == (201, "group:qq:a")
     assert await has(rewards) == (10, 10)
+
+
+async def test_who_looks_at_what_a_group_would_get_reads_which_group_it_is(rewards: Rewards) -> None:
+    await rewards.guild.publish({**TALK, "review_when": "true"}, {**TALK, "id": "own", "review_when": "true",
+        "give": [{"to": "actor", "unit": "points", "amount": 1}]})  # fmt: skip
+    await rewards.guild.score(post(rewards.guild))
+    waiting = {one["rule_id"]: one for one in (await rewards.get("/v1/reviews"))["items"]}
+    ann = str(rewards.guild.member("ann"))
+    assert {id: (one["member_id"], one["group"]) for id, one in waiting.items()} == {
+        "talk": (None, "qq:100"), "own": (ann, None),
+    }  # fmt: skip
+    body = {"ids": [waiting["talk"]["id"]], "verdict": "approve", "reason": "fine"}
+    (done,) = (await rewards.client.post("/v1/reviews/verdicts", json=body)).json()["items"]
+    assert (done["status"], done["review"]["group"]) == ("decided", "qq:100")
+    assert (await has(rewards, "qq:100"))[0] == 5
 
 
 @pytest.mark.parametrize("clawback", ["allow_negative", "refuse", "to_zero_and_record_debt"])
