@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PORT ?= 8000
 TRACE ?=
-WORKERS ?= 2
+# Tests wait for processes a third of their time: one more than two processors.
+WORKERS ?= 3
 # Else every process of a machine that keeps no compiled modules compiles the product for itself, which is half a start.
 unexport PYTHONDONTWRITEBYTECODE
 
