@@ -40,6 +40,7 @@ async def fetch(conn: AsyncConnection, sql: str, arguments: Sequence[Any]) -> Se
         await conn.invalidate()
         raise
     except Exception as error:
+        # Whatever either driver raises: callers know SQLAlchemy's errors only, and tell by them what passes.
         lost = not isinstance(driver, Connection) and driver.is_closed()
         if lost:
             await conn.invalidate(error)

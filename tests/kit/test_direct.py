@@ -1,7 +1,6 @@
 """Statements straight to the driver within a transaction: the same transaction, errors and instants as any other's."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 from uuid import UUID, uuid4
 
 import pytest
@@ -13,9 +12,7 @@ from sqlalchemy import (
     String,
     Table,
     Uuid,
-    bindparam,
     func,
-    literal,
     select,
     text,
 )
@@ -33,6 +30,7 @@ from kit.database import (
     metadata_for,
     select_among,
 )
+from tests.kit.test_questions import MakeScratch, endless
 
 METADATA = metadata_for("direct")
 THINGS = Table(
@@ -45,7 +43,6 @@ THINGS = Table(
 )
 OWNER = UUID("01939e2c-7000-7000-8000-00000000000a")
 
-MakeScratch = Callable[[object], Awaitable[Database]]
 
 added_up = Question(select(func.coalesce(func.sum(THINGS.c.amount), 0).label("sum")).select_from(THINGS))
 among = Question(
@@ -54,16 +51,6 @@ among = Question(
     .order_by(THINGS.c.unit)
 )
 whoami = Question(select(func.pg_backend_pid().label("pid")))
-
-
-def _endless() -> Question:
-    most = bindparam("most", type_=BigInteger())
-    numbers = select(literal(1, BigInteger()).label("i")).cte("numbers", recursive=True)
-    numbers = numbers.union_all(select(numbers.c.i + 1).where(numbers.c.i < most))
-    return Question(select(func.count().label("many")).select_from(numbers))
-
-
-endless = _endless()
 
 
 def thing(unit: str = "points", amount: int = 1, owner: UUID = OWNER) -> dict[str, object]:

@@ -1,6 +1,5 @@
 """Rows of the caller's that a statement joins with: any number of them, of any type, in one and the same statement."""
 
-from collections.abc import Awaitable, Callable
 from datetime import UTC, date, datetime, timedelta, timezone
 from typing import Any
 from uuid import UUID, uuid4
@@ -9,6 +8,7 @@ import pytest
 from sqlalchemy import BigInteger, Column, Date, String, Table, Uuid, event, func, select
 
 from kit.database import Database, UtcDateTime, given, insert_many, metadata_for
+from tests.kit.test_questions import MakeScratch
 
 METADATA = metadata_for("given")
 THINGS = Table(
@@ -21,8 +21,6 @@ THINGS = Table(
 OWNER = UUID("01939e2c-7000-7000-8000-00000000000a")
 AT = datetime(2026, 11, 23, 9, 0, 0, 123456, tzinfo=UTC)
 KINDS = {"id": Uuid(), "text": String(), "number": BigInteger(), "day": Date(), "at": UtcDateTime()}
-
-MakeScratch = Callable[[object], Awaitable[Database]]
 
 
 @pytest.fixture
