@@ -26,9 +26,11 @@ from kit.database.engine import (
 from kit.database.lookups import delete_among, given, lock_rows, select_among, update_among
 from kit.database.questions import Question, gathered, listed
 from kit.database.server import Server, server_of
+from kit.database.snapshots import NOTHING_SEEN, is_new, snapshot
 from kit.database.types import PLACES_ON_THE_LOG, JsonText, UtcDateTime, metadata_for
 
 __all__ = [
+    "NOTHING_SEEN",
     "PLACES_ON_THE_LOG",
     "Database",
     "DatabaseUnavailable",
@@ -46,6 +48,7 @@ __all__ = [
     "insert_many",
     "insert_new",
     "is_infrastructure",
+    "is_new",
     "listed",
     "lock_alone",
     "lock_rows",
@@ -54,6 +57,7 @@ __all__ = [
     "open_database",
     "select_among",
     "server_of",
+    "snapshot",
     "try_lock",
     "unwritable",
     "update_among",

@@ -24,7 +24,8 @@ Processor = Callable[[Any], Any] | None
 
 
 class gathered(FunctionElement[list[Any]]):
-    """An aggregate: a column's values as a list, in no order that is promised; empty where there are no rows.
+    """An aggregate: a column's values as a list, in no order that is promised; empty where there are no rows, as where
+    an outer join found none.
 
     Many lines in one row are one step of SQLite, which lets go of the interpreter's lock at every step and has to win
     it back from a busy event loop. Takes numbers, text, ids, days and instants, no bytes.
@@ -61,8 +62,8 @@ class _Gathered(TypeEngine[list[Any]]):
             ids = self.item.python_type is UUID
             decode = msgspec.json.Decoder(list[UUID | None] if ids else list[Any]).decode
             if ids or each is None:
-                return decode
-            return lambda text: [None if v is None else each(v) for v in decode(text)]
+                return lambda text: decode(text or "[]")
+            return lambda text: [None if v is None else each(v) for v in decode(text or "[]")]
         if each is None:
             return lambda array: array or []
         return lambda array: [each(v) for v in array or ()]

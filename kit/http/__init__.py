@@ -4,7 +4,7 @@
 """
 
 from kit.http.dependencies import database_of, runtime_of
-from kit.http.etags import check_if_match, etag
+from kit.http.etags import check_if_match, etag, unless_had
 from kit.http.instants import Instant
 from kit.http.paging import Page, PageOf, Paging, behind, decode_cursor, encode_cursor
 from kit.http.problems import Problem, problem_response, problems
@@ -26,4 +26,5 @@ __all__ = [
     "problems",
     "runtime_of",
     "sse",
+    "unless_had",
 ]

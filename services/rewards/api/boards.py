@@ -14,7 +14,7 @@ from kit.clock import uuid7
 from kit.copies import known_members
 from kit.database import Database, Tx
 from kit.errors import Forbidden
-from kit.http import PageOf, encode_cursor, problems
+from kit.http import PageOf, encode_cursor, problems, unless_had
 from kit.idempotency import Reply, once
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
 from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
@@ -28,6 +28,8 @@ from services.rewards.store import boards as store
 from services.rewards.store.narrowing import GROUP, PLATFORM, SEGMENT, Label
 
 router = APIRouter(tags=["rewards: boards"])
+
+NOT_MODIFIED = "As it was when it had the `ETag` that `If-None-Match` names; no body"
 
 PeriodKind = Literal["all", "season", "quarter", "month", "week", "day"]
 ShownKind = Literal["all", "season", "quarter", "month", "week", "day", "rolling", "decay"]
@@ -180,7 +182,7 @@ def shown(board: Board) -> BoardOut:
     return BoardOut.model_validate(board, from_attributes=True)
 
 
-def _reply(lines: ranking.Lines) -> Response:
+def _reply(request: Request, lines: ranking.Lines) -> Response:
     """A `BoardPage`, written as it is: making and checking the models took longer than reading the board."""
     at, items = lines.window, lines.items
     board = {name: getattr(at.board, name) for name in BoardOut.model_fields}
@@ -190,12 +192,12 @@ def _reply(lines: ranking.Lines) -> Response:
         | at.final._asdict(),
         "next_reset_at": at.next_reset_at,
         "total": lines.total,
-        "items": items,
+        "items": items if lines.encoded is None else lines.encoded,
         "me": lines.me,
         "next": _cursor("n", items[-1]) if items and lines.below else None,
         "prev": _cursor("p", items[0]) if items and lines.above else None,
     }
-    return Response(msgspec.json.encode(page), media_type="application/json")
+    return unless_had(request, msgspec.json.encode(page))
 
 
 async def _labels(
@@ -262,10 +264,11 @@ async def delete_board(board_id: BoardPath, db: Db, caller: Writer) -> None:
 @router.get(
     "/v1/boards/{board_id}",
     response_model=BoardPage,
-    responses=problems(400, 404, 422),
+    responses={304: {"description": NOT_MODIFIED}, **problems(400, 404, 422)},
     summary="A page of a board, with ranks",
 )
 async def get_board(
+    request: Request,
     board_id: BoardPath,
     db: Db,
     caller: ReaderOrMember,
@@ -291,18 +294,19 @@ async def get_board(
     }
     if labels or improvement or period == narrowing.ROLLING:
         return _reply(
-            await narrowing.page(db, asked, labels, paging.limit, days=days, improvement=improvement, **wanted)
+            request, await narrowing.page(db, asked, labels, paging.limit, days=days, improvement=improvement, **wanted)
         )
-    return _reply(await ranking.page(db, asked, paging.limit, **wanted))
+    return _reply(request, await ranking.page(db, asked, paging.limit, **wanted))
 
 
 @router.get(
     "/v1/boards/{board_id}/around/{member_id}",
     response_model=BoardPage,
-    responses=problems(400, 404, 422),
+    responses={304: {"description": NOT_MODIFIED}, **problems(400, 404, 422)},
     summary="A member and who is near",
 )
 async def get_around(
+    request: Request,
     board_id: BoardPath,
     member_id: Annotated[UUID, Path()],
     db: Db,
@@ -322,6 +326,7 @@ async def get_around(
     labels = await _labels(db, caller, group, platform, segment)
     if labels or improvement or period == narrowing.ROLLING:
         return _reply(
-            await narrowing.around(db, asked, labels, member_id, above, below, days=days, improvement=improvement)
+            request,
+            await narrowing.around(db, asked, labels, member_id, above, below, days=days, improvement=improvement),
         )
-    return _reply(await ranking.around(db, asked, member_id, above, below))
+    return _reply(request, await ranking.around(db, asked, member_id, above, below))

@@ -2,25 +2,37 @@
 
 Each read is one statement. Which period runs at present depends on the community's zone, which that statement tells as
 well: it is asked with the period of the zone seen last, and again when that was another one.
+
+First pages are what many ask for at once. Those who come while the same one is being read share the next reading, never
+the one that began before they came. Its lines are kept as they are written, and the statement tells whether anything
+was committed since: never how old they are.
 """
 
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import NamedTuple, TypeVar
 from uuid import UUID
+from weakref import WeakKeyDictionary
 
 import msgspec
 
-from kit.database import Database
+from kit.database import NOTHING_SEEN, Database
 from kit.days import Period, local_day, period_between, period_named, period_of
 from kit.errors import BadRequest, NotFound
+from kit.gathering import Gathering
 from services.rewards.domain.boards import SEASON, Board, ranks
 from services.rewards.domain.decay import DECAY, Decay
 from services.rewards.handlers.boards import check_kept, unknown_board
 from services.rewards.store import ranking as store
 
 ZONES_MOST = 10_000
+FIRST_MOST = 100
+"""First pages that are kept of a database, of at most 200 lines each."""
+TOGETHER_MOST = 1000
 NO_KEY = ""
+
+R = TypeVar("R", bound=store.Reading)
 
 _zones: dict[UUID, tuple[str, int]] = {}
 """Community → zone and start of the day as seen last. Only a guess: every answer is checked against its own."""
@@ -72,6 +84,29 @@ class Lines:
     below: bool
     total: int
     me: Line | None
+    encoded: msgspec.Raw | None = None
+    """`items` as JSON, where that is known already."""
+
+
+@dataclass(frozen=True, slots=True)
+class _First(store.Reading):
+    """A first page without the member, as it was under `snapshot`."""
+
+    snapshot: str | None
+    items: list[Line]
+    more: bool
+    encoded: msgspec.Raw
+
+
+class _Wanted(NamedTuple):
+    """A first page: whoever wants the same is given the same."""
+
+    at: store.At
+    limit: int
+    member: UUID | None
+
+
+_firsts: WeakKeyDictionary[Database, dict[tuple[store.At, int], _First]] = WeakKeyDictionary()
 
 
 async def page(
@@ -91,15 +126,50 @@ async def page(
     def ask(at: store.At) -> Awaitable[store.Reading | None]:
         if before is not None:
             return store.before(db, at, position=before, limit=limit + 1, member=member)
-        if after is not None:
-            return store.after(db, at, position=after, limit=limit + 1, member=member)
-        return store.top(db, at, limit=limit + 1, member=member)
+        assert after is not None
+        return store.after(db, at, position=after, limit=limit + 1, member=member)
 
+    if before is None and after is None:
+        return await _first_page(db, asked, limit, member)
     window, found = await _read(db, asked, ask)
     more, items = len(found.lines) > limit, _ranked(found)
     if before is not None:
         return Lines(window, items[-limit:], more, True, found.total, _me(found))
-    return Lines(window, items[:limit], after is not None, more, found.total, _me(found))
+    return Lines(window, items[:limit], True, more, found.total, _me(found))
+
+
+async def _first_page(db: Database, asked: Asked, limit: int, member: UUID | None) -> Lines:
+    window, found = await _read(db, asked, lambda at: _together.do((db, _Wanted(at, limit, member)), None))
+    return Lines(window, found.items, False, found.more, found.total, _me(found), found.encoded)
+
+
+async def _read_first(key: tuple[Database, _Wanted], askers: Sequence[None]) -> list[_First | None]:
+    db, wanted = key
+    kept = _firsts.setdefault(db, {})
+    known = kept.get(wanted[:2])
+    seen = known.snapshot if known is not None and known.snapshot is not None else NOTHING_SEEN
+    found = await store.top(db, wanted.at, limit=wanted.limit + 1, member=wanted.member, seen=seen)
+    if found is None:
+        return [None for _ in askers]
+    if found.reading is not None:
+        known = _to_first(found.reading, found.snapshot, wanted.limit)
+        kept.pop(wanted[:2], None)
+        kept[wanted[:2]] = known
+        if len(kept) > FIRST_MOST:
+            del kept[next(iter(kept))]
+    assert known is not None
+    mine = known if found.me is None else replace(known, me=found.me, my_rank=found.my_rank)
+    return [mine for _ in askers]
+
+
+_together: Gathering[tuple[Database, _Wanted], None, _First | None] = Gathering(_read_first, TOGETHER_MOST)
+
+
+def _to_first(found: store.Reading, snapshot: str | None, limit: int) -> _First:
+    items = _ranked(found)
+    shown, more = items[:limit], len(items) > limit
+    told = {name: getattr(found, name) for name in store.Reading.__dataclass_fields__}
+    return _First(**told, snapshot=snapshot, items=shown, more=more, encoded=msgspec.Raw(msgspec.json.encode(shown)))
 
 
 async def around(db: Database, asked: Asked, member_id: UUID, above: int, below: int) -> Lines:
@@ -116,9 +186,7 @@ async def around(db: Database, asked: Asked, member_id: UUID, above: int, below:
     return Lines(window, shown, more_above, more_below, found.total, items[mine])
 
 
-async def _read(
-    db: Database, asked: Asked, ask: Callable[[store.At], Awaitable[store.Reading | None]]
-) -> tuple[Window, store.Reading]:
+async def _read(db: Database, asked: Asked, ask: Callable[[store.At], Awaitable[R | None]]) -> tuple[Window, R]:
     now = db.clock()
     at = asked.kind, _guessed(asked, now)
     while True:

@@ -13,9 +13,23 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, String, Uuid, and_, bindparam, case, func, select, true, tuple_, union_all
+from sqlalchemy import (
+    BigInteger,
+    Integer,
+    String,
+    Uuid,
+    and_,
+    bindparam,
+    case,
+    func,
+    literal_column,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
 
-from kit.database import Database, Question, UtcDateTime, gathered
+from kit.database import NOTHING_SEEN, Database, Question, UtcDateTime, gathered, is_new, snapshot
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
 from services.rewards.store.boards import to_board
 from services.rewards.store.shown import ORDER, on_board
@@ -171,30 +185,54 @@ def _counted(*lines: Any) -> Any:
     return select(*whole).where(board_buckets.c.slot == _slot).subquery("counted")
 
 
-def _reading(lines: Any, *, first: bool = True, me: bool = True) -> Question:
-    """The board with these lines of it; with the rank of the first of them, and with the member's line and rank."""
+def _listed(lines: Any) -> Any:
+    """Lines as one row of lists."""
+    lists = (gathered(lines.c[column.name]).label(f"{column.name}s") for column in _order)
+    return select(*lists, gathered(_name(lines)).label("names")).subquery("listed")
+
+
+def _mine() -> list[Any]:
+    """The member's line, by the columns of `_me`."""
+    return [*(_me.c[column.name].label(f"my_{column.name}") for column in _order), _name(_me).label("my_name")]
+
+
+def _first() -> Question:
+    """The first lines, unless the board was seen like this before; and the member's line and rank in any case."""
+    listed, counted = _listed(_page(None, "limit").cte("lines")), _counted()
+    board = select(*(column for column in _head.c if column.key != "slot"), counted.c.total, *listed.c)
+    # The offset keeps the condition inside: PostgreSQL would ask it of rows that were read for it.
+    read = (
+        board.select_from(_head.join(listed, true()).join(counted, true()))
+        .where(is_new())
+        .offset(literal_column("0", Integer()))
+        .subquery("read")
+    )
+    above = _counted(_me)
+    member = select(*_mine(), _rank(_me, above.c.me).label("my_rank")).select_from(_me.join(above, true()))
+    mine = member.subquery("mine")
+    seen = select(snapshot().label("snapshot")).subquery("seen")
+    source = seen.outerjoin(read, true()).outerjoin(mine, true())
+    return Question(select(*seen.c, *read.c, *mine.c).select_from(source))
+
+
+def _reading(lines: Any, *, me: bool = True) -> Question:
+    """The board with these lines of it and the rank of the first of them; with the member's line and rank."""
     lines = lines.cte("lines")
-    listed = select(
-        *(gathered(lines.c[column.name]).label(f"{column.name}s") for column in _order),
-        gathered(_name(lines)).label("names"),
-    ).subquery("listed")
+    listed = _listed(lines)
     top = select(lines.c.member_id).order_by(*(lines.c[column.name] for column in _order)).limit(1)
     top = _row_of(top.scalar_subquery()).cte("top")
-    counted = _counted(*([top] if first else []), *([_me] if me else []))
+    counted = _counted(top, *([_me] if me else []))
     columns = [*(column for column in _head.c if column.key != "slot"), counted.c.total, *listed.c]
-    source = _head.join(listed, true()).join(counted, true())
-    if first:
-        source = source.outerjoin(top, true())
-        tied = select(board_tallies.c.members).where(*_its_bucket(top), board_tallies.c.score == -top.c.negated)
-        columns += [_rank(top, counted.c.top).label("rank"), tied.scalar_subquery().label("tied")]
+    source = _head.join(listed, true()).join(counted, true()).outerjoin(top, true())
+    tied = select(board_tallies.c.members).where(*_its_bucket(top), board_tallies.c.score == -top.c.negated)
+    columns += [_rank(top, counted.c.top).label("rank"), tied.scalar_subquery().label("tied")]
     if me:
         source = source.outerjoin(_me, true())
-        columns += [*(_me.c[column.name].label(f"my_{column.name}") for column in _order), _name(_me).label("my_name")]
-        columns += [_rank(_me, counted.c.me).label("my_rank")]
+        columns += [*_mine(), _rank(_me, counted.c.me).label("my_rank")]
     return Question(select(*columns).select_from(source))
 
 
-TOP = _reading(_page(None, "limit"), first=False)
+TOP = _first()
 AFTER = _reading(_page(_given, "limit"))
 BEFORE = _reading(_page(_given, "limit", upwards=True))
 AROUND = _reading(_around(), me=False)
@@ -211,9 +249,23 @@ class At:
     key: str
 
 
-async def top(db: Database, at: At, *, limit: int, member: UUID | None) -> Reading | None:
-    """The first `limit` lines; None when there is no such board."""
-    return await _read(db, TOP, at, member, limit=limit)
+class Top(NamedTuple):
+    """The first lines, and the member asked for. `reading`, which is without the member, is None when it is as it was
+    under the snapshot that was named; `snapshot` is None when it cannot be told apart from others."""
+
+    snapshot: str | None
+    reading: Reading | None
+    me: Placed | None
+    my_rank: int
+
+
+async def top(db: Database, at: At, *, limit: int, member: UUID | None, seen: str = NOTHING_SEEN) -> Top | None:
+    """The first `limit` lines, unless nothing was committed since `seen`; None when there is no such board."""
+    (r,) = await db.ask(TOP, **_asked(at, member), limit=limit, seen=seen)
+    me, my_rank = _mine_of(r)
+    if r.id is not None:
+        return Top(r.snapshot, _to_reading(r, _lines(r), 1, None, None, 0), me, my_rank)
+    return Top(r.snapshot, None, me, my_rank) if r.snapshot is not None and r.snapshot == seen else None
 
 
 async def after(db: Database, at: At, *, position: Position, limit: int, member: UUID | None) -> Reading | None:
@@ -236,17 +288,30 @@ def _placing(position: Position) -> dict[str, Any]:
     return {"negated": -score, "reached_at": reached_at, "position": member}
 
 
+def _asked(at: At, member: UUID | None) -> dict[str, Any]:
+    return {"community": at.community_id, "board": at.board_id, "kind": at.kind, "key": at.key, "member": member}
+
+
 async def _read(db: Database, question: Question, at: At, member: UUID | None, **more: Any) -> Reading | None:
-    rows = await db.ask(
-        question, community=at.community_id, board=at.board_id, kind=at.kind, key=at.key, member=member, **more
-    )
+    rows = await db.ask(question, **_asked(at, member), **more)
     if not rows:
         return None
     (r,) = rows
-    lines = sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
-    rank, tied = (r.rank, r.tied) if question is not TOP and lines else (1, None)
-    me, my_rank = None, 0
-    if question is not AROUND and r.my_member_id is not None:
-        me, my_rank = Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name), r.my_rank
+    lines = _lines(r)
+    rank, tied = (r.rank, r.tied) if lines else (1, None)
+    return _to_reading(r, lines, rank, tied, *(_mine_of(r) if question is not AROUND else (None, 0)))
+
+
+def _lines(r: Any) -> list[Placed]:
+    return sorted(map(Placed._make, zip(r.negateds, r.reached_ats, r.member_ids, r.names, strict=True)))
+
+
+def _mine_of(r: Any) -> tuple[Placed | None, int]:
+    if r.my_member_id is None:
+        return None, 0
+    return Placed(r.my_negated, r.my_reached_at, r.my_member_id, r.my_name), r.my_rank
+
+
+def _to_reading(r: Any, lines: list[Placed], rank: int, tied: int | None, me: Placed | None, my_rank: int) -> Reading:
     final = Final(r.finalized_at, r.hash.hex() if r.hash is not None else None, r.late_entries or 0)
     return Reading(to_board(r), final, r.zone, r.day_start or 0, r.total, lines, rank, tied, me, my_rank)

@@ -124,7 +124,7 @@ async def test_lines_total_and_ranks_are_of_one_instant_while_others_write(place
 async def test_every_place_on_a_board_is_found_by_an_index_even_among_those_who_tie(place: Place, name: str) -> None:
     question = store.QUESTIONS[name]
     asked = {"community": place.id, "board": "b", "kind": "all", "key": "all", "member": UUID(int=1), "limit": 1}
-    asked |= {"negated": 1, "reached_at": NOON, "position": UUID(int=1), "above": 1, "below": 1}
+    asked |= {"negated": 1, "reached_at": NOON, "position": UUID(int=1), "above": 1, "below": 1, "seen": ""}
     plan = await plan_of(place.db, question, **asked)
     steps = plan.splitlines()
     scanned = [step for step in steps if "seq scan on" in step or step.startswith(("scan board", "scan known"))]
