@@ -40,6 +40,6 @@ def _unsaid(element: Any, compiler: Any, **kw: Any) -> str:
 
 
 def is_new() -> ColumnElement[bool]:
-    """A condition of a `Question`: it sees something else than the snapshot that its parameter `SEEN` names. Asked once,
-    before a row of the SELECT that it belongs to is read."""
+    """A condition of a `Question`: it sees another snapshot than its parameter `SEEN` names. Asked once, before a row
+    of the SELECT that it belongs to is read."""
     return snapshot().is_distinct_from(bindparam(SEEN, type_=String()))
