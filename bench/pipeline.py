@@ -11,7 +11,7 @@ import uvloop
 from prometheus_client import REGISTRY
 from sqlalchemy import func, select
 
-from bench import report
+from bench import lag, report
 from bench.activities import Day
 from bench.floor import Tape, play
 from bench.installation import Made, fill_log, prepare, settings_of
@@ -28,7 +28,14 @@ from services.compose import BY_NAME, SERVICES, compose
 from services.rewards.domain.rules import RuleSet
 from services.rewards.handlers import rules as rule_sets
 
-COLUMNS = ("", "activities/s", "insert statements", "inserts alone, activities/s", "of the inserts alone")
+COLUMNS = (
+    "",
+    "activities/s",
+    "statements a thousand",
+    "insert statements",
+    "inserts alone, activities/s",
+    "of the inserts alone",
+)
 Names = tuple[str, ...]
 SCOPES: dict[str, Names] = {"rewards alone": ("rewards",), "all services": ("rewards", "events", "members", "notify")}
 PATIENCE = 300.0
@@ -127,11 +134,17 @@ def run(size: Size) -> None:
     report.say(f"{size.activities:,} activities of one simulated day, already on the log.\n")
     with tempfile.TemporaryDirectory(prefix="guildhall-bench-") as name, ExitStack() as stack:
         directory = Path(name)
-        rows = [_row(f"SQLite, {what}", directory, None, day, names) for what, names in SCOPES.items()]
         postgres = start_postgres(directory, stack)
-        if postgres is not None:
-            rows += [_row(f"PostgreSQL, {what}", directory, postgres, day, names) for what, names in SCOPES.items()]
+        engines = [("SQLite", None), *([("PostgreSQL", postgres)] if postgres is not None else [])]
+        rows, waits = [], []
+        for engine, beside in engines:
+            for what, names in SCOPES.items():
+                result, alone = against_inserts(f"{engine}, {what}", directory, beside, day, names)
+                rows.append(_row(f"{engine}, {what}", result, alone, len(day.events)))
+                waits.append(_wait(f"{engine}, {what}", directory, beside, day, names, result.rate))
         report.table(COLUMNS, rows)
+        report.say(f"From the log to the commit of the points, at {lag.SHARE:g} of that rate:\n")
+        report.table(("", "activities/s", "p50 ms", "p99 ms"), waits)
 
 
 def start_postgres(directory: Path, stack: ExitStack) -> PostgresServer | None:
@@ -146,11 +159,25 @@ def start_postgres(directory: Path, stack: ExitStack) -> PostgresServer | None:
     return postgres
 
 
-def _row(title: str, directory: Path, postgres: PostgresServer | None, day: Day, names: Names) -> tuple[str, ...]:
-    result, alone = against_inserts(title, directory, postgres, day, names)
-    statements = sum(tape.statements for tape in result.tapes)
-    rates = report.whole(result.rate), report.whole(statements), report.whole(alone)
+def _row(title: str, result: Result, alone: float, activities: int) -> tuple[str, ...]:
+    inserted = sum(tape.statements for tape in result.tapes)
+    executed = 1000 * sum(tape.executed for tape in result.tapes) / activities
+    rates = report.whole(result.rate), report.whole(executed), report.whole(inserted), report.whole(alone)
     return (title, *rates, report.ratio(result.rate / alone))
+
+
+def _wait(
+    title: str, directory: Path, postgres: PostgresServer | None, day: Day, names: Names, peak: float
+) -> tuple[str, ...]:
+    rate = peak * lag.SHARE
+    settings = _fresh(title, "lag", directory, postgres)
+    p50, p99 = uvloop.run(lag.measure(settings, day, names, rate))
+    return (title, report.whole(rate), report.ms(p50), report.ms(p99))
+
+
+def _fresh(title: str, purpose: str, directory: Path, postgres: PostgresServer | None) -> Settings:
+    slug = f"{title.lower().replace(' ', '_').replace(',', '')}_{purpose}"
+    return settings_of(directory / slug, postgres.create_database(slug) if postgres is not None else "")
 
 
 def against_inserts(
@@ -162,11 +189,5 @@ def against_inserts(
     rules: RuleSet | None = None,
 ) -> tuple[Result, float]:
     """What these services get through on SQLite or that server, and activities a second of their inserts alone."""
-    slug = title.lower().replace(" ", "_").replace(",", "")
-
-    def fresh(purpose: str) -> Settings:
-        url = postgres.create_database(f"{slug}_{purpose}") if postgres is not None else ""
-        return settings_of(directory / f"{slug}_{purpose}", url)
-
-    result = uvloop.run(product(fresh("product"), day, names, rules))
-    return result, uvloop.run(floor(fresh("floor"), result, len(day.events)))
+    result = uvloop.run(product(_fresh(title, "product", directory, postgres), day, names, rules))
+    return result, uvloop.run(floor(_fresh(title, "floor", directory, postgres), result, len(day.events)))
