@@ -136,6 +136,33 @@ CASES = {
             ),
         ),
     ),
+    "a board of friends that are none": (
+        get("/v1/boards/xp?among="),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/query/among", "value_error", "give 1 to 200 ids of members, separated by commas; number 1 is none"),
+        ),
+    ),
+    "a board of friends by other names than their ids": (
+        get("/v1/boards/xp/around/{ada}?among={ada},qq:1"),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/query/among", "value_error", "give 1 to 200 ids of members, separated by commas; number 2 is none"),
+        ),
+    ),
+    "a board of more friends than anybody has": (
+        get("/v1/boards/xp?among=" + ",".join(f"00000000-0000-7000-8000-{n:012}" for n in range(201))),
+        problem(
+            422,
+            "validation_failed",
+            "the request does not fit; see errors",
+            ("/query/among", "value_error", "give 1 to 200 ids of members, separated by commas; these are 201"),
+        ),
+    ),
     "the account of nobody": (
         get("/v1/accounts/" + NOBODY),
         problem(404, "member_unknown", "no such member"),

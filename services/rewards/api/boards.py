@@ -16,6 +16,7 @@ from kit.database import Database, Tx
 from kit.errors import Forbidden
 from kit.http import PageOf, encode_cursor, problems, unless_had
 from kit.idempotency import Reply, once
+from services.rewards.api.among import Among, members_among
 from services.rewards.api.common import BoardId, BoardPath, Db, ReaderOrMember, Text, UnitId, Writer, position
 from services.rewards.domain.boards import LATE_GRACE_HOURS, Board
 from services.rewards.domain.ledger import MOST
@@ -279,6 +280,7 @@ async def get_board(
     group: Group = None,
     platform: Platform = None,
     segment: Segment = None,
+    among: Among = None,
     improvement: Improvement = False,
     member: Annotated[UUID | None, Query(description="Whose line to show as `me`; default the token's member.")] = None,
 ) -> Response:
@@ -287,15 +289,15 @@ async def get_board(
     backwards = at is not None and at[0] == "p"
     asked = ranking.Asked(caller.community_id, board_id, period, key)
     labels = await _labels(db, caller, group, platform, segment)
+    named = members_among(among, caller.member_id, member)
     wanted: dict[str, Any] = {
         "after": None if backwards else place,
         "before": place if backwards else None,
         "member": member if member is not None else caller.member_id,
     }
-    if labels or improvement or period == narrowing.ROLLING:
-        return _reply(
-            request, await narrowing.page(db, asked, labels, paging.limit, days=days, improvement=improvement, **wanted)
-        )
+    if labels or named or improvement or period == narrowing.ROLLING:
+        wanted |= {"days": days, "improvement": improvement, "among": named}
+        return _reply(request, await narrowing.page(db, asked, labels, paging.limit, **wanted))
     return _reply(request, await ranking.page(db, asked, paging.limit, **wanted))
 
 
@@ -319,14 +321,14 @@ async def get_around(
     group: Group = None,
     platform: Platform = None,
     segment: Segment = None,
+    among: Among = None,
     improvement: Improvement = False,
 ) -> Response:
     """Fewer at the edges, never shifted. 404 `not_on_board` for a member without a score, or not in this part."""
     asked = ranking.Asked(caller.community_id, board_id, period, key)
     labels = await _labels(db, caller, group, platform, segment)
-    if labels or improvement or period == narrowing.ROLLING:
-        return _reply(
-            request,
-            await narrowing.around(db, asked, labels, member_id, above, below, days=days, improvement=improvement),
-        )
+    named = members_among(among, caller.member_id)
+    if labels or named or improvement or period == narrowing.ROLLING:
+        more: dict[str, Any] = {"days": days, "improvement": improvement, "among": named}
+        return _reply(request, await narrowing.around(db, asked, labels, member_id, above, below, **more))
     return _reply(request, await ranking.around(db, asked, member_id, above, below))

@@ -1,8 +1,8 @@
-"""Reading part of a board: the members of a group, those on a platform; and the last so many days, whatever the
-calendar says. Ranks, `me`, totals and pages are of that part alone.
+"""Reading part of a board: the members of a group, those on a platform, those who are named; and the last so many days,
+whatever the calendar says. Ranks, `me`, totals and pages are of that part alone.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -34,12 +34,14 @@ async def page(
     after: Position | None = None,
     before: Position | None = None,
     member: UUID | None = None,
+    among: Collection[UUID] | None = None,
 ) -> Lines:
-    """As `ranking.page`, of who has all of the labels, or (kind ROLLING) of the `days` up to today or the key; of an
-    `improvement` the scores are by how much members are above their own in the period before."""
+    """As `ranking.page`, of who has all of the labels and is `among` these (None: whoever it is), or (kind ROLLING) of
+    the `days` up to today or the key; of an `improvement` the scores are by how much members are above their own in the
+    period before."""
     some = Some(limit + 1, after, before)
     async with db.read() as tx:
-        window, part = await _read(tx, asked, labels, days, improvement, some, member)
+        window, part = await _read(tx, asked, labels, days, improvement, some, member, among)
     more, items = len(part.lines) > limit, [_line(line) for line in part.lines]
     me = _line(part.me) if part.me is not None else None
     if before is not None:
@@ -57,10 +59,12 @@ async def around(
     *,
     days: int = DAYS_USUAL,
     improvement: bool = False,
+    among: Collection[UUID] | None = None,
 ) -> Lines:
-    """As `ranking.around`, among who has all of the labels."""
+    """As `ranking.around`, in the part of the board that `page` shows."""
+    some = Some(above=above, below=below)
     async with db.read() as tx:
-        window, part = await _read(tx, asked, labels, days, improvement, Some(above=above, below=below), member_id)
+        window, part = await _read(tx, asked, labels, days, improvement, some, member_id, among)
     if part.me is None:
         raise NotFound("this member is not on the board in this period", code="not_on_board")
     items = [_line(line) for line in part.lines]
@@ -69,7 +73,14 @@ async def around(
 
 
 async def _read(
-    tx: Tx, asked: Asked, labels: Sequence[Label], days: int, improvement: bool, some: Some, member: UUID | None
+    tx: Tx,
+    asked: Asked,
+    labels: Sequence[Label],
+    days: int,
+    improvement: bool,
+    some: Some,
+    member: UUID | None,
+    among: Collection[UUID] | None,
 ) -> tuple[Window, store.Part]:
     board = await find(tx, asked.community_id, asked.board_id)
     place = await copies.known_community(tx, asked.community_id)
@@ -79,13 +90,13 @@ async def _read(
     if asked.kind == ROLLING:
         check_kept(board, "day")
         window, added = _rolling(board, asked, tx.now, zone, day_start, days)
-        return window, await store.read(tx, board, added, labels, some=some, member=member)
+        return window, await store.read(tx, board, added, labels, some=some, member=member, among=among)
     check_kept(board, asked.kind)
     period, resets = meant(asked, board, tx.now, zone, day_start)
     slot = slot_id(board.generation, *kept_at(board, period))
     window = Window(board, period, resets, await store.final(tx, slot))
     what = Improvement(slot, _slot_before(board, period, zone, day_start)) if improvement else slot
-    return window, await store.read(tx, board, what, labels, some=some, member=member)
+    return window, await store.read(tx, board, what, labels, some=some, member=member, among=among)
 
 
 def _slot_before(board: Board, period: Period, zone: str, day_start: int) -> UUID:

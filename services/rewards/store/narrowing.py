@@ -1,7 +1,7 @@
 """SQL that ranks part of a board, or days added up: whoever counts is sorted anew at every reading.
 
 The histogram cannot help there, so a read costs as much as there are members in what it counts (docs/rewards.md has
-figures). It is one statement, and so sees one instant.
+figures); of members who are named, as much as there are names. It is one statement, and so sees one instant.
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -10,9 +10,9 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import BigInteger, and_, func, literal, null, or_, select, tuple_, union_all
+from sqlalchemy import BigInteger, Uuid, and_, func, literal, null, or_, select, tuple_, union_all
 
-from kit.database import Tx, insert_new, select_among, upsert
+from kit.database import Tx, given, insert_new, select_among, upsert
 from services.rewards.domain.boards import DENSE, ORDINAL, Board
 from services.rewards.domain.signal_rows import instant
 from services.rewards.store.ranking import Final, Position
@@ -124,9 +124,20 @@ async def final(tx: Tx, slot: UUID) -> Final:
     return Final(row.finalized_at, row.hash.hex() if row.hash is not None else None, row.late_entries)
 
 
-async def read(tx: Tx, board: Board, what: What, labels: Sequence[Label], *, some: Some, member: UUID | None) -> Part:
-    """Lines of a period (its slot), of days or of an improvement, of those members alone who have all of the labels."""
-    ranked = _ranked(board, _scores(board, what, labels))
+async def read(
+    tx: Tx,
+    board: Board,
+    what: What,
+    labels: Sequence[Label],
+    *,
+    some: Some,
+    member: UUID | None,
+    among: Collection[UUID] | None = None,
+) -> Part:
+    """Lines of a period (its slot), of days or of an improvement, of those members alone who have all of the labels
+    and, unless it is None, are `among` these."""
+    keys = _keys(tx, board, what, labels, among) if among is not None else None
+    ranked = _ranked(board, _scores(board, what, labels, keys))
     mine = select(ranked).where(ranked.c.member_id == member)
     lines = _some(ranked, some, mine.subquery()).subquery()
     nothing = [null().cast(column.type).label(column.name) for column in list(ranked.c)[1:]]
@@ -154,37 +165,72 @@ def _line(row: Any) -> Ranked:
     return Ranked(row.rank, row.place, -row.negated, row.reached_at, row.member_id, row.name)
 
 
-def _scores(board: Board, what: What, labels: Sequence[Label]) -> Any:
-    t = board_scores.c
-    source, where = _labelled(board, labels)
+def _keys(tx: Tx, board: Board, what: What, labels: Sequence[Label], among: Collection[UUID]) -> Any:
+    """Keys of scores: of those of these members who have all of the labels, whether they scored or not.
+
+    Scores and labels are looked up for each. Before it has statistics PostgreSQL takes what a period or a label has to
+    be little: it reads all of that and looks for the members in it. So the keys are not merged into what they are
+    joined with, and labels are no joins.
+    """
+    named = given(tx, "named", {"member_id": Uuid()}, [(member_id,) for member_id in sorted(among)])
+    of = member_labels
+    where = [
+        select(of.c.member_id).where(*_has(board, of, label), of.c.member_id == named.c.member_id).scalar_subquery()
+        == named.c.member_id
+        for label in labels
+    ]
     if isinstance(what, Days):
-        day = board_periods.c
-        where += [day.generation == board.generation, day.kind == "day", day.first_day.between(what.first, what.last)]
+        days = named.join(board_periods, and_(*_days(board, what)))
+        keys = select(named.c.member_id, board_periods.c.slot).select_from(days)
+    else:
+        slots = {"slot": what.slot, "before": what.before} if isinstance(what, Improvement) else {"slot": what}
+        keys = select(named.c.member_id, *(literal(slot, Uuid()).label(name) for name, slot in slots.items()))
+    return keys.where(*where).cte("keys").prefix_with("MATERIALIZED")
+
+
+def _scores(board: Board, what: What, labels: Sequence[Label], keys: Any) -> Any:
+    """Who counts and with what: who has all of the labels, or the scores with these keys."""
+    t = board_scores.c
+    if keys is None:
+        source, where = _labelled(board, what, labels)
+    else:
+        source = board_scores.join(keys, and_(t.slot == keys.c.slot, t.member_id == keys.c.member_id))
+        where = [is_shown()]
+    if isinstance(what, Days):
         reached_at = func.max(t.reached_at, type_=t.reached_at.type)
         # A sum of bigints is a numeric on PostgreSQL.
         negated = func.sum(t.negated).cast(t.negated.type)
         columns = t.member_id, negated.label("negated"), reached_at.label("reached_at")
-        joined = source.join(board_periods, t.slot == day.slot)
-        return select(*columns).select_from(joined).where(*where).group_by(t.member_id).cte("scores")
+        return select(*columns).select_from(source).where(*where).group_by(t.member_id).cte("scores")
+    counted: Any = t.negated
     if isinstance(what, Improvement):
         before = board_scores.alias("before")
-        there = before.c.slot == what.before, before.c.member_id == t.member_id, before.c.hidden == SHOWN
-        better = (t.negated - func.coalesce(before.c.negated, 0)).label("negated")
-        stmt = select(t.member_id, better, t.reached_at).select_from(source.outerjoin(before, and_(*there)))
-        return stmt.where(*where, t.slot == what.slot).cte("scores")
-    stmt = select(t.member_id, t.negated, t.reached_at).select_from(source)
-    return stmt.where(*where, t.slot == what).cte("scores")
+        slot, there = (what.before, before.c.hidden == SHOWN) if keys is None else (keys.c.before, is_shown(before))
+        source = source.outerjoin(before, and_(before.c.slot == slot, before.c.member_id == t.member_id, there))
+        counted = t.negated - func.coalesce(before.c.negated, 0)
+    return select(t.member_id, counted.label("negated"), t.reached_at).select_from(source).where(*where).cte("scores")
 
 
-def _labelled(board: Board, labels: Sequence[Label]) -> tuple[Any, list[Any]]:
+def _labelled(board: Board, what: What, labels: Sequence[Label]) -> tuple[Any, list[Any]]:
     """The scores of who has all of the labels: joined, so that a small group's few are looked up by their key."""
     source: Any = board_scores
     where: list[Any] = [is_shown()]
-    for number, (kind, value) in enumerate(labels):
+    for number, label in enumerate(labels):
         of = member_labels.alias(f"label_{number}")
         source = source.join(of, of.c.member_id == board_scores.c.member_id)
-        where += [of.c.community_id == board.community_id, of.c.kind == kind, of.c.value == value]
-    return source, where
+        where += _has(board, of, label)
+    if isinstance(what, Days):
+        return source.join(board_periods, board_scores.c.slot == board_periods.c.slot), [*where, *_days(board, what)]
+    return source, [*where, board_scores.c.slot == (what.slot if isinstance(what, Improvement) else what)]
+
+
+def _has(board: Board, of: Any, label: Label) -> list[Any]:
+    return [of.c.community_id == board.community_id, of.c.kind == label[0], of.c.value == label[1]]
+
+
+def _days(board: Board, what: Days) -> list[Any]:
+    day = board_periods.c
+    return [day.generation == board.generation, day.kind == "day", day.first_day.between(what.first, what.last)]
 
 
 def _ranked(board: Board, scores: Any) -> Any:

@@ -8,7 +8,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, and_, delete, or_, select
+from sqlalchemy import ColumnElement, FromClause, and_, delete, or_, select
 
 from kit.database import Tx, insert_new, select_among
 from services.rewards.tables.boards import board_absences, board_periods, board_scores, boards
@@ -28,10 +28,10 @@ def on_board(slot: Any) -> ColumnElement[bool]:
     return and_(board_scores.c.slot == slot, board_scores.c.hidden == SHOWN)
 
 
-def is_shown() -> ColumnElement[bool]:
+def is_shown(scores: FromClause = board_scores) -> ColumnElement[bool]:
     """The same for who looks scores up by slot and member. A column alone would invite PostgreSQL, before it has
     statistics, to read a whole period by its order for each of them (3 s for a thousand of 20,000)."""
-    return board_scores.c.hidden + 0 == SHOWN
+    return scores.c.hidden + 0 == SHOWN
 
 
 def is_absent(community_id: Any, member_id: Any, board_id: Any) -> ColumnElement[bool]:

@@ -1,7 +1,8 @@
 """Boards against a plain model that keeps grants in a list and counts everybody anew: pages in both directions, around
-everybody at every edge, ranks, totals, part of a board, and days added up; by each tie policy.
+everybody at every edge, ranks, totals, part of a board, members by name, and days added up; by each tie policy.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -57,10 +58,17 @@ class Model:
     given: list[Given] = field(default_factory=list)
     away: set[int] = field(default_factory=set)
 
-    def lines(self, place: Place, policy: str, since: datetime, labels: tuple[Label, ...]) -> list[Any]:
+    def lines(
+        self,
+        place: Place,
+        policy: str,
+        since: datetime,
+        labels: tuple[Label, ...],
+        among: Iterable[int] = range(MEMBERS),
+    ) -> list[Any]:
         """(rank, member, score, reached_at), best first."""
         scores = []
-        for member in range(MEMBERS):
+        for member in among:
             mine = [g for g in self.given if g.member == member and g.at >= since]
             stand = [g.at for g in mine if g.stands]
             if stand and member not in self.away and set(labels) <= set(LABELS.get(member, ())):
@@ -100,18 +108,21 @@ class Reader:
     board: str
     kind: str
     labels: tuple[Label, ...] | None
+    among: frozenset[UUID] | None = None
 
     async def page(self, limit: int, **more: Any) -> Lines:
         asked = Asked(self.place.id, self.board, self.kind)
         if self.labels is None:
             return await ranking.page(self.place.db, asked, limit, **more)
-        return await narrowing.page(self.place.db, asked, self.labels, limit, days=ROLLING_DAYS, **more)
+        more |= {"days": ROLLING_DAYS, "among": self.among}
+        return await narrowing.page(self.place.db, asked, self.labels, limit, **more)
 
     async def around(self, member: UUID, above: int, below: int) -> Lines:
         asked = Asked(self.place.id, self.board, self.kind)
         if self.labels is None:
             return await ranking.around(self.place.db, asked, member, above, below)
-        return await narrowing.around(self.place.db, asked, self.labels, member, above, below, days=ROLLING_DAYS)
+        more: dict[str, Any] = {"days": ROLLING_DAYS, "among": self.among}
+        return await narrowing.around(self.place.db, asked, self.labels, member, above, below, **more)
 
 
 def told(lines: Lines) -> list[Any]:
@@ -163,9 +174,9 @@ async def prepared(home: Place, policy: str) -> Place:
 
 
 @settings(max_examples=20)
-@given(policy=st.sampled_from(TIE_POLICIES), steps=_steps, size=st.integers(1, 4))
+@given(policy=st.sampled_from(TIE_POLICIES), steps=_steps, size=st.integers(1, 4), friends=st.sets(_who, min_size=1))
 async def test_every_period_and_part_reads_as_the_model_says_in_both_directions_and_around_everybody(
-    home: Place, policy: str, steps: list[Any], size: int
+    home: Place, policy: str, steps: list[Any], size: int, friends: set[int]
 ) -> None:
     place = await prepared(home, policy)
     model = await play(place, steps)
@@ -175,3 +186,7 @@ async def test_every_period_and_part_reads_as_the_model_says_in_both_directions_
     for kind, since in (("all", NOON - 999 * HOUR), ("rolling", NOON - 60 * HOUR)):
         for labels in ((), (TEAM,), (TEAM, ABROAD)):
             await check(Reader(place, "b", kind, labels), model.lines(place, policy, since, labels), size)
+        named = frozenset(place.members[n] for n in friends)
+        for labels in ((), (TEAM, ABROAD)):
+            wanted = model.lines(place, policy, since, labels, friends)
+            await check(Reader(place, "b", kind, labels, named), wanted, size)
