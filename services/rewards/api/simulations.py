@@ -96,7 +96,7 @@ class DayCost(BaseModel):
 
 
 class LevelChanges(BaseModel):
-    """How many would stand higher and lower; some of them, with their levels."""
+    """How many would stand higher and lower; up to ten of either, with their levels."""
 
     unit: str
     up: int
@@ -112,6 +112,20 @@ class BoardChange(BaseModel):
     periods: int
 
 
+class BadgeHolder(BaseModel):
+    member_id: UUID
+    granted: bool
+
+
+class BadgeChange(BaseModel):
+    """How many would be granted a badge for a balance or a level, and how many lose it; up to ten of them."""
+
+    badge_id: str
+    granted: int
+    ended: int
+    some: list[BadgeHolder]
+
+
 class Result(BaseModel):
     activities: int
     members_affected: int
@@ -121,6 +135,7 @@ class Result(BaseModel):
     days: list[DayCost]
     levels: LevelChanges
     boards: list[BoardChange]
+    badges: list[BadgeChange] = Field(default=[], description="Not told by plans made before this was counted.")
 
 
 class SimulationOut(BaseModel):

@@ -238,7 +238,7 @@ async def _of_balances(
     out = []
     for balance in found:
         for one in defined.get(balance.community_id, ()):
-            measure = _measure(one.badge, balance, schemes.get(balance.community_id))
+            measure = measure_of(one.badge, balance.unit, schemes.get(balance.community_id))
             if measure is not None:
                 key = balance.community_id, one.badge.id, balance.member_id
                 found_at = partial(_balance_reached, balance, measure, one.badge.criterion.least)
@@ -246,12 +246,12 @@ async def _of_balances(
     return out
 
 
-def _measure(badge: Badge, balance: Balance, levels: tuple[str, Scheme] | None) -> Callable[[int], int] | None:
-    """What the badge makes of an amount; None where the account does not concern it."""
+def measure_of(badge: Badge, unit: str, levels: tuple[str, Scheme] | None) -> Callable[[int], int] | None:
+    """What the badge makes of an amount of the unit; None where such accounts do not concern it."""
     wanted = badge.criterion
-    if wanted.kind == BALANCE and wanted.unit == balance.unit:
+    if wanted.kind == BALANCE and wanted.unit == unit:
         return lambda amount: amount
-    if wanted.kind == LEVEL and levels is not None and levels[0] == balance.unit:
+    if wanted.kind == LEVEL and levels is not None and levels[0] == unit:
         return levels[1].level_at
     return None
 

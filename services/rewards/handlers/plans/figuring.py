@@ -10,6 +10,7 @@ from kit.database import Database, Tx
 from kit.service import ServiceRuntime
 from services.rewards.domain.boards import key_of
 from services.rewards.handlers import levels
+from services.rewards.handlers.plans import wearers
 from services.rewards.handlers.plans.posting import Posted
 from services.rewards.store import boards as boards_store
 from services.rewards.store import plans as store
@@ -38,6 +39,7 @@ async def figure(one: ServiceRuntime, scratch: Database, plan: Any) -> dict[str,
             "days": [_sums(row, "day", "unit") for row in await scratch_store.sums(tx, "day", "unit")],
             "levels": await _levels(live, tx, plan),
             "boards": await _boards(live, plan, days),
+            "badges": await wearers.changes(live, tx, plan),
         }
 
 
@@ -98,7 +100,7 @@ def _member(row: Any) -> dict[str, Any]:
 
 
 async def _levels(live: Tx, tx: Tx, plan: Any) -> dict[str, Any]:
-    """Who would change level, and some of them."""
+    """Who would change level, and some of them, of either direction."""
     version = await levels.current(live, plan.community_id)
     up = down = 0
     some: list[dict[str, Any]] = []
@@ -108,7 +110,7 @@ async def _levels(live: Tx, tx: Tx, plan: Any) -> dict[str, Any]:
             before = version.scheme.level_at(row.balance)
             then = version.scheme.level_at(row.balance + row.now - row.was)
             up, down = up + (then > before), down + (then < before)
-            if then != before and len(some) < TOP:
+            if then != before and (up if then > before else down) <= TOP:
                 some.append({"member_id": str(row.member_id), "was": before, "now": then})
         after = rows[-1].member_id
     return {"unit": version.unit, "up": up, "down": down, "some": some}
