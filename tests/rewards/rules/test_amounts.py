@@ -211,6 +211,13 @@ async def test_effort_alone_is_what_was_earned_and_chance_alone_what_was_drawn_w
     assert amounts == {"fixed": 3, "computed": 7, "talk": chance_of(guild, message.event_id, 1, 9)}
 
 
+async def test_effort_may_look_at_signals_and_they_are_noted_for_it(guild: Guild) -> None:
+    await guild.publish(rule(give=[given_random(min=1, max=9, effort={"cel": "counts.day", "share": 100})]))
+    messages = [guild.act() for _ in range(3)]
+    await guild.score(*messages)
+    assert [(await guild.verdicts(message))[0][2] for message in messages] == [1, 2, 3]
+
+
 async def test_effort_that_cannot_be_worked_out_gives_nothing_and_says_why(guild: Guild) -> None:
     await guild.publish(rule(give=[given_random(min=1, max=9, effort={"cel": "10 / text.length"})]))
     message = guild.act()
