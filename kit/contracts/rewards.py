@@ -16,7 +16,7 @@ class Decision:
     not_matched, error, undone, refused; pending (under review: `amount` is 0 until it is told again as granted),
     declined (refused after a review).
     `amount` is what was granted (0 unless granted, or capped with the remainder paid), `wanted` what the rule
-    asked for.
+    asked for; `reason` says what it was made of where a granted amount was part earned, part drawn.
     On an inverse event (a deletion, a reaction removed) `undone` says what it took back of grants of the rule: `amount`
     is below 0, `reason` the type of the inverse event; `refused`: `wanted` could not be taken back. On an event whose
     inverse came first `undone` has the amount 0. `transaction_id` is None where it would be several.

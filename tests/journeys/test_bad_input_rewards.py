@@ -305,6 +305,23 @@ CASES = {
             ),
         ),
     ),
+    "a rule of effort alone, and then some": (
+        rule(
+            give=[
+                {"to": "actor", "unit": "points", "random": {"min": 1, "max": 9, "effort": {"cel": "1", "share": 140}}}
+            ]
+        ),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            (
+                "/rules/0/give/0/random/effort/share",
+                "out_of_range",
+                "0 (all chance) to 100 (all effort) per cent; 40 unless given",
+            ),
+        ),
+    ),
     "a rule with a misspelt field": (
         rule(onn=["poke"]),
         problem(

@@ -37,7 +37,25 @@ EXAMPLE: Any = {
             "give": [{"to": "actor", "unit": "xp", "amount": 3}],
             "caps": [{"scope": "member", "per": "day", "limit": 15}],
             "cooldown_seconds": 60,
-        }
+        },
+        {
+            "id": "surprise",
+            "name": "Surprise of the day",
+            "on": ["checkin.submitted"],
+            "give": [
+                {
+                    "to": "actor",
+                    "unit": "points",
+                    "random": {
+                        "min": 5,
+                        "max": 50,
+                        "curve": "lowest_of_two",
+                        "effort": {"cel": "5 * streak.current", "share": 40},
+                    },
+                }
+            ],
+            "caps": [{"scope": "member", "per": "day", "limit": 1, "of": "grants"}],
+        },
     ],
 }
 

@@ -41,6 +41,7 @@ class Want:
     """Window kind → key of the calendar window the event falls into."""
     refusal: str | None = None
     reason: str = ""
+    """Why it is refused; else what a mixed amount is made of."""
     epoch: UUID | None = None
     """Under whose name counters stand: those of a recompute begin anew, beside the ones in use meanwhile."""
     review: bool = False
@@ -338,7 +339,9 @@ def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdi
     if want.rule.cooldown_seconds:
         state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)
     places = tuple([limit.id for limit in taken.values() if limit.refill])
-    return Verdict(want, GRANTED if amount == want.amount else CAPPED, amount, reason, places)
+    if amount < want.amount:
+        return Verdict(want, CAPPED, amount, reason, places)
+    return Verdict(want, GRANTED, amount, want.reason, places)
 
 
 def _cool(want: Want, state: State, cooled: Cooled) -> bool:

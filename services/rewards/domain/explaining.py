@@ -8,6 +8,7 @@ from datetime import datetime
 _WORDS = {
     "en": {
         "granted": "rule {rule} gave {amount} {unit}",
+        "granted_mixed": "rule {rule} gave {amount} {unit}: {reason}",
         "capped_part": "rule {rule} gave {amount} of {wanted} {unit}: its limit was reached",
         "capped": "rule {rule} would have given {wanted} {unit}, but its limit was reached",
         "cooldown": "rule {rule} gave nothing: too soon after the last time",
@@ -28,6 +29,7 @@ _WORDS = {
     },
     "zh": {
         "granted": "规则「{rule}」给出 {amount} {unit}",
+        "granted_mixed": "规则「{rule}」给出 {amount} {unit}:{reason}",
         "capped_part": "规则「{rule}」给出 {amount}/{wanted} {unit}:已达上限",
         "capped": "规则「{rule}」本应给出 {wanted} {unit},但已达上限",
         "cooldown": "规则「{rule}」未给分:距离上次太近",
@@ -85,6 +87,15 @@ class Decided:
     group: str | None = None
 
 
+_MIXED = re.compile(r"(\d+) % effort \((\d+)\), (\d+) % chance \((\d+)\)")
+_MIXED_ZH = "努力占 {}%({}),运气占 {}%({})"
+
+
+def mixed_of(earned: int, drawn: int, share: int) -> str:
+    """The reason of a decision that gave a mixed amount; `phrase` says it in other languages."""
+    return f"{share} % effort ({earned}), {100 - share} % chance ({drawn})"
+
+
 _EXCLUDED = re.compile(r"the member is in the segment (.+)")
 _EXCLUDED_ZH = "成员属于分组「{}」"
 
@@ -101,6 +112,8 @@ def excluded_segment(segment: str) -> str:
 def _reason(text: str, language: str) -> str:
     if text == NOT_TAKEN:
         return _NOT_TAKEN_ZH if language == "zh" else text
+    if language == "zh" and (parts := _MIXED.fullmatch(text)) is not None:
+        return _MIXED_ZH.format(*parts.groups())
     excluded = _EXCLUDED.fullmatch(text) if language == "zh" else None
     return _EXCLUDED_ZH.format(excluded[1]) if excluded is not None else text
 
@@ -123,7 +136,8 @@ def phrase(decided: Decided, language: str) -> str:
     """One decision as part of a sentence."""
     words = _WORDS[language]
     in_part = decided.verdict in ("capped", "undone") and decided.amount != 0
-    text = words[f"{decided.verdict}_part" if in_part else decided.verdict].format(
+    mixed = decided.verdict == "granted" and _MIXED.fullmatch(decided.reason) is not None
+    text = words["granted_mixed" if mixed else f"{decided.verdict}_part" if in_part else decided.verdict].format(
         rule=decided.rule,
         unit=decided.unit,
         amount=decided.amount,

@@ -1,7 +1,6 @@
 """What a rule set is. A published set is an immutable version; the version that decided is kept with each decision."""
 
 import hashlib
-import hmac
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import Final, Literal
 from uuid import UUID
 
 from kit.errors import FieldError
+from services.rewards.domain.amounts import RandomAmount, random_problems
 from services.rewards.domain.ledger import MOST
 
 # The closed choices are types, so that reading a rule set from JSON refuses every other word and its JSON Schema
@@ -46,14 +46,6 @@ _RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class RandomAmount:
-    """A whole number from `min` to `max`, both possible, the same for the same event for ever (R16)."""
-
-    min: int
-    max: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Give:
     """Who gets how much of which unit: one of `amount`, `cel` (an expression that gives an int), `random`. To the
     `group` is to the account of the chat group that the event happened in."""
@@ -63,6 +55,12 @@ class Give:
     amount: int | None = None
     cel: str | None = None
     random: RandomAmount | None = None
+
+    def computed(self) -> list[tuple[str, str]]:
+        """(where in it, source) of the expressions that should give an int."""
+        effort = self.random.effort if self.random is not None else None
+        there = ("cel", self.cel), ("random/effort/cel", effort.cel if effort is not None else None)
+        return [(where, source) for where, source in there if source is not None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -239,9 +237,11 @@ def _give_problems(give: Give, at: str, known: set[str]) -> list[FieldError]:
         out.append(FieldError(at, "amount_ambiguous", "give one of amount, cel, random"))
     if give.amount is not None and (give.amount == 0 or abs(give.amount) > MOST):
         out.append(FieldError(f"{at}/amount", "amount_invalid", "a whole number other than 0 that fits 62 bits"))
-    if give.random is not None and not 0 < give.random.min <= give.random.max <= MOST:
-        out.append(FieldError(f"{at}/random", "amount_invalid", "needs 0 < min <= max"))
-    return out + _text_problems(give.cel or "", MAX_EXPRESSION, f"{at}/cel")
+    if give.random is not None:
+        out += random_problems(give.random, f"{at}/random")
+    for where, source in give.computed():
+        out += _text_problems(source, MAX_EXPRESSION, f"{at}/{where}")
+    return out
 
 
 def _cap_problems(per: Window, seconds: int | None, limit: int, at: str) -> list[FieldError]:
@@ -263,16 +263,3 @@ def grant_key(rule_id: str, event_id: UUID, member_id: UUID, unit: str) -> bytes
     """The idempotency key of a grant (R1), without the rule's version: a new version cannot pay an event again."""
     parts = (rule_id, event_id.hex, member_id.hex, unit)
     return hashlib.sha256("\n".join(parts).encode()).digest()
-
-
-def draw(secret: bytes, event_id: UUID, rule_id: str, member_id: UUID, unit: str, low: int, high: int) -> int:
-    """A number from `low` to `high` that only the secret and the event decide; unbiased (rejection sampling)."""
-    span = high - low + 1
-    limit = (2**64 // span) * span
-    counter = 0
-    while True:
-        message = f"{event_id.hex}\n{rule_id}\n{member_id.hex}\n{unit}\n{counter}".encode()
-        value = int.from_bytes(hmac.digest(secret, message, "sha256")[:8], "big")
-        if value < limit:
-            return low + value % span
-        counter += 1

@@ -75,7 +75,9 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
         return "checkin.refused", {"day": day.isoformat(), "missing": lacking}
     if original not in (None, event_id) or any(row.verdict in ("capped", "cooldown") for row in made):
         return "checkin.again", {"day": day.isoformat()}
-    reason = next((row.reason or row.verdict for row in made), "no rule gives anything for a check-in")
+    reason = next(
+        (row.reason or row.verdict for row in made if row.amount == 0), "no rule gives anything for a check-in"
+    )
     return "checkin.nothing", {"reason": reason}
 
 

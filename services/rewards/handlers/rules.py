@@ -85,8 +85,8 @@ def wrong_expressions(rules: RuleSet) -> list[FieldError]:
         if rule.review_when is not None:
             out.append(expressions.field_error(rule.review_when, "bool", f"/rules/{i}/review_when"))
         for j, give in enumerate(rule.give):
-            if give.cel is not None:
-                out.append(expressions.field_error(give.cel, "int", f"/rules/{i}/give/{j}/cel"))
+            for where, source in give.computed():
+                out.append(expressions.field_error(source, "int", f"/rules/{i}/give/{j}/{where}"))
     return [wrong for wrong in out if wrong is not None]
 
 
@@ -207,7 +207,8 @@ def schema() -> dict[str, Any]:
     """The JSON Schema of a rule set, for editors; what expressions may look at stands with their fields."""
     made = msgspec.json.schema(RuleSet)
     seen = f"CEL. Variables: {', '.join(sorted(expressions.VARIABLES))}"
-    for of, names in (("Rule", ("when", "review_when")), ("Give", ("cel",))):
+    for of, names in (("Rule", ("when", "review_when")), ("Give", ("cel",)), ("Effort", ("cel",))):
         for name in names:
             made["$defs"][of]["properties"][name]["description"] = seen
+    made["$defs"]["Effort"]["properties"]["share"] |= {"minimum": 0, "maximum": 100}
     return made

@@ -13,7 +13,7 @@ from kit.contracts.rewards import ActivityScored, Decision
 from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.turns import in_turns
-from services.rewards.domain.engine import DUPLICATE, PENDING, Verdict, Want
+from services.rewards.domain.engine import DUPLICATE, GRANTED, PENDING, Verdict, Want
 from services.rewards.domain.groups import beneficiary
 from services.rewards.domain.ledger import Posting, Unit
 from services.rewards.domain.rules import grant_key
@@ -71,7 +71,10 @@ async def post(
 
 def _settled(tx: Tx, verdict: Verdict, transaction_id: UUID | None) -> Settled:
     if _waits(verdict):
-        return Settled(verdict._replace(verdict=PENDING, amount=0), None, Pending(uuid7(tx.now), verdict.amount))
+        # What it is made of is said of what was given.
+        reason = "" if verdict.verdict == GRANTED else verdict.reason
+        waiting = verdict._replace(verdict=PENDING, amount=0, reason=reason)
+        return Settled(waiting, None, Pending(uuid7(tx.now), verdict.amount))
     if verdict.amount != 0 and transaction_id is None:
         # The ledger had it already, though the decision is no longer kept.
         verdict = verdict._replace(verdict=DUPLICATE, amount=0, reason="paid before")

@@ -64,7 +64,7 @@ def used(rules: RuleSet) -> Used:
 
 
 def _names_of(rule: Rule) -> frozenset[str]:
-    sources = (rule.when, rule.review_when, *(give.cel for give in rule.give))
+    sources = (rule.when, rule.review_when, *(source for give in rule.give for _, source in give.computed()))
     return SIGNALS.intersection(name for source in sources if source is not None for name in names_in(source))
 
 

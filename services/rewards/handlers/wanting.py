@@ -11,13 +11,14 @@ from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.days import local_day, period_with
 from services.rewards.domain import proofs
+from services.rewards.domain.amounts import Effort, draw, mixed
 from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Want
-from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment
+from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment, mixed_of
 from services.rewards.domain.groups import account_name
 from services.rewards.domain.ledger import MOST, system_account_id
 from services.rewards.domain.people import inviter_id
-from services.rewards.domain.rules import ACTOR, GROUP, INVITER, Give, Rule, RuleSet, draw
+from services.rewards.domain.rules import ACTOR, GROUP, INVITER, Give, Rule, RuleSet
 from services.rewards.expressions import Failed
 from services.rewards.handlers import checking_in
 from services.rewards.handlers.purging import day_of, is_history
@@ -76,7 +77,7 @@ def _want(
         refusal, reason = _refusal(a, rule, give, actor, receiver, scene)
     if refusal is None and receiver is not None:
         try:
-            amount = _amount(a, rule, give, receiver, context, scene.secret)
+            amount, reason = _amount(a, rule, give, receiver, context, scene.secret)
         except Failed as error:
             refusal, reason = ERROR, str(error)
         if refusal is None and amount == 0:
@@ -160,13 +161,26 @@ def _excluded(member: KnownMember, rules: RuleSet) -> str | None:
     return next((segment for segment in member.segments if segment in rules.excluded_segments), None)
 
 
-def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> int:
+def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> tuple[int, str]:
+    """How much, and what it is made of where it is mixed."""
     if give.amount is not None:
-        return give.amount
+        return give.amount, ""
     if give.cel is not None:
         amount = context.made.amount(give.cel)
         if abs(amount) > MOST:
             raise Failed("the amount is too large")
-        return amount
-    assert give.random is not None
-    return draw(secret, a.event_id, rule.id, receiver, give.unit, give.random.min, give.random.max)
+        return amount, ""
+    random = give.random
+    assert random is not None
+    drawn = draw(secret, a.event_id, rule.id, receiver, give.unit, random.min, random.max, random.curve)
+    if random.effort is None:
+        return drawn, ""
+    earned = random.counted(_earned(random.effort, context))
+    return mixed(earned, drawn, random.effort.share), mixed_of(earned, drawn, random.effort.share)
+
+
+def _earned(effort: Effort, context: Seen) -> int:
+    if effort.amount is not None:
+        return effort.amount
+    assert effort.cel is not None
+    return context.made.amount(effort.cel)

@@ -62,9 +62,16 @@ def _act(guild: Guild, step: Step) -> Activity:
     return guild.act("message.deleted", "mod", at, subject=step.subject, late=late)
 
 
+_MIXES: tuple[dict[str, Any], ...] = (
+    {},
+    {"curve": "lowest_of_two", "effort": {"amount": 5}},
+    {"effort": {"cel": "counts.day + streak.current", "share": 70}},
+)
+
+
 def _give(to: str) -> st.SearchStrategy[dict[str, Any]]:
     # What is drawn is drawn for a receiver, and the same group is another one in another community.
-    drawn = [{"random": {"min": 1, "max": 6}}] if to != "group" else []
+    drawn = [{"random": {"min": 1, "max": 6, **more}} for more in _MIXES] if to != "group" else []
     amount = st.one_of(
         st.integers(-2, 9).filter(bool).map(lambda n: {"amount": n}),
         st.sampled_from([*drawn, {"cel": "1 + 2 * streak.current"}]),

@@ -57,6 +57,28 @@ async def test_what_comes_after_a_recompute_meets_the_limits_as_if_its_rules_had
     assert await guild.has("ann") == 17
 
 
+async def test_what_is_part_earned_and_part_drawn_is_the_same_live_simulated_recomputed_and_backfilled(
+    guild: Guild, plans: Plans
+) -> None:
+    random = {"min": 5, "max": 500, "curve": "lowest_of_two", "effort": {"cel": "text.length + counts.day"}}
+    mixed, other = (rule(id, give=[{"to": "actor", "unit": "xp", "random": random}]) for id in ("talk", "other"))
+    await guild.publish(mixed)
+    texts = [guild.act(at=minute(n), data={"length": 100 * n}) for n in range(6)]
+    await guild.score(*texts)
+    live = await guild.has("ann")
+    plan = await plans.simulate(mixed)
+    assert plan.result["postings"] == {"entries": 0, "units": {}}
+    await plans.recompute(rule(amount=1))
+    assert await guild.has("ann") == len(texts)
+    await plans.recompute(mixed)
+    assert await guild.has("ann") == live
+    _, over = await plans.recompute(mixed, other, mode="backfill")
+    assert over.posted["units"]["xp"]["added"] == await guild.has("ann") - live > 0
+    _, over = await plans.recompute(mixed, other)
+    assert over.posted == {"entries": 0, "units": {}}
+    await check_books(guild.db)
+
+
 async def test_what_was_undone_stays_undone(guild: Guild, plans: Plans) -> None:
     await guild.publish(POST, LIKED)
     await guild.score(post(guild), react(guild))

@@ -12,7 +12,7 @@ from services.rewards.domain.checkins import DEFAULT_SERIES
 from services.rewards.domain.proofs import Approval, Proof
 from services.rewards.handlers import score_and_answer
 from tests.rewards.checkins.test_checking_in import change
-from tests.rewards.guild import MORNING, Guild, envelope, make_guild
+from tests.rewards.guild import MORNING, Guild, envelope, make_guild, rule
 from tests.rewards.ledger.support import announced
 from tests.support.databases import MakeDatabase
 
@@ -44,6 +44,14 @@ async def test_a_check_in_by_chat_is_answered_with_what_it_gave_and_the_second_t
     assert counted[1]["day"] == "2026-11-23"
     assert {grant["unit"] for grant in counted[1]["grants"]} == {"points", "xp"}
     assert again == ("checkin.again", {"day": "2026-11-23"})
+
+
+async def test_what_the_group_got_for_a_check_in_is_no_reason_why_the_member_got_nothing(guild: Guild) -> None:
+    random = {"min": 1, "max": 9, "effort": {"amount": 4}}
+    await guild.publish(rule(on="checkin.submitted", give=[{"to": "group", "unit": "xp", "random": random}]))
+    today = guild.act("checkin.submitted")
+    [said] = await answers(guild, today, command(guild, "checkin", data={"counts": today.id}))
+    assert said == ("checkin.nothing", {"reason": "no rule gives anything for a check-in"})
 
 
 async def test_days_in_a_row_are_told_with_what_they_gave(guild: Guild) -> None:

@@ -8,8 +8,9 @@ from uuid import UUID, uuid5
 from hypothesis import given
 from hypothesis import strategies as st
 
+from services.rewards.domain.amounts import draw
 from services.rewards.domain.engine import Cooled, Moments, State, Verdict, Want, decide, reads
-from services.rewards.domain.rules import Cap, Give, Rule, RuleSet, UnitCap, draw
+from services.rewards.domain.rules import Cap, Give, Rule, RuleSet, UnitCap
 from tests.rewards.guild import MORNING
 
 COMMUNITY = UUID(int=1)
