@@ -1,6 +1,6 @@
 """Why points were given or not: per event, and per member in sentences a member can read (R75)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from services.rewards.api.common import Db, Reader, ReaderOrMember, check_known, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
 from services.rewards.domain.groups import beneficiary
+from services.rewards.domain.reasons import read
 from services.rewards.handlers import groups
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store
@@ -25,7 +26,10 @@ router = APIRouter(tags=["rewards: rules"])
 class DecisionOut(BaseModel):
     """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, pending, declined, undone,
     refused, error, recomputed (what recomputes gave more or less, all together); `amount` is what was given, below 0
-    what was taken back. `transaction_id` is null where that were several."""
+    what was taken back. `reason` is English: the limit that cut it (`limit 10, amount per day and member`; of one
+    decided before limits were told, `limit 10`), what a computed amount was computed from (`computed for actor:
+    streak.current 7`), both with `; ` between, or why there was nothing. `transaction_id` is null where that were
+    several."""
 
     event_id: UUID
     rule_id: str
@@ -109,11 +113,12 @@ async def explain(
         )
         if not rows and not names:
             await check_known(tx, caller, id)
+        formulas = await _formulas(tx, caller.community_id, rows)
     shown = rows[: paging.limit]
     zone = ZoneInfo(community.zone if community else "UTC")
     language = language_of(request.headers.get("accept-language", ""))
     each = groupby(shown, key=lambda r: r.event_id)
-    items = [_explained(list(some), rules, names, zone, language) for _, some in each]
+    items = [_explained(list(some), rules, formulas, names, zone, language) for _, some in each]
     following = None
     if len(rows) > paging.limit:
         last = shown[-1]
@@ -128,15 +133,46 @@ async def _rule_names(tx: Any, community_id: UUID) -> dict[str, str]:
     return {rule.id: rule.name for rule in rules if rule.name}
 
 
+Formula = tuple[int, str, str, str]
+"""(version, rule, receiver as rules name it, unit): what one expression computes."""
+
+
+async def _formulas(tx: Any, community_id: UUID, rows: Sequence[Any]) -> dict[Formula, str]:
+    """The expressions of the versions that ran, for those decisions that say what theirs looked at."""
+    versions = {(community_id, row.rule_version) for row in rows if read(row.reason).basis is not None}
+    sets = await rule_sets.of_versions(tx, versions)
+    return {
+        (version, rule.id, give.to, give.unit): give.cel
+        for (_, version), rules in sets.items()
+        for rule in rules.rules
+        for give in rule.give
+        if give.cel is not None
+    }
+
+
+def _decided(row: Any, rules: Mapping[str, str], formulas: Mapping[Formula, str], names: Mapping[UUID, str]) -> Decided:
+    basis = read(row.reason).basis
+    return Decided(
+        rule=rules.get(row.rule_id, row.rule_id),
+        unit=row.unit,
+        verdict=row.verdict,
+        wanted=row.wanted,
+        amount=row.amount,
+        reason=row.reason,
+        group=names.get(row.member_id),
+        formula=formulas.get((row.rule_version, row.rule_id, basis.to, row.unit), "") if basis else "",
+    )
+
+
 def _explained(
-    rows: list[Any], rules: dict[str, str], names: Mapping[UUID, str], zone: ZoneInfo, language: str
+    rows: list[Any],
+    rules: Mapping[str, str],
+    formulas: Mapping[Formula, str],
+    names: Mapping[UUID, str],
+    zone: ZoneInfo,
+    language: str,
 ) -> Explained:
-    decided = [
-        Decided(
-            rules.get(r.rule_id, r.rule_id), r.unit, r.verdict, r.wanted, r.amount, r.reason, names.get(r.member_id)
-        )
-        for r in rows
-    ]
+    decided = [_decided(row, rules, formulas, names) for row in rows]
     first = rows[0]
     amounts: dict[str, int] = {}
     for row in rows:
