@@ -11,6 +11,7 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from kit import copies
+from kit.database import Tx
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from services.rewards.api.common import Db, Reader, ReaderOrMember, check_known, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
@@ -47,6 +48,10 @@ class DecisionOut(BaseModel):
 
 class DecisionsOut(BaseModel):
     items: list[DecisionOut]
+    not_matched: list[str] | None = Field(
+        description="Ids of the rules that listened to the event and left no decision: their condition did not hold. "
+        "By the versions that decided the others; null where none did, since it is not kept which version ran then."
+    )
 
 
 class Explained(BaseModel):
@@ -70,12 +75,22 @@ def _out(row: Any, names: Mapping[UUID, str]) -> DecisionOut:
     "/v1/events/{id}/decisions", summary="What the rules decided on an event", responses=problems(400, 404, 422)
 )
 async def of_event(db: Db, caller: Reader, id: UUID) -> DecisionsOut:
-    """Rules that listen to the event and did not match are not listed; of an event that nobody has sent there is
-    nothing to list either (`GET /v1/events/{id}` tells whether there is one)."""
+    """Of an event that nobody has sent there is nothing to list (`GET /v1/events/{id}` tells whether there is one)."""
     async with db.read() as tx:
         rows = await store.of_event(tx, community_id=caller.community_id, event_id=id)
         names = await groups.names_of(tx, caller.community_id, {row.member_id for row in rows})
-    return DecisionsOut(items=[_out(row, names) for row in rows])
+        silent = await _not_matched(tx, caller.community_id, rows)
+    return DecisionsOut(items=[_out(row, names) for row in rows], not_matched=silent)
+
+
+async def _not_matched(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> list[str] | None:
+    # What was taken back names the version that had given it, which is not the one that ran over this event.
+    ran = [row for row in rows if row.receiver in (store.NOBODY, str(row.member_id))]
+    if not ran:
+        return None
+    sets = await rule_sets.of_versions(tx, {(community_id, row.rule_version) for row in ran})
+    listening = {rule.id for rules in sets.values() for rule in rules.by_type().get(ran[0].event_type, ())}
+    return sorted(listening - {row.rule_id for row in rows})
 
 
 @router.get(
@@ -127,7 +142,7 @@ async def explain(
     return Page[Explained](items=items, next=following, prev=None)
 
 
-async def _rule_names(tx: Any, community_id: UUID) -> dict[str, str]:
+async def _rule_names(tx: Tx, community_id: UUID) -> dict[str, str]:
     active = await rule_sets.in_force(tx, [community_id])
     rules = active[community_id][1].rules if community_id in active else ()
     return {rule.id: rule.name for rule in rules if rule.name}
@@ -137,7 +152,7 @@ Formula = tuple[int, str, str, str]
 """(version, rule, receiver as rules name it, unit): what one expression computes."""
 
 
-async def _formulas(tx: Any, community_id: UUID, rows: Sequence[Any]) -> dict[Formula, str]:
+async def _formulas(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> dict[Formula, str]:
     """The expressions of the versions that ran, for those decisions that say what theirs looked at."""
     versions = {(community_id, row.rule_version) for row in rows if read(row.reason).basis is not None}
     sets = await rule_sets.of_versions(tx, versions)

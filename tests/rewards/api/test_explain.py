@@ -47,6 +47,20 @@ async def test_a_decision_is_told_per_rule_and_unit_with_the_entry_that_resulted
     assert (await rewards.get(f"/v1/events/{uuid4()}/decisions"))["items"] == []
 
 
+async def test_rules_that_ran_and_did_not_match_are_named(rewards: Rewards) -> None:
+    guild = rewards.guild
+    never = {"when": "false"}
+    await guild.publish(rule(), rule("b", **never), rule("a", **never), rule("off", enabled=False), rule("x", on="x.y"))
+    act, other = guild.act(subject="m1"), guild.act("question.asked")
+    await guild.score(act, other)
+    await guild.publish(rule("later", **never))
+    await guild.score(recalled := guild.act("message.recalled", at=MORNING + timedelta(minutes=5), subject="m1"))
+    path = "/v1/events/{}/decisions"
+    assert (await rewards.get(path.format(act.event_id)))["not_matched"] == ["a", "b"]
+    for unknown in (other, recalled):
+        assert (await rewards.get(path.format(unknown.event_id)))["not_matched"] is None
+
+
 async def test_a_member_reads_what_happened_in_words_in_the_communitys_time(rewards: Rewards) -> None:
     guild = rewards.guild
     await guild.publish(rule(name="Talk", caps=[{"limit": 1}]))
