@@ -15,6 +15,7 @@ from typing import Any
 from cel_expr_python import cel
 
 from kit.errors import FieldError
+from services.rewards.domain.reasons import Reason, Why, library_said
 from services.rewards.domain.signals import SIGNALS
 
 _T = cel.Type
@@ -81,7 +82,11 @@ _PLACE = re.compile(r"<input>:(\d+):(\d+): (.*)")
 
 
 class Failed(Exception):
-    """An evaluation that gave no usable value; the message says why, in the language's words."""
+    """An evaluation that gave no usable value; `reason` says why, where it is the library's doing in its words."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,14 +163,14 @@ class Context:
         """Whether it holds; Failed when it gives no bool."""
         value = self._evaluate(source)
         if not isinstance(value, bool):
-            raise Failed(f"gives {type(value).__name__}, not a bool")
+            raise Failed(Why.NO_CONDITION.reason(type=type(value).__name__))
         return value
 
     def amount(self, source: str) -> int:
         """A whole number; Failed for anything else."""
         value = self._evaluate(source)
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Failed(f"gives {type(value).__name__}, not a whole number")
+            raise Failed(Why.NO_AMOUNT.reason(type=type(value).__name__))
         return value
 
     def _evaluate(self, source: str) -> Any:
@@ -173,9 +178,9 @@ class Context:
             result = _compiled(source).eval(self._activation)
         except RuntimeError as error:
             # The iteration budget ends evaluation this way.
-            raise Failed(str(error).splitlines()[0][:200]) from error
+            raise Failed(library_said(str(error))) from error
         if result.type() == _T.ERROR:
-            raise Failed(str(result.value()).splitlines()[0][:200])
+            raise Failed(library_said(str(result.value())))
         return result.plain_value()
 
 

@@ -14,6 +14,7 @@ from services.events.importers.lines import Good, Line
 from tests.journeys.books import table
 from tests.journeys.data import activities_of
 from tests.support.platform import App
+from tests.support.told import told_in
 
 SEED, EVENTS, MEMBERS = 20261127, 1000, 60
 
@@ -39,17 +40,20 @@ async def in_the_ledger(app: App) -> Paid:
     return out
 
 
-async def explained(app: App, member: UUID) -> Counter[str]:
-    """Every line that a member reads, summed by unit."""
+async def explained(app: App, member: UUID, language: str) -> Counter[str]:
+    """Every line that a member reads, summed by unit: the numbers are taken out of the sentences."""
     told: Counter[str] = Counter()
     cursor: str | None = None
     while True:
         query = {"limit": "200", **({"cursor": cursor} if cursor else {})}
-        answer = await app.client.get(f"/v1/members/{member}/points/explain", params=query)
+        answer = await app.client.get(
+            f"/v1/members/{member}/points/explain", params=query, headers={"Accept-Language": language}
+        )
         page = answer.raise_for_status().json()
         for line in page["items"]:
-            told.update(line["amounts"])
-            assert line["text"].startswith(f"{line['event_type']} at ")
+            in_words = told_in(line["text"], language)
+            assert in_words == {unit: amount for unit, amount in line["amounts"].items() if amount}, line["text"]
+            told.update(in_words)
         cursor = page["next"]
         if cursor is None:
             return told
@@ -103,5 +107,6 @@ async def test_what_a_thousand_real_events_are_said_to_have_brought_is_what_the_
     for row in rows:
         balances.setdefault(row.owner_id, {})[row.unit] = row.balance
     for member in dice.sample(sorted(balances), min(MEMBERS, len(balances))):
-        told_of = await explained(app, member)
-        assert {unit: told_of[unit] for unit in balances[member]} == balances[member]
+        for language in ("en", "zh"):
+            told_of = await explained(app, member, language)
+            assert {unit: told_of[unit] for unit in balances[member]} == balances[member]

@@ -1,6 +1,6 @@
 """Why points were given or not: per event, and per member in sentences a member can read (R75)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 from typing import Annotated, Any
@@ -11,10 +11,12 @@ from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 
 from kit import copies
+from kit.database import Tx
 from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from services.rewards.api.common import Db, Reader, ReaderOrMember, check_known, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
 from services.rewards.domain.groups import beneficiary
+from services.rewards.domain.reasons import Basis, read
 from services.rewards.handlers import groups
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store
@@ -25,7 +27,10 @@ router = APIRouter(tags=["rewards: rules"])
 class DecisionOut(BaseModel):
     """`verdict`: granted, capped, cooldown, ineligible, budget_exhausted, late, throttled, pending, declined, undone,
     refused, error, recomputed (what recomputes gave more or less, all together); `amount` is what was given, below 0
-    what was taken back. `transaction_id` is null where that were several."""
+    what was taken back. `reason` is English: the limit that cut it (`limit 10, amount per day and member`; of one
+    decided before limits were told, `limit 10`), what a computed amount was computed from (`computed for actor:
+    streak.current 7`), both with `; ` between, or why there was nothing. `transaction_id` is null where that were
+    several."""
 
     event_id: UUID
     rule_id: str
@@ -43,6 +48,10 @@ class DecisionOut(BaseModel):
 
 class DecisionsOut(BaseModel):
     items: list[DecisionOut]
+    not_matched: list[str] | None = Field(
+        description="Ids of the rules that listened to the event and left no decision: their condition did not hold. "
+        "By the versions that decided the others; null where none did, since it is not kept which version ran then."
+    )
 
 
 class Explained(BaseModel):
@@ -66,12 +75,22 @@ def _out(row: Any, names: Mapping[UUID, str]) -> DecisionOut:
     "/v1/events/{id}/decisions", summary="What the rules decided on an event", responses=problems(400, 404, 422)
 )
 async def of_event(db: Db, caller: Reader, id: UUID) -> DecisionsOut:
-    """Rules that listen to the event and did not match are not listed; of an event that nobody has sent there is
-    nothing to list either (`GET /v1/events/{id}` tells whether there is one)."""
+    """Of an event that nobody has sent there is nothing to list (`GET /v1/events/{id}` tells whether there is one)."""
     async with db.read() as tx:
         rows = await store.of_event(tx, community_id=caller.community_id, event_id=id)
         names = await groups.names_of(tx, caller.community_id, {row.member_id for row in rows})
-    return DecisionsOut(items=[_out(row, names) for row in rows])
+        silent = await _not_matched(tx, caller.community_id, rows)
+    return DecisionsOut(items=[_out(row, names) for row in rows], not_matched=silent)
+
+
+async def _not_matched(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> list[str] | None:
+    # What was taken back names the version that had given it, which is not the one that ran over this event.
+    ran = [row for row in rows if row.receiver in (store.NOBODY, str(row.member_id))]
+    if not ran:
+        return None
+    sets = await rule_sets.of_versions(tx, {(community_id, row.rule_version) for row in ran})
+    listening = {rule.id for rules in sets.values() for rule in rules.by_type().get(ran[0].event_type, ())}
+    return sorted(listening - {row.rule_id for row in rows})
 
 
 @router.get(
@@ -109,11 +128,12 @@ async def explain(
         )
         if not rows and not names:
             await check_known(tx, caller, id)
+        formulas = await _formulas(tx, caller.community_id, rows)
     shown = rows[: paging.limit]
     zone = ZoneInfo(community.zone if community else "UTC")
     language = language_of(request.headers.get("accept-language", ""))
     each = groupby(shown, key=lambda r: r.event_id)
-    items = [_explained(list(some), rules, names, zone, language) for _, some in each]
+    items = [_explained(list(some), rules, formulas, names, zone, language) for _, some in each]
     following = None
     if len(rows) > paging.limit:
         last = shown[-1]
@@ -122,21 +142,54 @@ async def explain(
     return Page[Explained](items=items, next=following, prev=None)
 
 
-async def _rule_names(tx: Any, community_id: UUID) -> dict[str, str]:
+async def _rule_names(tx: Tx, community_id: UUID) -> dict[str, str]:
     active = await rule_sets.in_force(tx, [community_id])
     rules = active[community_id][1].rules if community_id in active else ()
     return {rule.id: rule.name for rule in rules if rule.name}
 
 
+Formula = tuple[int, str, str, str]
+"""(version, rule, receiver as rules name it, unit): what one expression computes."""
+
+
+async def _formulas(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> dict[Formula, str]:
+    """The expressions of the versions that ran, for those decisions that say what theirs looked at."""
+    versions = {(community_id, row.rule_version) for row in rows if isinstance(read(row.reason).basis, Basis)}
+    sets = await rule_sets.of_versions(tx, versions)
+    return {
+        (version, rule.id, give.to, give.unit): give.cel
+        for (_, version), rules in sets.items()
+        for rule in rules.rules
+        for give in rule.give
+        if give.cel is not None
+    }
+
+
+def _decided(row: Any, rules: Mapping[str, str], formulas: Mapping[Formula, str], names: Mapping[UUID, str]) -> Decided:
+    basis = read(row.reason).basis
+    return Decided(
+        rule=rules.get(row.rule_id, row.rule_id),
+        unit=row.unit,
+        verdict=row.verdict,
+        wanted=row.wanted,
+        amount=row.amount,
+        reason=row.reason,
+        group=names.get(row.member_id),
+        formula=formulas.get((row.rule_version, row.rule_id, basis.to, row.unit), "")
+        if isinstance(basis, Basis)
+        else "",
+    )
+
+
 def _explained(
-    rows: list[Any], rules: dict[str, str], names: Mapping[UUID, str], zone: ZoneInfo, language: str
+    rows: list[Any],
+    rules: Mapping[str, str],
+    formulas: Mapping[Formula, str],
+    names: Mapping[UUID, str],
+    zone: ZoneInfo,
+    language: str,
 ) -> Explained:
-    decided = [
-        Decided(
-            rules.get(r.rule_id, r.rule_id), r.unit, r.verdict, r.wanted, r.amount, r.reason, names.get(r.member_id)
-        )
-        for r in rows
-    ]
+    decided = [_decided(row, rules, formulas, names) for row in rows]
     first = rows[0]
     amounts: dict[str, int] = {}
     for row in rows:

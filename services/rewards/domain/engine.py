@@ -14,6 +14,7 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
+from services.rewards.domain.reasons import NO_REASON, Capped, Reason, Why, with_basis
 from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet, UnitCap
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
@@ -40,8 +41,9 @@ class Want:
     windows: Mapping[str, str]
     """Window kind → key of the calendar window the event falls into."""
     refusal: str | None = None
-    reason: str = ""
-    """Why it is refused; else what a mixed amount is made of."""
+    reason: Reason = NO_REASON
+    basis: Reason = NO_REASON
+    """What a computed or mixed amount was made of (`reasons.Basis`, `reasons.Mixed`); of others nothing."""
     epoch: UUID | None = None
     """Under whose name counters stand: those of a recompute begin anew, beside the ones in use meanwhile."""
     review: bool = False
@@ -63,6 +65,7 @@ class Limit(NamedTuple):
     per: str
     window: str
     of_rule: bool
+    scope: str
     limit: int
     of: str
     skip: bool
@@ -75,7 +78,7 @@ class Limit(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`amount` is what is given; `reason` names the cap that cut it.
+    """`amount` is what is given; `reason` names the cap that cut it, and what a computed amount was computed from.
 
     `places` are the counters whose places are refilled: those it holds, or (nothing given) those it waits for.
     """
@@ -172,7 +175,9 @@ def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Li
     length = timedelta(seconds=cap.seconds) if cap.seconds is not None else _LENGTHS.get(cap.per)
     needed = None if length is None else length + timedelta(hours=lateness_hours)
     skip, budget = cap.on_exceed == "skip", cap.scope == COMMUNITY
-    return Limit(id, cap.per, window, of_rule, cap.limit, cap.of, skip, budget, cap.seconds, needed, cap.refill)
+    return Limit(
+        id, cap.per, window, of_rule, cap.scope, cap.limit, cap.of, skip, budget, cap.seconds, needed, cap.refill
+    )
 
 
 UNIT = "unit"
@@ -316,10 +321,10 @@ def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdi
     if want.refusal is not None:
         return Verdict(want, want.refusal, 0, want.reason)
     if want.amount < 0:
-        return Verdict(want, GRANTED, want.amount, "")
+        return Verdict(want, GRANTED, want.amount, want.basis)
     if want.rule.cooldown_seconds and not _cool(want, state, cooled):
-        return Verdict(want, COOLDOWN, 0, f"less than {want.rule.cooldown_seconds} s since the last")
-    amount, reason, budget = want.amount, "", False
+        return Verdict(want, COOLDOWN, 0, Why.COOLDOWN.reason(seconds=want.rule.cooldown_seconds))
+    amount, cut, budget = want.amount, None, False
     waits = []
     for limit in want.limits:
         used = _used(limit, want.at, state)
@@ -327,9 +332,10 @@ def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdi
         room = (amount if left > 0 else 0) if limit.of == "grants" else left
         if room < amount:
             amount = 0 if limit.skip else room
-            reason, budget = f"limit {limit.limit}", limit.budget
+            cut, budget = limit, limit.budget
             if limit.refill:
                 waits.append(limit.id)
+    reason = want.basis if cut is None else with_basis(_capped(cut), want.basis)
     if amount == 0:
         return Verdict(want, BUDGET if budget else CAPPED, 0, reason, tuple(waits))
     # Two caps that differ in nothing but their limits read one counter, which moves once.
@@ -339,9 +345,11 @@ def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdi
     if want.rule.cooldown_seconds:
         state.moments[cooldown_slot(want)].add(want.at, want.event_id, amount)
     places = tuple([limit.id for limit in taken.values() if limit.refill])
-    if amount < want.amount:
-        return Verdict(want, CAPPED, amount, reason, places)
-    return Verdict(want, GRANTED, amount, want.reason, places)
+    return Verdict(want, GRANTED if amount == want.amount else CAPPED, amount, reason, places)
+
+
+def _capped(limit: Limit) -> Reason:
+    return Capped(limit.limit, limit.of, limit.per, limit.scope, limit.seconds, not limit.of_rule).reason
 
 
 def _cool(want: Want, state: State, cooled: Cooled) -> bool:

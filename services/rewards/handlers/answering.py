@@ -15,6 +15,7 @@ from kit.contracts.rewards import CommandAnswered
 from kit.database import Tx
 from kit.days import local_day
 from services.rewards.domain.boards import Board
+from services.rewards.domain.explaining import Decided, why
 from services.rewards.domain.proofs import PENDING
 from services.rewards.domain.streaks import DONE
 from services.rewards.handlers import checking_in, checkins, mending, ranking
@@ -75,10 +76,12 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
         return "checkin.refused", {"day": day.isoformat(), "missing": lacking}
     if original not in (None, event_id) or any(row.verdict in ("capped", "cooldown") for row in made):
         return "checkin.again", {"day": day.isoformat()}
-    reason = next(
-        (row.reason or row.verdict for row in made if row.amount == 0), "no rule gives anything for a check-in"
-    )
+    reason = next((_why(row) for row in made if row.amount == 0), "no rule gives anything for a check-in")
     return "checkin.nothing", {"reason": reason}
+
+
+def _why(row: Any) -> str:
+    return why(Decided(row.rule_id, row.unit, row.verdict, row.wanted, row.amount, row.reason), "en")
 
 
 async def _standing(tx: Tx, a: Activity, member_id: UUID) -> tuple[date, int, UUID | None]:

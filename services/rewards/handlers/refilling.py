@@ -15,6 +15,7 @@ from kit.consumer import NotYet
 from kit.contracts.rewards import ActivityScored
 from kit.database import Tx
 from services.rewards.domain.engine import BUDGET, CAPPED, Undone, Verdict, Want
+from services.rewards.domain.reasons import NO_REASON, Reason
 from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.undoing import Way, places_among
 from services.rewards.handlers import rules as rule_sets
@@ -100,7 +101,18 @@ def under(rows: Iterable[Any], rules: RuleSet, version: int, epoch: UUID) -> lis
     return out
 
 
+_BASIS = "basis"
+"""Under which name what an amount was computed from waits beside the numbers of a review, which all have a dot."""
+
+
+def _kept(want: Want) -> dict[str, Any] | None:
+    grounds = None if want.grounds is None else dict(want.grounds)
+    return {**(grounds or {}), _BASIS: want.basis} if want.basis else grounds
+
+
 def _want(row: Any, rule: Rule, rule_set: RuleSet, version: int, epoch: UUID | None) -> Want:
+    kept = row.grounds or {}
+    numbers = {name: number for name, number in kept.items() if name != _BASIS}
     return Want(
         community_id=row.community_id,
         rule=rule,
@@ -116,7 +128,8 @@ def _want(row: Any, rule: Rule, rule_set: RuleSet, version: int, epoch: UUID | N
         windows=row.windows,
         epoch=epoch,
         review=row.review,
-        grounds=row.grounds,
+        grounds=numbers if row.review and row.grounds is not None else None,
+        basis=Reason(kept.get(_BASIS, NO_REASON)),
     )
 
 
@@ -154,7 +167,7 @@ async def let_wait(
                 "at": want.at,
                 "history": history[want.event_id],
                 "review": want.review,
-                "grounds": want.grounds,
+                "grounds": _kept(want),
             }
             rows.append(row)
     await store.add_waiting(tx, rows)

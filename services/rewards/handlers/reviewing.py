@@ -15,6 +15,7 @@ from kit.database import Tx
 from services.rewards.domain.engine import DECLINED, GRANTED, UNDONE
 from services.rewards.domain.groups import beneficiary
 from services.rewards.domain.ledger import MINT, MOST, system_account_id
+from services.rewards.domain.reasons import Reason, read, with_basis
 from services.rewards.domain.rules import grant_key
 from services.rewards.domain.undoing import Way
 from services.rewards.handlers.ledger import Grant, post_grants
@@ -115,12 +116,27 @@ async def decide(
     if verdict == "approve":
         await _pay(tx, community_id, fresh)
     await store.put(tx, list(fresh.values()))
-    said = GRANTED if verdict == "approve" else DECLINED
-    told = [_decision_row(tx, r, said, r["amount"] if said == GRANTED else 0, reason) for r in fresh.values()]
+    if verdict == "approve":
+        told = [_decision_row(tx, row, GRANTED, row["amount"], why) for row, why in await _approvals(tx, fresh, reason)]
+    else:
+        told = [_decision_row(tx, row, DECLINED, 0, reason) for row in fresh.values()]
     await decisions.put(tx, rows=told)
     for row, decision in zip(fresh.values(), told, strict=True):
         outbox.add(tx, _scored(row, decision))
     return [Reviewed(id, now.get(id), id in fresh, id in too_much) for id in dict.fromkeys(ids)]
+
+
+async def _approvals(
+    tx: Tx, fresh: Mapping[UUID, Mapping[str, Any]], reason: str
+) -> list[tuple[Mapping[str, Any], str]]:
+    """Each row with the reason and what its amount was computed from, which it was decided with and which no person's
+    words replace."""
+    before = await decisions.reasons(tx, event_ids={row["event_id"] for row in fresh.values()})
+    out = []
+    for row in fresh.values():
+        kept = read(before.get((row["event_id"], row["rule_id"], str(row["member_id"]), row["unit"]), ""))
+        out.append((row, with_basis(Reason(reason), kept.basis.reason) if kept.basis is not None else reason))
+    return out
 
 
 async def _too_much(tx: Tx, fresh: Mapping[UUID, Mapping[str, Any]]) -> set[UUID]:

@@ -14,12 +14,12 @@ from services.rewards.domain import proofs
 from services.rewards.domain.amounts import Effort, draw, mixed
 from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Want
-from services.rewards.domain.explaining import NOT_TAKEN, excluded_segment, mixed_of
 from services.rewards.domain.groups import account_name
 from services.rewards.domain.ledger import MOST, system_account_id
 from services.rewards.domain.people import inviter_id
+from services.rewards.domain.reasons import BY_RECEIVER, BY_STATE, NO_REASON, Basis, Mixed, Reason, Why, with_basis
 from services.rewards.domain.rules import ACTOR, GROUP, INVITER, Give, Rule, RuleSet
-from services.rewards.expressions import Failed
+from services.rewards.expressions import NUMBERS, Failed, names_in
 from services.rewards.handlers import checking_in
 from services.rewards.handlers.purging import day_of, is_history
 from services.rewards.handlers.seeing import Seen
@@ -37,13 +37,13 @@ def wants_of(a: Activity, scene: "Scene") -> list[Want]:
     windows = _windows(a, place)
     out = []
     for rule in rules:
-        refusal, reason = None, ""
+        refusal, reason = None, NO_REASON
         if rule.when is not None:
             try:
                 if not context.made.condition(rule.when):
                     continue
             except Failed as error:
-                refusal, reason = ERROR, str(error)
+                refusal, reason = ERROR, error.reason
         for give in rule.give:
             out.append(_want(a, rule, give, context, scene, windows, refusal, reason))
     return out
@@ -67,30 +67,30 @@ def _want(
     scene: "Scene",
     windows: Mapping[str, str],
     refusal: str | None,
-    reason: str,
+    reason: Reason,
 ) -> Want:
     actor = scene.ids[a.community_id, a.actor_id] if a.actor_id else None
     receiver = actor if give.to == ACTOR else _other(a, give, scene)
     version, rule_set = scene.rules[a.community_id]
-    amount = 0
+    amount, basis = 0, NO_REASON
     if refusal is None:
         refusal, reason = _refusal(a, rule, give, actor, receiver, scene)
     if refusal is None and receiver is not None:
         try:
-            amount, reason = _amount(a, rule, give, receiver, context, scene.secret)
+            amount, basis = _amount(a, rule, give, receiver, context, scene.secret)
         except Failed as error:
-            refusal, reason = ERROR, str(error)
+            refusal, reason = ERROR, error.reason
         if refusal is None and amount == 0:
-            refusal, reason = INELIGIBLE, "the amount is 0"
+            refusal, reason = INELIGIBLE, with_basis(Why.NOTHING.reason(), basis)
     review, grounds = False, None
     if refusal is None and amount > 0 and rule.review_when is not None:
         try:
             review = context.made.condition(rule.review_when)
             grounds = context.numbers(rule.review_when) if review else None
         except Failed as error:
-            refusal, reason = ERROR, str(error)
+            refusal, reason = ERROR, error.reason
     if (a.event_id, rule.id) in scene.decided:
-        refusal, reason = DUPLICATE, "decided before"
+        refusal, reason = DUPLICATE, Why.DECIDED.reason()
     return Want(
         community_id=a.community_id,
         rule=rule,
@@ -106,6 +106,7 @@ def _want(
         windows=windows,
         refusal=refusal,
         reason=reason,
+        basis=basis,
         epoch=scene.epochs[a.community_id],
         review=review,
         grounds=grounds,
@@ -123,37 +124,36 @@ def _other(a: Activity, give: Give, scene: "Scene") -> UUID | None:
 
 def _refusal(
     a: Activity, rule: Rule, give: Give, actor: UUID | None, receiver: UUID | None, scene: "Scene"
-) -> tuple[str | None, str]:
+) -> tuple[str | None, Reason]:
     """Why nobody gets anything, whatever the caps say (R18)."""
     if a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.REFUSED:
-        return INELIGIBLE, NOT_TAKEN
+        return INELIGIBLE, Why.NOT_TAKEN.reason()
     if receiver is None:
-        missing = "in which group it was" if give.to == GROUP else f"who the {give.to.replace('_', ' ')} is"
-        return INELIGIBLE, f"the event does not say {missing}"
+        return INELIGIBLE, BY_RECEIVER[give.to].reason()
     if give.to != ACTOR and receiver == actor:
-        return INELIGIBLE, "nobody earns from their own doing"
+        return INELIGIBLE, Why.OWN_DOING.reason()
     known = scene.members.get((a.community_id, receiver))
     doer = scene.members.get((a.community_id, actor)) if actor else None
     by_bot = a.data.get("bot") is True or (doer is not None and doer.kind == "bot")
     if (by_bot and receiver == actor) or (known is not None and known.kind == "bot"):
-        return INELIGIBLE, "bots do not earn"
+        return INELIGIBLE, Why.BOT.reason()
     if by_bot:
-        return INELIGIBLE, "what bots do earns nobody anything"
+        return INELIGIBLE, Why.BY_BOT.reason()
     # Who is put out or left out would be paid through their group otherwise.
     known = doer if give.to == GROUP else known
     if known is not None and known.state in checking_in.AWAY:
-        return INELIGIBLE, f"the member is {known.state}"
+        return INELIGIBLE, BY_STATE[known.state].reason()
     if known is not None and (segment := _excluded(known, scene.rules[a.community_id][1])) is not None:
-        return INELIGIBLE, excluded_segment(segment)
+        return INELIGIBLE, Why.EXCLUDED.reason(segment=segment)
     if "stale" in a.flags:
-        return LATE, "told again after a login, long after it happened"
+        return LATE, Why.STALE.reason()
     if "throttled" in a.flags:
-        return THROTTLED, "one of too many of the same member in that minute"
+        return THROTTLED, Why.THROTTLED.reason()
     if a.import_name is None and a.received_at - a.occurred_at > timedelta(hours=rule.lateness_hours):
-        return LATE, f"arrived more than {rule.lateness_hours} h after it happened"
+        return LATE, Why.LATE.reason(hours=rule.lateness_hours)
     if is_history(a) and day_of(a) in scene.closed:
-        return LATE, "what was decided on that day is no longer kept"
-    return None, ""
+        return LATE, Why.CLOSED.reason()
+    return None, NO_REASON
 
 
 def _excluded(member: KnownMember, rules: RuleSet) -> str | None:
@@ -161,22 +161,25 @@ def _excluded(member: KnownMember, rules: RuleSet) -> str | None:
     return next((segment for segment in member.segments if segment in rules.excluded_segments), None)
 
 
-def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> tuple[int, str]:
-    """How much, and what it is made of where it is mixed."""
+def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, secret: bytes) -> tuple[int, Reason]:
+    """How much, and what that was computed from or mixed of."""
     if give.amount is not None:
-        return give.amount, ""
+        return give.amount, NO_REASON
     if give.cel is not None:
         amount = context.made.amount(give.cel)
         if abs(amount) > MOST:
-            raise Failed("the amount is too large")
-        return amount, ""
+            raise Failed(Why.TOO_LARGE.reason())
+        return amount, _basis(give.to, give.cel, context)
     random = give.random
     assert random is not None
     drawn = draw(secret, a.event_id, rule.id, receiver, give.unit, random.min, random.max, random.curve)
-    if random.effort is None:
-        return drawn, ""
-    earned = random.counted(_earned(random.effort, context))
-    return mixed(earned, drawn, random.effort.share), mixed_of(earned, drawn, random.effort.share)
+    effort = random.effort
+    if effort is None:
+        return drawn, NO_REASON
+    earned = random.counted(_earned(effort, context))
+    told = effort.cel is None or not _tells_signals(effort.cel)
+    mix = Mixed(effort.share, earned, drawn)
+    return mixed(earned, drawn, effort.share), mix.reason if told else NO_REASON
 
 
 def _earned(effort: Effort, context: Seen) -> int:
@@ -184,3 +187,19 @@ def _earned(effort: Effort, context: Seen) -> int:
         return effort.amount
     assert effort.cel is not None
     return context.made.amount(effort.cel)
+
+
+def _basis(to: str, source: str, context: Seen) -> Reason:
+    if _tells_signals(source):
+        return NO_REASON
+    # `names_in` errs on the side of too many, and what the expression does not look at explains nothing.
+    return Basis(to, {name: n for name, n in context.numbers(source).items() if name in source}).reason
+
+
+def _tells_signals(source: str) -> bool:
+    """Whether numbers of the expression would. The decision is the member's to read, and who may be cheating is not
+    told how it is seen."""
+    return not _SIGNALS.isdisjoint(names_in(source))
+
+
+_SIGNALS = frozenset(name for name in NUMBERS if name.startswith("signals."))

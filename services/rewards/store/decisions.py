@@ -12,12 +12,19 @@ from services.rewards.tables.rules import decisions as t
 
 Key = tuple[UUID, str, str, str]
 NOBODY = "-"
+_KEY = t.c.event_id, t.c.rule_id, t.c.receiver, t.c.unit
 
 
 async def decided(tx: Tx, *, event_ids: Iterable[UUID]) -> set[tuple[UUID, str]]:
     """(event, rule) of every decision on these events."""
     rows = await select_among(tx, [t.c.event_id, t.c.rule_id], t.c.event_id, list(event_ids))
     return {(row.event_id, row.rule_id) for row in rows}
+
+
+async def reasons(tx: Tx, *, event_ids: Iterable[UUID]) -> dict[Key, str]:
+    """By key, what decisions on these events say."""
+    rows = await select_among(tx, [*_KEY, t.c.reason], t.c.event_id, list(event_ids))
+    return {(r.event_id, r.rule_id, r.receiver, r.unit): r.reason for r in rows}
 
 
 async def add(tx: Tx, *, rows: list[dict[str, Any]]) -> None:

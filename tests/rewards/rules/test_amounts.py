@@ -11,8 +11,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from services.rewards.domain.amounts import Curve, RandomAmount, draw, mixed
-from services.rewards.domain.explaining import Decided, mixed_of, phrase
+from services.rewards.domain.explaining import Decided, phrase
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.reasons import Mixed
 from services.rewards.domain.rules import MAX_EXPRESSION
 from services.rewards.handlers import rules
 from tests.rewards.guild import Guild, make_guild, rule
@@ -249,23 +250,28 @@ async def test_both_parts_are_told_in_both_languages_and_nothing_of_the_kind_whe
     assert (talk["amount"], talk["reason"]) == (amount, f"40 % effort (4), 60 % chance ({chance})")
     path = f"/v1/members/{guild.member('ann')}/points/explain"
     (line,) = (await rewards.get(path))["items"]
-    assert f"rule Dice gave 3 xp; rule Talk gave {amount} xp: 40 % effort (4), 60 % chance ({chance})" in line["text"]
+    assert f"rule Dice gave 3 xp; rule Talk gave {amount} xp = 40 % effort (4) + 60 % chance ({chance})" in line["text"]
     (line,) = (await rewards.client.get(path, headers={"Accept-Language": "zh-CN"})).json()["items"]
-    assert f"规则「Talk」给出 {amount} xp:努力占 40%(4),运气占 60%({chance})" in line["text"]
+    assert f"规则「Talk」给出 {amount} xp = 努力 40%(4)+ 运气 60%({chance})" in line["text"]
 
 
-async def test_what_waits_for_a_review_says_no_more_than_that(rewards: Rewards) -> None:
+async def test_what_waits_for_a_review_or_was_cut_says_what_it_was_mixed_of(rewards: Rewards) -> None:
     guild = rewards.guild
     await guild.publish(rule(give=[given_random(min=1, max=9, effort={"amount": 4})], review_when="true"))
     message = guild.act()
     await guild.score(message)
     (waiting,) = (await rewards.get(f"/v1/events/{message.event_id}/decisions"))["items"]
-    assert (waiting["verdict"], waiting["amount"], waiting["reason"]) == ("pending", 0, "")
-    assert waiting["wanted"] == mixed(4, chance_of(guild, message.event_id, 1, 9), 40)
+    chance = chance_of(guild, message.event_id, 1, 9)
+    parts, amount = f"40 % effort (4), 60 % chance ({chance})", mixed(4, chance, 40)
+    assert (waiting["verdict"], waiting["amount"], waiting["reason"]) == ("pending", 0, parts)
+    assert waiting["wanted"] == amount
+    cut = Decided("Talk", "xp", "capped", amount, 1, f"limit 1, amount per day and member; {parts}")
+    said = f"rule Talk gave 1 of {amount} xp = 40 % effort (4) + 60 % chance ({chance}): it is capped at 1 xp today"
+    assert phrase(cut, "en") == said
 
 
 def test_a_reviewers_reason_is_not_taken_for_the_parts_of_an_amount() -> None:
     looked_at = Decided("Talk", "xp", "granted", 2, 2, "40 % effort, as far as I can see")
     assert phrase(looked_at, "en") == "rule Talk gave 2 xp"
-    told = Decided("Talk", "xp", "granted", 2, 2, mixed_of(1, 3, 40))
-    assert phrase(told, "en") == "rule Talk gave 2 xp: 40 % effort (1), 60 % chance (3)"
+    told = Decided("Talk", "xp", "granted", 2, 2, Mixed(40, 1, 3).reason)
+    assert phrase(told, "en") == "rule Talk gave 2 xp = 40 % effort (1) + 60 % chance (3)"

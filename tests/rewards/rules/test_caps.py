@@ -112,7 +112,7 @@ async def test_one_batch_that_crosses_a_cap_pays_the_remainder_and_tells_of_each
     assert await guild.has("ann") == 10
     async with guild.db.read() as tx:
         (row,) = await decisions.of_event(tx, community_id=guild.id, event_id=some[2].event_id)
-    assert (row.wanted, row.amount, row.reason) == (4, 2, "limit 10")
+    assert (row.wanted, row.amount, row.reason) == (4, 2, "limit 10, amount per day and member")
 
 
 async def test_a_unit_cap_holds_over_all_rules_and_batches(guild: Guild) -> None:

@@ -55,7 +55,7 @@ def test_a_batch_that_crosses_a_cap_is_paid_up_to_it_and_the_rest_is_told() -> N
     rule = of(Cap(limit=7))
     verdicts = run([want(n, 3, rule=rule) for n in range(4)])
     assert [(v.verdict, v.amount) for v in verdicts] == [("granted", 3), ("granted", 3), ("capped", 1), ("capped", 0)]
-    assert verdicts[2].reason == "limit 7"
+    assert verdicts[2].reason == "limit 7, amount per day and member"
 
 
 def test_a_batch_decided_in_parts_is_decided_as_at_once() -> None:

@@ -10,7 +10,8 @@ import pytest
 from kit.contracts.events import Activity
 from kit.database import Database
 from kit.errors import Unprocessable
-from services.rewards.domain.explaining import Decided, excluded_segment, phrase
+from services.rewards.domain.explaining import Decided, phrase
+from services.rewards.domain.reasons import Why
 from services.rewards.expressions import check
 from services.rewards.handlers.keeping import Person
 from services.rewards.starter_rules import STARTER
@@ -146,7 +147,7 @@ def test_who_was_kept_before_there_were_segments_was_in_none() -> None:
 
 
 def test_the_reason_is_said_in_both_languages() -> None:
-    told = Decided("Message", "xp", "ineligible", 1, 0, excluded_segment("staff"))
+    told = Decided("Message", "xp", "ineligible", 1, 0, Why.EXCLUDED.reason(segment="staff"))
     assert phrase(told, "en") == "rule Message gave nothing: the member is in the segment staff"
     assert phrase(told, "zh") == "规则「Message」未给分:成员属于分组「staff」"
 
