@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from services.rewards.domain.rules import Cap, Rule
+from services.rewards.domain.seasons import Season
 from services.rewards.expressions import VARIABLES
 from services.rewards.handlers.sealing import seal_some
 from services.rewards.starter_rules import POINTS_AND_XP, STARTER
@@ -95,5 +96,5 @@ def test_the_table_of_the_starter_rules_is_the_starter_rules() -> None:
 
 def test_every_field_of_a_rule_and_every_variable_is_on_the_page() -> None:
     page = (DOCS / "rewards.md").read_text()
-    for name in (*Rule.__dataclass_fields__, *Cap.__dataclass_fields__, *VARIABLES):
+    for name in (*Rule.__dataclass_fields__, *Cap.__dataclass_fields__, *Season.__dataclass_fields__, *VARIABLES):
         assert f"`{name}`" in page or f"`{name}:" in page, name

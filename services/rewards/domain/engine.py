@@ -1,20 +1,21 @@
 """Deciding a batch: who gets what under which cap, in the order of the log, as a pure function of counters.
 
-A counter is named by an id computed from community, rule, unit, scope and window; calendar windows are part of the
-name, so a late event counts in the window it happened in (R14). Rolling windows and cooldowns keep the moments of
-what was given instead: a late event is compared with those around its own time, before and after.
+A counter is named by an id computed from community, rule, unit, scope and window; calendar windows and seasons are part
+of the name, so a late event counts in the window it happened in (R14). Rolling windows and cooldowns keep the moments
+of what was given instead: a late event is compared with those around its own time, before and after.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
-from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet, UnitCap
+from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet
+from services.rewards.domain.seasons import SEASON, window_on
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
@@ -38,7 +39,8 @@ class Want:
     unit: str
     amount: int
     windows: Mapping[str, str]
-    """Window kind → key of the calendar window the event falls into."""
+    """Window kind → key of the calendar window the event falls into. Seasons are not among them: which one it is, the
+    rule set says that decides, and what waits may be decided by another."""
     refusal: str | None = None
     reason: str = ""
     epoch: UUID | None = None
@@ -135,7 +137,8 @@ class State:
     reached: list[Reached] = field(default_factory=list)
 
 
-# No less than what is left of a window after any moment of it, changes of the clock included.
+# No less than what is left of a window after any moment of it, changes of the clock included. A season has none: it may
+# be made longer at any time, also for who used up its limit long ago.
 _LENGTHS = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
 
 
@@ -166,7 +169,7 @@ def _who(want: Want, scope: str) -> str | None:
 
 
 def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Limit:
-    window, of_rule = window_of(cap, want.windows), name != UNIT
+    window, of_rule = window_of(cap, want), name != UNIT
     id = _name(want, f"{name}:{cap.scope}:{cap.per}:{cap.of}", who, window)
     length = timedelta(seconds=cap.seconds) if cap.seconds is not None else _LENGTHS.get(cap.per)
     needed = None if length is None else length + timedelta(hours=lateness_hours)
@@ -177,8 +180,10 @@ def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Li
 UNIT = "unit"
 
 
-def window_of(cap: Cap | UnitCap, windows: Mapping[str, str]) -> str:
-    return f"rolling{cap.seconds}" if cap.seconds is not None else windows[cap.per]
+def window_of(cap: Cap, want: Want) -> str:
+    if cap.per == SEASON:
+        return window_on(want.rule_set.seasons, date.fromisoformat(want.windows["day"]))
+    return f"rolling{cap.seconds}" if cap.seconds is not None else want.windows[cap.per]
 
 
 def _limits_of(want: Want) -> list[Limit]:

@@ -27,6 +27,7 @@ WINDOWS = [
     {"per": "day"},
     {"per": "week"},
     {"per": "month"},
+    {"per": "season"},
     {"per": "lifetime"},
     {"per": "rolling", "seconds": 3600},
 ]
@@ -40,7 +41,8 @@ async def test_fifty_at_one_below_the_cap_get_exactly_one_grant(
 ) -> None:
     cap = {"scope": scope, "limit": 10, "of": "grants" if together else "amount", **window}
     liked = {**rule(on="reaction.added", caps=[cap]), "give": [{"to": "subject_author", "unit": "xp", "amount": 1}]}
-    await guild.publish(liked)
+    season = {"key": "2026-s4", "first_day": "2026-10-01", "last_day": "2026-12-31"}
+    await guild.publish(liked, seasons=[season])
     some = [guild.act("reaction.added", "bob", of="ann", subject="m1") for _ in range(59)]
     await guild.score(*some[:9])
     if together:
