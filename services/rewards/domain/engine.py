@@ -194,7 +194,13 @@ def _limits_of(want: Want) -> list[Limit]:
             out.append(_limit(want, f"rule:{want.rule.id}", who, cap, want.rule.lateness_hours))
     for unit_cap in want.rule_set.unit_caps:
         if unit_cap.unit == want.unit:
-            cap = Cap(scope=unit_cap.scope, per=unit_cap.per, limit=unit_cap.limit, seconds=unit_cap.seconds)
+            cap = Cap(
+                scope=unit_cap.scope,
+                per=unit_cap.per,
+                limit=unit_cap.limit,
+                seconds=unit_cap.seconds,
+                on_exceed=unit_cap.on_exceed,
+            )
             who = "" if unit_cap.scope == COMMUNITY else f"{want.member_id}"
             # The window of a unit is asked for by every rule, and so for as long as the most patient one waits.
             lateness = max(rule.lateness_hours for rule in (want.rule, *want.rule_set.rules))

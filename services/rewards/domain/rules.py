@@ -91,13 +91,14 @@ class Cap:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCap:
     """At most `limit` of a unit per window, over all rules together: for each receiver, or (`community`) for everybody
-    together, which is a budget."""
+    together, which is a budget. What is over is cut off or the whole grant left out, as by a cap of a rule (R13)."""
 
     unit: str
     scope: UnitScope = MEMBER
     per: Window = "day"
     limit: int
     seconds: int | None = None
+    on_exceed: Exceeding = "truncate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -128,7 +128,7 @@ def rule_sets(draw: st.DrawFn) -> dict[str, Any]:
     chosen = draw(st.lists(st.sampled_from(kinds), unique=True, min_size=1))
     cap = st.fixed_dictionaries({
         "unit": st.sampled_from(UNITS), "limit": st.integers(1, 20), "scope": st.sampled_from(["member", "community"]),
-        "per": st.sampled_from(["day", "season"]),
+        "per": st.sampled_from(["day", "season"]), "on_exceed": st.sampled_from(["truncate", "skip"]),
     })  # fmt: skip
     caps = draw(st.lists(cap, max_size=1))
     seasons = draw(st.sampled_from(SEASONS))

@@ -70,6 +70,16 @@ async def test_fifty_writers_of_different_rules_share_what_a_unit_may_give_a_mem
     await check_books(guild.db)
 
 
+async def test_fifty_writers_under_a_unit_cap_that_skips_are_paid_whole_or_not_at_all(guild: Guild) -> None:
+    cap = {"unit": "xp", "scope": "community", "limit": 10, "on_exceed": "skip"}
+    await guild.publish(rule(amount=3), unit_caps=[cap])
+    some = [guild.act(by=f"m{n}") for n in range(50)]
+    await asyncio.gather(*(guild.score(one) for one in some))
+    given = sorted([(await guild.verdicts(one))[0][2] for one in some])
+    assert given == [0] * 47 + [3] * 3
+    await check_books(guild.db)
+
+
 async def test_fifty_writers_under_a_cooldown_get_exactly_one_grant(guild: Guild) -> None:
     await guild.publish(rule(cooldown_seconds=60))
     some = [guild.act(at=MORNING + timedelta(seconds=n)) for n in range(50)]

@@ -189,6 +189,17 @@ async def test_a_recompute_counts_by_the_seasons_of_its_rules_and_what_comes_goe
     await check_books(guild.db)
 
 
+async def test_a_recompute_leaves_out_what_a_unit_cap_cut_off_before(guild: Guild, tmp_path: Path) -> None:
+    cap = {"unit": "xp", "per": "season", "limit": 5}
+    await guild.publish(rule(amount=3), unit_caps=[cap], seasons=[AUTUMN])
+    assert await on_days(guild, "2026-11-21", "2026-11-22", "2026-11-23") == [3, 2, 0]
+    skipping = [{**cap, "on_exceed": "skip"}]
+    _, over = await plans_of(guild, tmp_path).recompute(rule(amount=3), unit_caps=skipping, seasons=[AUTUMN])
+    assert over.posted == {"entries": 1, "units": {"xp": {"added": 0, "taken": 2}}}
+    assert await guild.has("ann") == 3
+    await check_books(guild.db)
+
+
 async def test_a_backfill_pays_what_the_seasons_leave_room_for_and_takes_nothing(guild: Guild, tmp_path: Path) -> None:
     await guild.publish(ONE, seasons=[season("one", "2026-11-01", "2026-12-31")])
     assert await on_days(guild, "2026-11-21", "2026-11-22", "2026-11-23") == [1, 0, 0]
