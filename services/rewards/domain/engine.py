@@ -208,9 +208,12 @@ def _limits_of(want: Want) -> list[Limit]:
     return out
 
 
-def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, unit: str) -> list[tuple[UUID, str]]:
-    """Counters of limits for ever that what this rule gave this member counts for, as far as rule and member alone say
-    it, each with what it counts (amount or grants)."""
+def lasting(
+    rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, unit: str, season: str
+) -> list[tuple[UUID, str]]:
+    """Counters of limits for ever, and for this window of limits per season, that what this rule gave this member in it
+    counts for, as far as rule and member alone say it, each with what it counts (amount or grants)."""
+    windows = {"lifetime": "ever", SEASON: season}
     caps = [cap for rule in rules.rules if rule.id == rule_id for cap in rule.caps]
     named = [
         (f"rule:{rule_id}:{c.scope}:{c.per}:{c.of}", _WHOSE[c.scope], c.per, c.of) for c in caps if c.scope in _WHOSE
@@ -221,9 +224,9 @@ def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, uni
         if c.unit == unit
     ]
     return [
-        (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\never"), of)
+        (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\n{windows[per]}"), of)
         for what, whose, per, of in dict.fromkeys(named)
-        if per == "lifetime"
+        if per in windows
     ]
 
 

@@ -36,7 +36,12 @@ def window_on(seasons: Sequence[Season], day: date) -> str:
         return season.key
     # No day is without a window: who forgets to name the next season must not lift every limit by it.
     past = max((one for one in seasons if one.last_day < day), key=lambda one: one.last_day, default=None)
-    return BEFORE_ALL if past is None else f"after {past.key}"
+    return BEFORE_ALL if past is None else after(past)
+
+
+def after(season: Season) -> str:
+    """The key of the window of limits between this season and the next, or for ever where there is none."""
+    return f"after {season.key}"
 
 
 def season_problems(seasons: Sequence[Season], at: str) -> list[FieldError]:

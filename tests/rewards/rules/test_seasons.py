@@ -1,6 +1,7 @@
 """Limits per season: the set names its seasons, days between them are windows too, and a key goes on counting (R12)."""
 
 import asyncio
+from collections import Counter
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
 from pathlib import Path
@@ -15,6 +16,8 @@ from kit.database import Database
 from kit.errors import Unprocessable
 from services.rewards.domain.seasons import BEFORE_ALL, Season, window_on
 from services.rewards.handlers.purging import purge
+from services.rewards.store.plans import given_before
+from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import counters
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.ledger.support import check_books
@@ -198,6 +201,38 @@ async def test_a_recompute_leaves_out_what_a_unit_cap_cut_off_before(guild: Guil
     assert over.posted == {"entries": 1, "units": {"xp": {"added": 0, "taken": 2}}}
     assert await guild.has("ann") == 3
     await check_books(guild.db)
+
+
+@pytest.mark.parametrize("scope", ["member", "community"])
+async def test_a_recompute_knows_of_a_season_what_was_given_for_what_is_no_longer_kept(
+    guild: Guild, tmp_path: Path, clock: ManualClock, scope: str
+) -> None:
+    first = rule("first", amount=2, caps=[{"scope": scope, "per": "season", "limit": 1, "of": "grants"}])
+    unit_cap = {"unit": "xp", "scope": scope, "per": "season", "limit": 2}
+    sets: dict[str, Any] = {"unit_caps": [unit_cap], "seasons": [AUTUMN, WINTER]}
+    await guild.publish(first, **sets)
+    assert await on_days(guild, "2026-11-19", "2026-11-21", "2026-11-28") == [2, 2, 2]
+    async with guild.db.begin() as tx:
+        await tx.execute(kept_activities.delete())
+    clock.advance(timedelta(minutes=1))
+    await guild.score(guild.act(by="bob", at=noon("2026-11-25")))
+    _, over = await plans_of(guild, tmp_path).recompute(first, rule("other"), **sets)
+    assert over.posted == {"entries": 0, "units": {}}
+    some = [guild.act(at=noon(day)) for day in ("2026-11-18", "2026-11-22", "2026-11-29", "2026-11-26")]
+    assert await paid(guild, *some) == [0, 0, 0, 2 if scope == "member" else 0]
+    await check_books(guild.db)
+
+
+async def test_the_ledger_is_read_by_the_windows_that_limits_go_by(guild: Guild) -> None:
+    await guild.publish(rule())
+    days = [MORNING + n * DAY for n in range(-40, 60)]
+    await guild.score(*[guild.act(at=day, import_name="log") for day in days])
+    seasons = [Season("b", date(2026, 11, 29), date(2026, 12, 2)), Season("c", date(2026, 12, 3), date(2026, 12, 31)),
+               Season("a", date(2026, 11, 1), date(2026, 11, 1))]  # fmt: skip
+    for named in (seasons, []):
+        async with guild.db.read() as tx:
+            rows = await given_before(tx, guild.id, tx.now + DAY, named)
+        assert {row.season: row.grants for row in rows} == Counter(window_on(named, day.date()) for day in days)
 
 
 async def test_a_backfill_pays_what_the_seasons_leave_room_for_and_takes_nothing(guild: Guild, tmp_path: Path) -> None:
