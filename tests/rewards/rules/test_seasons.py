@@ -18,7 +18,7 @@ from services.rewards.domain.seasons import BEFORE_ALL, Season, window_on
 from services.rewards.handlers.purging import purge
 from services.rewards.store.plans import given_before
 from services.rewards.tables.kept import kept_activities
-from services.rewards.tables.rules import counters
+from services.rewards.tables.rules import counters, rule_sets
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.ledger.support import check_books
 from tests.rewards.plans.support import plans_of
@@ -312,3 +312,18 @@ async def test_the_api_takes_shows_compares_simulates_and_rolls_back_seasons(rew
     schema = await rewards.get("/v1/rules/schema")
     assert set(schema["$defs"]["Season"]["required"]) == {"key", "first_day", "last_day"}
     assert "season" in schema["$defs"]["UnitCap"]["properties"]["per"]["enum"]
+
+
+async def test_a_version_from_before_there_were_seasons_is_shown_compared_and_holds_without_any(
+    rewards: Rewards,
+) -> None:
+    guild = rewards.guild
+    await guild.publish(rule(amount=2))
+    async with guild.db.begin() as tx:
+        body = {"rules": [rule(amount=2)], "unit_caps": [{"unit": "xp", "limit": 5}]}
+        await tx.execute(rule_sets.update().where(rule_sets.c.version == 2).values(body=body))
+    assert (await rewards.get("/v1/rules"))["seasons"] == []
+    assert await paid(guild, *[guild.act() for _ in range(3)]) == [2, 2, 1]
+    draft = {**body, "seasons": [AUTUMN]}
+    (change,) = (await rewards.client.post("/v1/rules/diff", json=draft)).json()["items"]
+    assert (change["rule_id"], change["text"][:19]) == (None, "seasons of limits: ")
