@@ -106,7 +106,8 @@ class BudgetReached:
     """What rules give everybody together came to `percent` (80 or 100) of what a budget allows in a window.
 
     `rule_id` is whose budget it is; None: the unit's, over all rules. `of` says whether `limit` and `used` count an
-    amount or grants; `per` is day, week, month or lifetime, and `window` its key (2026-11-27, 2026-W48, 2026-11, ever).
+    amount or grants; `per` is day, week, month, season or lifetime, and `window` its key (2026-11-27, 2026-W48,
+    2026-11, 2026-s4, ever). Days in no season are one too: `after 2026-s4`, or `before the first`.
     Told once a window, once more where grants that were undone gave their places back; not of imported history, nor
     of rolling windows.
     """

@@ -8,6 +8,8 @@ from tests.support.clock import ManualClock
 RULE = {"id": "r", "name": "R", "on": ["poke"], "give": [{"to": "actor", "unit": "points", "amount": 1}]}
 ENTRY = {"member_id": "{ada}", "amount": 5, "reason": "for helping"}
 
+NAME_THEM = 'name them in the set: "seasons": [{"key": "2026-s4", "first_day": "2026-10-01", "last_day": "2026-12-31"}]'
+
 
 def rule(**fields: object) -> Ask:
     return send("/v1/rules", {"rules": [{**RULE, **fields}]})
@@ -108,6 +110,15 @@ CASES = {
             "rules_invalid",
             "these rules cannot be used; see errors",
             ("/excluded_segments/1", "segment_invalid", "1 to 60 of a-z, 0-9 and '-', as in GET /v1/segments"),
+        ),
+    ),
+    "rules that limit something per season and name none": (
+        send("/v1/rules", {"rules": [RULE], "unit_caps": [{"unit": "xp", "limit": 9, "per": "season"}]}),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/unit_caps/0/per", "seasons_missing", NAME_THEM),
         ),
     ),
     "a board that leaves out no name of a segment": (

@@ -63,10 +63,15 @@ class Guild(Place):
             await earning.score(tx, [envelope(a, a.event_id) for a in activities])
 
     async def publish(
-        self, *some: dict[str, Any], unit_caps: Sequence[dict[str, Any]] = (), excluded_segments: Sequence[str] = ()
+        self,
+        *some: dict[str, Any],
+        unit_caps: Sequence[dict[str, Any]] = (),
+        excluded_segments: Sequence[str] = (),
+        seasons: Sequence[dict[str, str]] = (),
     ) -> int:
         """These rules as the next version; returns it."""
-        whole = {"rules": list(some), "unit_caps": list(unit_caps), "excluded_segments": list(excluded_segments)}
+        parts = {"unit_caps": unit_caps, "excluded_segments": excluded_segments, "seasons": seasons}
+        whole = {"rules": list(some), **{name: list(part) for name, part in parts.items()}}
         wanted = rules.parse(whole)
         async with self.db.begin() as tx:
             row = await rules.publish(

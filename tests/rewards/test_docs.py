@@ -9,6 +9,7 @@ import msgspec
 
 from services.rewards.domain.amounts import Curve, Effort, RandomAmount
 from services.rewards.domain.rules import Cap, Rule
+from services.rewards.domain.seasons import Season
 from services.rewards.expressions import VARIABLES
 from services.rewards.handlers.sealing import seal_some
 from services.rewards.starter_rules import POINTS_AND_XP, STARTER
@@ -96,6 +97,6 @@ def test_the_table_of_the_starter_rules_is_the_starter_rules() -> None:
 
 def test_every_field_of_a_rule_and_every_variable_is_on_the_page() -> None:
     page = (DOCS / "rewards.md").read_text()
-    fields = [name for of in (Rule, Cap, RandomAmount, Effort) for name in of.__dataclass_fields__]
+    fields = [name for of in (Rule, Cap, Season, RandomAmount, Effort) for name in of.__dataclass_fields__]
     for name in (*fields, *get_args(Curve), *VARIABLES):
         assert f"`{name}`" in page or f"`{name}:" in page, name

@@ -10,15 +10,16 @@ from kit.http import PageOf, encode_cursor, problems
 from services.rewards.api.boards import BoardOut, PeriodKind, PrizeOut, SegmentNames, shown
 from services.rewards.api.checkins import Day
 from services.rewards.api.common import BoardPath, Db, ReaderOrMember, Writer, position
-from services.rewards.domain.boards import Prize, Season
+from services.rewards.domain.boards import Prize
 from services.rewards.domain.decay import KEEP_LEAST, KEEP_MOST
+from services.rewards.domain.seasons import SEASON_KEY, Season
 from services.rewards.handlers import boards as handlers
 from services.rewards.handlers import decaying, prizes, segments
 from services.rewards.store import closing
 
 router = APIRouter(tags=["rewards: boards"])
 
-SeasonKey = Annotated[str, Path(pattern=r"^[a-z0-9][a-z0-9-]{0,9}$", description="Names it for ever: `2026-s4`.")]
+SeasonKey = Annotated[str, Path(pattern=SEASON_KEY, description="Names it for ever: `2026-s4`.")]
 
 
 class PastOut(BaseModel):

@@ -19,6 +19,7 @@ from services.rewards.api.simulations import SimulationOut, simulation_out
 from services.rewards.domain.differences import differences
 from services.rewards.domain.recomputing import FORWARD
 from services.rewards.domain.rules import SEGMENTS_MOST, RuleSet
+from services.rewards.domain.seasons import SEASONS_MOST
 from services.rewards.handlers import rules as handlers
 from services.rewards.handlers.plans import planning
 from services.rewards.starter_rules import STARTER
@@ -70,11 +71,14 @@ class RulesIn(BaseModel):
     excluded_segments: list[str] = Field(
         default=[], max_length=SEGMENTS_MOST, description="Who is in one of these earns nothing: `staff`."
     )
+    seasons: list[dict[str, Any]] = Field(
+        default=[], max_length=SEASONS_MOST, description="The windows of limits per season."
+    )
     note: Annotated[Text, Field(max_length=500)] = ""
 
     def parsed(self) -> RuleSet:
         """Unprocessable with pointers for what has no such form."""
-        return handlers.parse(self.model_dump(include={"rules", "unit_caps", "excluded_segments"}))
+        return handlers.parse(self.model_dump(include={*RuleSet.__dataclass_fields__}))
 
 
 class PublishIn(RulesIn):
@@ -102,7 +106,7 @@ class FieldChangeOut(BaseModel):
 
 
 class RuleChangeOut(BaseModel):
-    """`rule_id` null: what holds for all rules together, their limits and who earns nothing."""
+    """`rule_id` null: what holds for all rules together, their limits, who earns nothing, seasons."""
 
     rule_id: str | None
     change: Literal["added", "removed", "changed"]
@@ -119,6 +123,7 @@ class RulesOut(BaseModel):
     rules: list[dict[str, Any]]
     unit_caps: list[dict[str, Any]]
     excluded_segments: list[str]
+    seasons: list[dict[str, Any]]
     actor: str
     note: str
     created_at: datetime
@@ -148,6 +153,8 @@ def _out(row: Any) -> RulesOut:
         unit_caps=row.body["unit_caps"],
         # Sets that were published before there were segments leave out none.
         excluded_segments=row.body.get("excluded_segments", []),
+        # Likewise.
+        seasons=row.body.get("seasons", []),
         actor=row.actor,
         note=row.note,
         created_at=row.created_at,

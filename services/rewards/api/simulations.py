@@ -12,7 +12,8 @@ from kit.errors import FieldError, Unprocessable
 from kit.http import Instant, Page, PageOf, behind, encode_cursor, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, Reader, Writer
-from services.rewards.domain.rules import SEGMENTS_MOST
+from services.rewards.domain.rules import SEGMENTS_MOST, RuleSet
+from services.rewards.domain.seasons import SEASONS_MOST
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.plans import planning as handlers
 from services.rewards.store import plans as store
@@ -31,6 +32,7 @@ class SimulationIn(BaseModel):
     rules: list[dict[str, Any]] | None = Field(None, max_length=500)
     unit_caps: list[dict[str, Any]] = Field(default=[], max_length=50)
     excluded_segments: list[str] = Field(default=[], max_length=SEGMENTS_MOST)
+    seasons: list[dict[str, Any]] = Field(default=[], max_length=SEASONS_MOST)
     version: int | None = Field(None, ge=1, lt=2**31)
     mode: Mode = Field("recompute", description="What publishing by the plan would do.")
     since: Instant | None = Field(None, description="Effective time; what happened before stays as it is.")
@@ -183,7 +185,7 @@ async def simulate(request: Request, db: Db, caller: Writer, body: SimulationIn)
     if body.since is not None and body.days is not None:
         wrong = FieldError("/days", "times_contradict", "give `since` or `days`")
         raise Unprocessable("give `since` or `days`", code="times_contradict", errors=[wrong])
-    parts = body.model_dump(include={"rules", "unit_caps", "excluded_segments"})
+    parts = body.model_dump(include={*RuleSet.__dataclass_fields__})
     drafted = None if body.rules is None else rule_sets.parse(parts)
 
     async def effect(tx: Tx) -> Reply:

@@ -14,11 +14,12 @@ from uuid import UUID
 from kit.ids import uuid5
 from services.rewards.domain.decay import DECAY, Decay
 from services.rewards.domain.leagues import League, Terms, league_in
+from services.rewards.domain.seasons import SEASON, Season, season_on
 
 COMPETITION, DENSE, ORDINAL = "competition", "dense", "ordinal"
 TIE_POLICIES = (COMPETITION, DENSE, ORDINAL)
 SUB_BUCKETS = 128
-ALL, SEASON = "all", "season"
+ALL = "all"
 LATE_GRACE_HOURS = 48
 """As long as rules take late events, unless they say otherwise."""
 
@@ -27,15 +28,6 @@ LAST_DAY = date(9998, 12, 31)
 
 EARLIEST_END = timedelta(hours=-14)
 """No day ends earlier than so long before it does in UTC."""
-
-
-@dataclass(frozen=True, slots=True)
-class Season:
-    """Days that an operator made a period, both inclusive; `key` names it."""
-
-    key: str
-    first_day: date
-    last_day: date
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +76,7 @@ class Board:
         return self.leagues[-1].since if self.leagues else None
 
     def season_on(self, day: date) -> Season | None:
-        return next((one for one in self.seasons if one.first_day <= day <= one.last_day), None)
+        return season_on(self.seasons, day)
 
 
 @dataclass(frozen=True, slots=True)

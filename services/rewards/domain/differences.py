@@ -16,8 +16,8 @@ class FieldChange(NamedTuple):
 
 
 class RuleChange(NamedTuple):
-    """`rule_id` None: what holds for all rules together, their limits and who earns nothing. Only what is `changed` has
-    fields."""
+    """`rule_id` None: what holds for all rules together, their limits, who earns nothing, seasons. Only what is
+    `changed` has fields."""
 
     rule_id: str | None
     change: str
@@ -38,9 +38,9 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Rul
             out.append(RuleChange(id, CHANGED, fields, _text(id, fields)))
     if fields := tuple(_changes(before["unit_caps"], after["unit_caps"], "unit_caps")):
         out.append(RuleChange(None, CHANGED, fields, _text("all rules together", fields)))
-    name = "excluded_segments"
-    if fields := tuple(_changes(before[name], after[name], name)):
-        out.append(RuleChange(None, CHANGED, fields, _text("who earns nothing", fields)))
+    for name, words in (("excluded_segments", "who earns nothing"), ("seasons", "seasons of limits")):
+        if fields := tuple(_changes(before[name], after[name], name)):
+            out.append(RuleChange(None, CHANGED, fields, _text(words, fields)))
     return out
 
 

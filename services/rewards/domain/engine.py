@@ -1,21 +1,22 @@
 """Deciding a batch: who gets what under which cap, in the order of the log, as a pure function of counters.
 
-A counter is named by an id computed from community, rule, unit, scope and window; calendar windows are part of the
-name, so a late event counts in the window it happened in (R14). Rolling windows and cooldowns keep the moments of
-what was given instead: a late event is compared with those around its own time, before and after.
+A counter is named by an id computed from community, rule, unit, scope and window; calendar windows and seasons are part
+of the name, so a late event counts in the window it happened in (R14). Rolling windows and cooldowns keep the moments
+of what was given instead: a late event is compared with those around its own time, before and after.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from types import MappingProxyType
 from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
-from services.rewards.domain.reasons import NO_REASON, Capped, Reason, Why, with_basis
-from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet, UnitCap
+from services.rewards.domain.reasons import BETWEEN_SEASONS, NO_REASON, Capped, Reason, Why, with_basis
+from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet
+from services.rewards.domain.seasons import SEASON, is_between, window_on
 
 GRANTED, CAPPED, COOLDOWN, INELIGIBLE = "granted", "capped", "cooldown", "ineligible"
 BUDGET, DUPLICATE, LATE, ERROR = "budget_exhausted", "duplicate", "late", "error"
@@ -39,7 +40,8 @@ class Want:
     unit: str
     amount: int
     windows: Mapping[str, str]
-    """Window kind → key of the calendar window the event falls into."""
+    """Window kind → key of the calendar window the event falls into. Seasons are not among them: which one it is, the
+    rule set says that decides, and what waits may be decided by another."""
     refusal: str | None = None
     reason: Reason = NO_REASON
     basis: Reason = NO_REASON
@@ -139,7 +141,8 @@ class State:
     reached: list[Reached] = field(default_factory=list)
 
 
-# No less than what is left of a window after any moment of it, changes of the clock included.
+# No less than what is left of a window after any moment of it, changes of the clock included. A season has none: it may
+# be made longer at any time, also for who used up its limit long ago.
 _LENGTHS = {"day": timedelta(days=2), "week": timedelta(days=8), "month": timedelta(days=32)}
 
 
@@ -170,7 +173,7 @@ def _who(want: Want, scope: str) -> str | None:
 
 
 def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Limit:
-    window, of_rule = window_of(cap, want.windows), name != UNIT
+    window, of_rule = window_of(cap, want), name != UNIT
     id = _name(want, f"{name}:{cap.scope}:{cap.per}:{cap.of}", who, window)
     length = timedelta(seconds=cap.seconds) if cap.seconds is not None else _LENGTHS.get(cap.per)
     needed = None if length is None else length + timedelta(hours=lateness_hours)
@@ -183,8 +186,10 @@ def _limit(want: Want, name: str, who: str, cap: Cap, lateness_hours: int) -> Li
 UNIT = "unit"
 
 
-def window_of(cap: Cap | UnitCap, windows: Mapping[str, str]) -> str:
-    return f"rolling{cap.seconds}" if cap.seconds is not None else windows[cap.per]
+def window_of(cap: Cap, want: Want) -> str:
+    if cap.per == SEASON:
+        return window_on(want.rule_set.seasons, date.fromisoformat(want.windows["day"]))
+    return f"rolling{cap.seconds}" if cap.seconds is not None else want.windows[cap.per]
 
 
 def _limits_of(want: Want) -> list[Limit]:
@@ -195,7 +200,13 @@ def _limits_of(want: Want) -> list[Limit]:
             out.append(_limit(want, f"rule:{want.rule.id}", who, cap, want.rule.lateness_hours))
     for unit_cap in want.rule_set.unit_caps:
         if unit_cap.unit == want.unit:
-            cap = Cap(scope=unit_cap.scope, per=unit_cap.per, limit=unit_cap.limit, seconds=unit_cap.seconds)
+            cap = Cap(
+                scope=unit_cap.scope,
+                per=unit_cap.per,
+                limit=unit_cap.limit,
+                seconds=unit_cap.seconds,
+                on_exceed=unit_cap.on_exceed,
+            )
             who = "" if unit_cap.scope == COMMUNITY else f"{want.member_id}"
             # The window of a unit is asked for by every rule, and so for as long as the most patient one waits.
             lateness = max(rule.lateness_hours for rule in (want.rule, *want.rule_set.rules))
@@ -203,9 +214,12 @@ def _limits_of(want: Want) -> list[Limit]:
     return out
 
 
-def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, unit: str) -> list[tuple[UUID, str]]:
-    """Counters of limits for ever that what this rule gave this member counts for, as far as rule and member alone say
-    it, each with what it counts (amount or grants)."""
+def lasting(
+    rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, unit: str, season: str
+) -> list[tuple[UUID, str]]:
+    """Counters of limits for ever, and for this window of limits per season, that what this rule gave this member in it
+    counts for, as far as rule and member alone say it, each with what it counts (amount or grants)."""
+    windows = {"lifetime": "ever", SEASON: season}
     caps = [cap for rule in rules.rules if rule.id == rule_id for cap in rule.caps]
     named = [
         (f"rule:{rule_id}:{c.scope}:{c.per}:{c.of}", _WHOSE[c.scope], c.per, c.of) for c in caps if c.scope in _WHOSE
@@ -216,9 +230,9 @@ def lifelong(rules: RuleSet, namespace: UUID, rule_id: str, member_id: UUID, uni
         if c.unit == unit
     ]
     return [
-        (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\never"), of)
+        (_id(namespace, f"{what}\n{unit}\n{member_id if whose else ''}\n{windows[per]}"), of)
         for what, whose, per, of in dict.fromkeys(named)
-        if per == "lifetime"
+        if per in windows
     ]
 
 
@@ -349,7 +363,8 @@ def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdi
 
 
 def _capped(limit: Limit) -> Reason:
-    return Capped(limit.limit, limit.of, limit.per, limit.scope, limit.seconds, not limit.of_rule).reason
+    per = BETWEEN_SEASONS if limit.per == SEASON and is_between(limit.window) else limit.per
+    return Capped(limit.limit, limit.of, per, limit.scope, limit.seconds, not limit.of_rule).reason
 
 
 def _cool(want: Want, state: State, cooled: Cooled) -> bool:

@@ -160,9 +160,25 @@ _SCOPES = {
         "community": "全体成员",
     },
 }
+BETWEEN_SEASONS = "time between seasons"
+"""The window of a limit per season, on a day in none."""
 _WINDOWS = {
-    "en": {"day": "today", "week": "this week", "month": "this month", "lifetime": "ever"},
-    "zh": {"day": "当天", "week": "当周", "month": "当月", "lifetime": "累计"},
+    "en": {
+        "day": "today",
+        "week": "this week",
+        "month": "this month",
+        "season": "this season",
+        BETWEEN_SEASONS: "between seasons",
+        "lifetime": "ever",
+    },
+    "zh": {
+        "day": "当天",
+        "week": "当周",
+        "month": "当月",
+        "season": "本赛季",
+        BETWEEN_SEASONS: "赛季之间",
+        "lifetime": "累计",
+    },
 }
 _MEASURES = {"en": {"amount": "{n} {unit}", "grants": "{n} times"}, "zh": {"amount": "{n} {unit}", "grants": "{n} 次"}}
 _LIMITS = {

@@ -10,13 +10,14 @@ from uuid import UUID
 from kit.errors import FieldError
 from services.rewards.domain.amounts import RandomAmount, random_problems
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.seasons import SEASON, Season, season_problems
 
 # The closed choices are types, so that reading a rule set from JSON refuses every other word and its JSON Schema
 # lists them.
 Receiver = Literal["actor", "subject_author", "inviter", "group"]
 Scope = Literal["member", "object", "actor_object", "pair", "community"]
 UnitScope = Literal["member", "community"]
-Window = Literal["day", "week", "month", "lifetime", "rolling"]
+Window = Literal["day", "week", "month", "season", "lifetime", "rolling"]
 Measure = Literal["amount", "grants"]
 Exceeding = Literal["truncate", "skip"]
 
@@ -38,6 +39,8 @@ MAX_TYPE = 200
 MAX_EXPRESSION = 2000
 MAX_WINDOW_SECONDS = 400 * 86400
 MAX_LATENESS_HOURS = 24 * 400
+
+_SEASONS_HINT = '"seasons": [{"key": "2026-s4", "first_day": "2026-10-01", "last_day": "2026-12-31"}]'
 
 SEGMENTS_MOST = 50
 SEGMENT_ID = r"^[a-z0-9][a-z0-9-]{0,59}$"
@@ -86,13 +89,14 @@ class Cap:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCap:
     """At most `limit` of a unit per window, over all rules together: for each receiver, or (`community`) for everybody
-    together, which is a budget."""
+    together, which is a budget. What is over is cut off or the whole grant left out, as by a cap of a rule (R13)."""
 
     unit: str
     scope: UnitScope = MEMBER
     per: Window = "day"
     limit: int
     seconds: int | None = None
+    on_exceed: Exceeding = "truncate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,11 +125,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RuleSet:
-    """Who is in one of the `excluded_segments` earns nothing, whatever the rules say (R18)."""
+    """Who is in one of the `excluded_segments` earns nothing, whatever the rules say (R18).
+
+    `seasons` are the windows of limits per season, by the days of the community; they do not overlap.
+    """
 
     rules: tuple[Rule, ...] = ()
     unit_caps: tuple[UnitCap, ...] = field(default=())
     excluded_segments: tuple[str, ...] = ()
+    seasons: tuple[Season, ...] = ()
 
     def by_type(self) -> dict[str, list[Rule]]:
         """Enabled rules by the event type they listen to."""
@@ -153,15 +161,15 @@ def problems(rules: RuleSet, units: Iterable[str]) -> list[FieldError]:
         for j, give in enumerate(rule.give):
             out += _give_problems(give, f"{at}/give/{j}", known)
         for j, cap in enumerate(rule.caps):
-            out += _cap_problems(cap.per, cap.seconds, cap.limit, f"{at}/caps/{j}")
+            out += _cap_problems(cap, rules, f"{at}/caps/{j}")
             if cap.refill and (cap.of != "grants" or cap.per == "rolling"):
                 wrong = "`refill` belongs to of=grants, and not to per=rolling"
                 out.append(FieldError(f"{at}/caps/{j}/refill", "refill_invalid", wrong))
     for j, unit_cap in enumerate(rules.unit_caps):
-        out += _cap_problems(unit_cap.per, unit_cap.seconds, unit_cap.limit, f"/unit_caps/{j}")
+        out += _cap_problems(unit_cap, rules, f"/unit_caps/{j}")
         if unit_cap.unit not in known:
             out.append(_unknown_unit(unit_cap.unit, f"/unit_caps/{j}/unit", known))
-    return out + _segment_problems(rules.excluded_segments)
+    return out + _segment_problems(rules.excluded_segments) + season_problems(rules.seasons, "/seasons")
 
 
 def _segment_problems(segments: Sequence[str]) -> list[FieldError]:
@@ -244,14 +252,16 @@ def _give_problems(give: Give, at: str, known: set[str]) -> list[FieldError]:
     return out
 
 
-def _cap_problems(per: Window, seconds: int | None, limit: int, at: str) -> list[FieldError]:
+def _cap_problems(cap: Cap | UnitCap, rules: RuleSet, at: str) -> list[FieldError]:
     out = []
-    if not 0 <= limit <= MOST:
+    if not 0 <= cap.limit <= MOST:
         out.append(FieldError(f"{at}/limit", "out_of_range", "0 (nothing at all) or more, in 62 bits"))
-    if (per == "rolling") != (seconds is not None):
+    if (cap.per == "rolling") != (cap.seconds is not None):
         out.append(FieldError(f"{at}/seconds", "window_invalid", "`seconds` belongs to per=rolling, and only there"))
-    elif seconds is not None and not 0 < seconds <= MAX_WINDOW_SECONDS:
+    elif cap.seconds is not None and not 0 < cap.seconds <= MAX_WINDOW_SECONDS:
         out.append(FieldError(f"{at}/seconds", "window_invalid", f"1 to {MAX_WINDOW_SECONDS}"))
+    if cap.per == SEASON and not rules.seasons:
+        out.append(FieldError(f"{at}/per", "seasons_missing", f"name them in the set: {_SEASONS_HINT}"))
     return out
 
 

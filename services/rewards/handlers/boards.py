@@ -20,11 +20,9 @@ from kit.days import local_day
 from kit.errors import BadRequest, Conflict, NotFound, Unprocessable
 from services.rewards.domain.boards import (
     COMPETITION,
-    SEASON,
     Board,
     Contribution,
     Moved,
-    Season,
     Slot,
     bucket_changes,
     histogram_changes,
@@ -33,13 +31,13 @@ from services.rewards.domain.boards import (
 )
 from services.rewards.domain.decay import DECAY
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.seasons import SEASON, SEASONS_MOST, Season
 from services.rewards.handlers import fading, seating
 from services.rewards.store import boards as store
 from services.rewards.store import filling, segments, shown
 from services.rewards.store import ledger as ledger_store
 
 USUAL_PERIODS = ("day", "week", "month", "all")
-SEASONS_MOST = 200
 LED_PERIOD = "week"
 """The kind of period whose leaders are announced."""
 

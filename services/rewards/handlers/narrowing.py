@@ -11,8 +11,9 @@ from kit import copies
 from kit.database import Database, Tx
 from kit.days import Period, local_day, period_between, period_of
 from kit.errors import BadRequest, NotFound
-from services.rewards.domain.boards import SEASON, Board, slot_id
+from services.rewards.domain.boards import Board, slot_id
 from services.rewards.domain.decay import DECAY
+from services.rewards.domain.seasons import SEASON
 from services.rewards.handlers.boards import check_kept, find
 from services.rewards.handlers.ranking import Asked, Line, Lines, Window, kept_at, meant
 from services.rewards.store import narrowing as store

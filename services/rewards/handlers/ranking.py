@@ -21,8 +21,9 @@ from kit.database import NOTHING_SEEN, Database
 from kit.days import Period, local_day, period_between, period_named, period_of
 from kit.errors import BadRequest, NotFound
 from kit.gathering import Gathering
-from services.rewards.domain.boards import SEASON, Board, ranks
+from services.rewards.domain.boards import Board, ranks
 from services.rewards.domain.decay import DECAY, Decay
+from services.rewards.domain.seasons import SEASON
 from services.rewards.handlers.boards import check_kept, unknown_board
 from services.rewards.store import ranking as store
 

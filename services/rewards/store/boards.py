@@ -10,9 +10,10 @@ from sqlalchemy import Date, String, Uuid, and_, case, delete, func, select, upd
 from sqlalchemy.types import TypeEngine
 
 from kit.database import Tx, UtcDateTime, add_up, delete_among, given, insert_new, select_among, upsert
-from services.rewards.domain.boards import Board, Prize, Season, Slot, bucket_of
+from services.rewards.domain.boards import Board, Prize, Slot, bucket_of
 from services.rewards.domain.decay import Decay
 from services.rewards.domain.leagues import League, Terms
+from services.rewards.domain.seasons import Season
 from services.rewards.store.shown import ORDER, SHOWN, on_board
 from services.rewards.tables.boards import (
     board_buckets,

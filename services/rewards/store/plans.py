@@ -6,11 +6,12 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, func, or_, select, update
+from sqlalchemy import ColumnElement, Row, and_, case, func, literal, or_, select, update
 
 from kit.database import Tx, insert_many, insert_new, select_among, update_among, upsert
 from services.rewards.domain.ledger import GRANT, REVERSAL
 from services.rewards.domain.recomputing import ACTOR_PREFIX, COMPARING, FOLDING, OPEN, POSTING, READY, Key, Line
+from services.rewards.domain.seasons import BEFORE_ALL, Season, after
 from services.rewards.store.narrowing import SEGMENT
 from services.rewards.tables.boards import member_labels
 from services.rewards.tables.ledger import accounts, entries, transactions
@@ -162,15 +163,25 @@ async def balances(tx: Tx, community_id: UUID, after: tuple[UUID, str] | None, m
     return await tx.all(select(*columns).where(*where).order_by(accounts.c.owner_id, accounts.c.unit).limit(most))
 
 
-async def given_before(tx: Tx, community_id: UUID, before: datetime) -> list[Row[Any]]:
-    """(rule_id, owner_id, unit, amount, grants): what rules gave to members and was posted before then."""
-    g = transactions.c
-    same = and_(entries.c.transaction_id == g.id, entries.c.line == 0)
-    columns = g.rule_id, entries.c.owner_id, entries.c.unit
-    sums = func.sum(entries.c.amount).label("amount"), func.count().label("grants")
-    where = g.community_id == community_id, g.kind == GRANT, g.created_at < before, entries.c.amount > 0
-    stmt = select(*columns, *sums).select_from(transactions.join(entries, same)).where(*where).group_by(*columns)
-    return await tx.all(stmt)
+async def given_before(tx: Tx, community_id: UUID, before: datetime, seasons: Sequence[Season]) -> list[Row[Any]]:
+    """(rule_id, owner_id, unit, season, amount, grants): what rules gave to members and was posted before then, by the
+    windows of limits per season (`domain.seasons.window_on`)."""
+    g, e = transactions.c, entries.c
+    same = and_(e.transaction_id == g.id, e.line == 0)
+    where = g.community_id == community_id, g.kind == GRANT, g.created_at < before, e.amount > 0
+    columns = g.rule_id, e.owner_id, e.unit, e.amount, _window(seasons).label("season")
+    # PostgreSQL does not see that an expression with parameters is the same where it is grouped by: a column is.
+    given = select(*columns).select_from(transactions.join(entries, same)).where(*where).subquery().c
+    keys = given.rule_id, given.owner_id, given.unit, given.season
+    sums = func.sum(given.amount).label("amount"), func.count().label("grants")
+    return await tx.all(select(*keys, *sums).group_by(*keys))
+
+
+def _window(seasons: Sequence[Season]) -> ColumnElement[str]:
+    day, cases = entries.c.day, []
+    for one in sorted(seasons, key=lambda one: one.first_day, reverse=True):
+        cases += [(day > one.last_day, literal(after(one))), (day >= one.first_day, literal(one.key))]
+    return case(*cases, else_=literal(BEFORE_ALL)) if cases else literal(BEFORE_ALL)
 
 
 async def labels_before(tx: Tx, community_id: UUID, before: datetime | None) -> list[Row[Any]]:

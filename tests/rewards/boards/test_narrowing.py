@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from kit.errors import NotFound
-from services.rewards.domain.boards import Season
+from services.rewards.domain.seasons import Season
 from services.rewards.handlers import boards, labelling, narrowing
 from services.rewards.handlers.absences import Change, change
 from services.rewards.handlers.ranking import Asked

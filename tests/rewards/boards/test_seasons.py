@@ -5,7 +5,7 @@ from datetime import date, datetime, timedelta
 import pytest
 
 from kit.errors import Conflict, GuildhallError, NotFound, Unprocessable
-from services.rewards.domain.boards import Season
+from services.rewards.domain.seasons import Season
 from services.rewards.handlers import boards
 from tests.rewards.boards.support import make_board, page, shown
 from tests.rewards.boards.test_finalising import finalize, set_clock, told

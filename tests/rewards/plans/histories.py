@@ -19,6 +19,18 @@ SIGNALS = (
 )  # fmt: skip
 
 
+def season(key: str, first_day: str, last_day: str) -> dict[str, str]:
+    return {"key": key, "first_day": f"2026-11-{first_day}", "last_day": f"2026-11-{last_day}"}
+
+
+SEASONS = (
+    [season("one", "20", "23"), season("two", "25", "26")],
+    [season("two", "24", "25"), season("one", "26", "30")],
+    [season("one", "23", "30")],
+)
+"""Other ones by the same names: with days before, between and after them."""
+
+
 @dataclass(frozen=True)
 class Step:
     """What happens some minutes after the beginning; `late` minutes later it arrives."""
@@ -87,7 +99,7 @@ _caps = st.builds(
         **({"refill": True} if refill and of == "grants" and per != "rolling" else {}),
     },
     st.sampled_from(["member", "object", "actor_object", "pair", "community"]),
-    st.sampled_from(["day", "week", "lifetime", "rolling"]),
+    st.sampled_from(["day", "week", "season", "lifetime", "rolling"]),
     st.integers(1, 12),
     st.sampled_from(["amount", "grants"]),
     st.sampled_from(["truncate", "skip"]),
@@ -121,8 +133,10 @@ def rule_sets(draw: st.DrawFn) -> dict[str, Any]:
         ("derby", "message.created", "group"),
     )
     chosen = draw(st.lists(st.sampled_from(kinds), unique=True, min_size=1))
-    cap = st.fixed_dictionaries(
-        {"unit": st.sampled_from(UNITS), "limit": st.integers(1, 20), "scope": st.sampled_from(["member", "community"])}
-    )
+    cap = st.fixed_dictionaries({
+        "unit": st.sampled_from(UNITS), "limit": st.integers(1, 20), "scope": st.sampled_from(["member", "community"]),
+        "per": st.sampled_from(["day", "season"]), "on_exceed": st.sampled_from(["truncate", "skip"]),
+    })  # fmt: skip
     caps = draw(st.lists(cap, max_size=1))
-    return {"rules": [draw(_rule(*kind)) for kind in chosen], "unit_caps": caps}
+    seasons = draw(st.sampled_from(SEASONS))
+    return {"rules": [draw(_rule(*kind)) for kind in chosen], "unit_caps": caps, "seasons": seasons}

@@ -31,7 +31,7 @@ class Plans:
         self, *some: dict[str, Any], mode: str = "recompute", since: datetime = LONG_AGO, **more: Any
     ) -> Any:
         """The plan of these rules, ready."""
-        parts = {name: list(more.get(name, ())) for name in ("unit_caps", "excluded_segments")}
+        parts = {name: list(more.get(name, ())) for name in ("unit_caps", "excluded_segments", "seasons")}
         rules = rule_sets.parse({"rules": list(some), **parts})
         async with self.guild.db.begin() as tx:
             plan = await planning.make(

@@ -53,6 +53,11 @@ async def boards_of(guild: Guild, days: set[date]) -> dict[tuple[str, str], list
     return out
 
 
+def besides(rule_set: dict[str, Any]) -> dict[str, Any]:
+    """What a set has besides its rules."""
+    return {name: part for name, part in rule_set.items() if name != "rules"}
+
+
 def cut(data: st.DataObject, history: list[Any]) -> list[list[Any]]:
     """The history in batches."""
     cuts = sorted(data.draw(st.sets(st.integers(1, max(1, len(history))), max_size=4)))
@@ -79,13 +84,13 @@ async def test_recomputed_is_scored_from_the_beginning(
 ) -> None:
     guild = await make_guild(db)
     other = await make_guild(twin)
-    await guild.publish(*before["rules"], unit_caps=before["unit_caps"])
-    await other.publish(*after["rules"], unit_caps=after["unit_caps"])
+    await guild.publish(*before["rules"], **besides(before))
+    await other.publish(*after["rules"], **besides(after))
     batches = cut(data, [act(guild, step) for step in history])
     for batch in batches:
         await score_both(guild, other, batch)
     plans = plans_of(guild, tmp_path)
-    plan, over = await plans.recompute(*after["rules"], unit_caps=after["unit_caps"])
+    plan, over = await plans.recompute(*after["rules"], **besides(after))
     assert over.posted == plan.result["postings"]
     assert await has(guild, guild) == await has(other, guild)
     for batch in cut(data, [act(guild, step) for step in more]):
@@ -94,7 +99,7 @@ async def test_recomputed_is_scored_from_the_beginning(
     await check_books(db)
     days = {MORNING.date() + timedelta(days=n) for n in range(-1, 8)}
     assert await boards_of(guild, days) == await boards_of(other, days)
-    _, over = await plans.recompute(*after["rules"], unit_caps=after["unit_caps"])
+    _, over = await plans.recompute(*after["rules"], **besides(after))
     assert over.posted == {"entries": 0, "units": {}}
     shutil.rmtree(tmp_path / "plans")
 
@@ -122,12 +127,12 @@ async def test_what_comes_while_it_runs_counts_once_and_by_the_new_rules(
     monkeypatch.setattr(running, "STEP", 3)
     guild = await make_guild(db)
     other = await make_guild(twin)
-    await guild.publish(*before["rules"], unit_caps=before["unit_caps"])
-    await other.publish(*after["rules"], unit_caps=after["unit_caps"])
+    await guild.publish(*before["rules"], **besides(before))
+    await other.publish(*after["rules"], **besides(after))
     for batch in cut(data, [act(guild, step) for step in history]):
         await score_both(guild, other, batch)
     one = plans_of(guild, tmp_path)
-    plan = await one.simulate(*after["rules"], unit_caps=after["unit_caps"])
+    plan = await one.simulate(*after["rules"], **besides(after))
     await one.publish(plan)
     batches = cut(data, [act(guild, step) for step in meanwhile])
     while (await one.find(plan.id)).state != "done":
@@ -140,6 +145,6 @@ async def test_what_comes_while_it_runs_counts_once_and_by_the_new_rules(
         await score_both(guild, other, batch)
     assert await has(guild, guild) == await has(other, guild)
     await check_books(db)
-    _, over = await one.recompute(*after["rules"], unit_caps=after["unit_caps"])
+    _, over = await one.recompute(*after["rules"], **besides(after))
     assert over.posted == {"entries": 0, "units": {}}
     shutil.rmtree(tmp_path / "plans")

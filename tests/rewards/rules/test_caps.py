@@ -123,6 +123,28 @@ async def test_a_unit_cap_holds_over_all_rules_and_batches(guild: Guild) -> None
     assert await paid(guild, guild.act(at=MORNING + timedelta(days=1))) == [2]
 
 
+@pytest.mark.parametrize("together", [True, False])
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        ("member", [("granted", 4), ("capped", 0), ("granted", 3), ("granted", 4)]),
+        ("community", [("granted", 4), ("budget_exhausted", 0), ("granted", 3), ("budget_exhausted", 0)]),
+    ],
+)
+async def test_a_unit_cap_that_skips_leaves_out_what_does_not_fit_and_takes_what_does(
+    guild: Guild, scope: str, expected: list[tuple[str, int]], together: bool
+) -> None:
+    cap = {"unit": "xp", "scope": scope, "limit": 7, "on_exceed": "skip"}
+    await guild.publish(rule(amount=4), rule("ask", on="question.asked", amount=3), unit_caps=[cap])
+    some = [guild.act(), guild.act(), guild.act("question.asked"), guild.act(by="bob")]
+    if together:
+        await guild.score(*some)
+    else:
+        await paid(guild, *some)
+    assert [(await guild.verdicts(a))[0][1:] for a in some] == expected
+    await check_books(guild.db)
+
+
 async def test_a_budget_is_used_up_for_everybody_and_says_so(guild: Guild) -> None:
     await guild.publish(rule(amount=3, caps=[{"scope": "community", "limit": 5}]))
     some = [guild.act(by=by) for by in ("ann", "bob", "cat")]

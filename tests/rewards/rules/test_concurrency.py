@@ -27,6 +27,7 @@ WINDOWS = [
     {"per": "day"},
     {"per": "week"},
     {"per": "month"},
+    {"per": "season"},
     {"per": "lifetime"},
     {"per": "rolling", "seconds": 3600},
 ]
@@ -40,7 +41,8 @@ async def test_fifty_at_one_below_the_cap_get_exactly_one_grant(
 ) -> None:
     cap = {"scope": scope, "limit": 10, "of": "grants" if together else "amount", **window}
     liked = {**rule(on="reaction.added", caps=[cap]), "give": [{"to": "subject_author", "unit": "xp", "amount": 1}]}
-    await guild.publish(liked)
+    season = {"key": "2026-s4", "first_day": "2026-10-01", "last_day": "2026-12-31"}
+    await guild.publish(liked, seasons=[season])
     some = [guild.act("reaction.added", "bob", of="ann", subject="m1") for _ in range(59)]
     await guild.score(*some[:9])
     if together:
@@ -65,6 +67,16 @@ async def test_fifty_writers_of_different_rules_share_what_a_unit_may_give_a_mem
     assert await guild.has("ann") == 10
     given = sorted([(await guild.verdicts(one))[0][2] for one in some])
     assert (given[-4:], sum(given)) == ([1, 3, 3, 3], 10)
+    await check_books(guild.db)
+
+
+async def test_fifty_writers_under_a_unit_cap_that_skips_are_paid_whole_or_not_at_all(guild: Guild) -> None:
+    cap = {"unit": "xp", "scope": "community", "limit": 10, "on_exceed": "skip"}
+    await guild.publish(rule(amount=3), unit_caps=[cap])
+    some = [guild.act(by=f"m{n}") for n in range(50)]
+    await asyncio.gather(*(guild.score(one) for one in some))
+    given = sorted([(await guild.verdicts(one))[0][2] for one in some])
+    assert given == [0] * 47 + [3] * 3
     await check_books(guild.db)
 
 

@@ -108,6 +108,37 @@ def test_a_unit_cap_holds_over_all_rules() -> None:
     assert amounts(run([*wants, other_unit]))[-1] == 50
 
 
+def test_a_unit_cap_that_skips_leaves_out_what_the_rules_caps_leave_of_a_grant_where_that_does_not_fit() -> None:
+    rule = of(Cap(limit=3))
+    rules = RuleSet(rules=(rule,), unit_caps=(UnitCap(unit="xp", limit=4, on_exceed="skip"),))
+    other = Rule(id="s", on=("message.created",), give=(Give(to="actor", unit="xp", amount=1),))
+    wants = [
+        want(n, a, rule=r, rules=rules) for n, (r, a) in enumerate(((rule, 10), (other, 2), (other, 1), (other, 1)))
+    ]
+    assert [(v.verdict, v.amount) for v in run(wants)] == [("capped", 3), ("capped", 0), ("granted", 1), ("capped", 0)]
+    assert run(wants)[1].reason == "limit 4"
+
+
+@given(
+    some=st.lists(st.integers(1, 9), max_size=30),
+    limit=st.integers(0, 20),
+    skip=st.booleans(),
+    rolling=st.booleans(),
+)
+def test_a_unit_cap_cuts_and_skips_as_a_cap_of_the_only_rule_does(
+    some: list[int], limit: int, skip: bool, rolling: bool
+) -> None:
+    same: dict[str, Any] = {"limit": limit, "on_exceed": "skip" if skip else "truncate"}
+    same |= {"per": "rolling", "seconds": 5} if rolling else {"per": "week"}
+    plain, capped = of(), of(Cap(**same))
+    rules = RuleSet(rules=(plain,), unit_caps=(UnitCap(unit="xp", **same),))
+    by_unit = run([want(n, a, rule=plain, rules=rules, seconds=n) for n, a in enumerate(some)])
+    by_rule = run([want(n, a, rule=capped, seconds=n) for n, a in enumerate(some)])
+    assert [v[1:] for v in by_unit] == [v[1:] for v in by_rule]
+    if skip:
+        assert all(v.amount in (0, v.want.amount) for v in by_unit)
+
+
 def test_a_scope_that_the_event_does_not_name_does_not_apply() -> None:
     rule = of(Cap(scope="object", per="lifetime", limit=1), Cap(scope="pair", per="lifetime", limit=1))
     assert amounts(run([want(n, rule=rule, actor_id=None) for n in range(3)])) == [1, 1, 1]

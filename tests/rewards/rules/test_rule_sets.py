@@ -110,6 +110,13 @@ def test_a_unit_cap_is_checked_like_a_cap() -> None:
     caps = [{"unit": "gold", "limit": 5}, {"unit": "xp", "limit": 5, "per": "rolling"}]
     expected = [("/unit_caps/0/unit", "unit_unknown"), ("/unit_caps/1/seconds", "window_invalid")]
     assert wrong_with(rule(), unit_caps=caps) == expected
+    shouting = [{"unit": "xp", "limit": 5, "on_exceed": "shout"}]
+    assert wrong_with(rule(), unit_caps=shouting) == [("/unit_caps/0/on_exceed", "schema_violation")]
+
+
+def test_a_unit_cap_that_does_not_say_otherwise_cuts_off_as_it_always_did() -> None:
+    before = rules.parse({"rules": [rule()], "unit_caps": [{"unit": "xp", "limit": 5}]})
+    assert [cap.on_exceed for cap in before.unit_caps] == ["truncate"]
 
 
 def test_an_expression_error_says_line_column_and_hint() -> None:

@@ -143,8 +143,8 @@ class Given(NamedTuple):
 
 
 def _given(there: Existing, plan: Any) -> dict[Key, Given]:
-    """By key. What was given before anything was kept is not among it: limits of a lifetime know it already, and
-    windows of then are over."""
+    """By key. What was given before anything was kept is not among it: limits of a lifetime and per season know it
+    already, and other windows of then are over."""
     first, early = {}, set()
     for r in there.decisions:
         if r.transaction_id is not None and r.receiver == str(r.member_id):

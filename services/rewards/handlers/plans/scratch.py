@@ -21,6 +21,7 @@ from kit.database import Database, Tx, insert_many, open_database, unwritable
 from kit.service import ServiceRuntime
 from services.rewards.domain import engine
 from services.rewards.domain.ledger import ALLOW_NEGATIVE, MOST, REFUSE, SYSTEM_ACCOUNTS, Unit
+from services.rewards.domain.rules import RuleSet
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.signals import used
 from services.rewards.store import ledger as ledger_store
@@ -128,8 +129,9 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
             await connection.execute(text(statement))
     async with one.db.read() as tx:
         units = await ledger_store.units_of(tx, plan.community_id)
-        before = await plans_store.given_before(tx, plan.community_id, kept_since(plan))
-        asked = used(rule_sets.parse(plan.draft)).ages
+        rules = rule_sets.parse(plan.draft)
+        before = await plans_store.given_before(tx, plan.community_id, kept_since(plan), rules.seasons)
+        asked = used(rules).ages
         labels = await plans_store.labels_before(tx, plan.community_id, plan.kept_from) if asked else []
     async with db.begin() as tx:
         row = {
@@ -146,7 +148,7 @@ async def _make(one: ServiceRuntime, db: Database, plan: Any) -> None:
         keys = [(plan.community_id, name, unit) for unit in units for name in SYSTEM_ACCOUNTS]
         await ledger_store.open_system_accounts(tx, keys)
         await ledger_store.add_units(tx, [(plan.community_id, _plain(unit)) for unit in units.values()])
-        await insert_many(tx, counters, _lifelong(plan, before))
+        await insert_many(tx, counters, _lasting(plan.id, rules, before))
         await insert_many(tx, member_labels, [dict(row._mapping) for row in labels])
         await store.begin(tx)
         forget_announcements(tx)
@@ -160,10 +162,10 @@ def _plain(unit: Unit) -> Unit:
     return replace(unit, clawback=ALLOW_NEGATIVE)
 
 
-def _lifelong(plan: Any, before: Iterable[Any]) -> list[dict[str, Any]]:
-    """What was given for activities that are not kept counts for the limits that last for ever."""
-    rules, values = rule_sets.parse(plan.draft), Counter[UUID]()
+def _lasting(epoch: UUID, rules: RuleSet, before: Iterable[Any]) -> list[dict[str, Any]]:
+    """What was given for activities that are not kept counts for the limits that are never forgotten."""
+    values = Counter[UUID]()
     for row in before:
-        for id, of in engine.lifelong(rules, plan.id, row.rule_id, row.owner_id, row.unit):
+        for id, of in engine.lasting(rules, epoch, row.rule_id, row.owner_id, row.unit, row.season):
             values[id] += row.grants if of == "grants" else int(row.amount)
     return [{"id": id, "value": value, "kept_until": None} for id, value in values.items()]
