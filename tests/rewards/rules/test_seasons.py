@@ -14,6 +14,7 @@ from sqlalchemy import func, select
 
 from kit.database import Database
 from kit.errors import Unprocessable
+from services.rewards.domain.explaining import Decided, phrase
 from services.rewards.domain.seasons import BEFORE_ALL, Season, window_on
 from services.rewards.handlers.purging import purge
 from services.rewards.store.plans import given_before
@@ -327,3 +328,17 @@ async def test_a_version_from_before_there_were_seasons_is_shown_compared_and_ho
     draft = {**body, "seasons": [AUTUMN]}
     (change,) = (await rewards.client.post("/v1/rules/diff", json=draft)).json()["items"]
     assert (change["rule_id"], change["text"][:19]) == (None, "seasons of limits: ")
+
+
+async def test_an_explanation_says_that_it_was_the_seasons_limit_or_that_of_the_days_between(rewards: Rewards) -> None:
+    guild = rewards.guild
+    await guild.publish(rule("talk", name="Talk", caps=[{"per": "season", "limit": 1}]), seasons=[AUTUMN])
+    days = "2026-11-23", "2026-11-25"
+    said = {}
+    for day, window in zip(days, ("this season", "between seasons"), strict=True):
+        first, second = guild.act(at=noon(day)), guild.act(at=noon(day))
+        await guild.score(first, second)
+        (one,) = (await rewards.get(f"/v1/events/{second.event_id}/decisions"))["items"]
+        said[window] = phrase(Decided("Talk", "xp", one["verdict"], one["wanted"], one["amount"], one["reason"]), "en")
+    for window, text in said.items():
+        assert text == f"rule Talk would have given 1 xp, but it is capped at 1 xp {window}"
