@@ -1,18 +1,11 @@
-"""What is wrong with entries, rules, boards and levels, and with idempotency keys (K11, K12)."""
+"""What is wrong with entries, boards and levels, and with idempotency keys (K11, K12)."""
 
 from pathlib import Path
 
 from tests.journeys.bad_input import NOBODY, Ask, get, problem, send, world
 from tests.support.clock import ManualClock
 
-RULE = {"id": "r", "name": "R", "on": ["poke"], "give": [{"to": "actor", "unit": "points", "amount": 1}]}
 ENTRY = {"member_id": "{ada}", "amount": 5, "reason": "for helping"}
-
-NAME_THEM = 'name them in the set: "seasons": [{"key": "2026-s4", "first_day": "2026-10-01", "last_day": "2026-12-31"}]'
-
-
-def rule(**fields: object) -> Ask:
-    return send("/v1/rules", {"rules": [{**RULE, **fields}]})
 
 
 def entry(**fields: object) -> Ask:
@@ -101,24 +94,6 @@ CASES = {
             "in_the_future",
             "an entry cannot count for a day to come",
             ("/effective_at", "in_the_future", "an entry cannot count for a day to come"),
-        ),
-    ),
-    "rules that leave out no name of a segment": (
-        send("/v1/rules", {"rules": [RULE], "excluded_segments": ["staff", "The Staff"]}),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            ("/excluded_segments/1", "segment_invalid", "1 to 60 of a-z, 0-9 and '-', as in GET /v1/segments"),
-        ),
-    ),
-    "rules that limit something per season and name none": (
-        send("/v1/rules", {"rules": [RULE], "unit_caps": [{"unit": "xp", "limit": 9, "per": "season"}]}),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            ("/unit_caps/0/per", "seasons_missing", NAME_THEM),
         ),
     ),
     "a board that leaves out no name of a segment": (
@@ -232,129 +207,6 @@ CASES = {
     "an approval of nothing": (
         send("/v1/entries/adjustments/" + NOBODY + "/approval"),
         problem(404, "adjustment_unknown", "no such adjustment"),
-    ),
-    "an expression that does not compile": (
-        rule(when="event.type =="),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            (
-                "/rules/0/when",
-                "expression_invalid",
-                "line 1, column 14: Syntax error: mismatched input '<EOF>' expecting {'[', '{', '(', "
-                "'.', '-', '!', 'true', 'false', 'null', NUM_FLOAT, NUM_INT, NUM_UINT, STRING, BYTES, "
-                "IDENTIFIER}",
-            ),
-        ),
-    ),
-    "an expression of something unknown": (
-        rule(when="weather == 'fine'"),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            (
-                "/rules/0/when",
-                "expression_invalid",
-                "line 1, column 1: there is no weather; there are actor.age_days, actor.id, actor.kind, "
-                "actor.segments, actor.state, author.id, author.kind, author.segments, author.state, checkin.status, "
-                "counts.day, counts.ever, counts.month, counts.week, event.actor, event.author, event.data, "
-                "event.group, event.history, event.source, event.subject, event.time, event.type, group.id, "
-                "group.platform, inviter.id, inviter.kind, inviter.segments, inviter.state, signals.copied, "
-                "signals.hour, signals.minute, signals.mutual, signals.received, signals.ring, signals.share, "
-                "signals.similar, streak.current, streak.days, streak.longest, text.distinct, text.length",
-            ),
-        ),
-    ),
-    "an expression that is no question": (
-        rule(when="1 + 1"),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            ("/rules/0/when", "expression_invalid", "line 1, column 1: gives int, wanted bool"),
-        ),
-    ),
-    "an expression without end": (
-        rule(when="true || " * 2000 + "true"),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            ("/rules/0/when", "too_long", "at most 2000 characters"),
-        ),
-    ),
-    "two rules of one name": (
-        send("/v1/rules", {"rules": [RULE, RULE]}),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            ("/rules/1/id", "rule_id_twice", "two rules are called r"),
-        ),
-    ),
-    "a rule that pays in gold": (
-        rule(give=[{"to": "actor", "unit": "gold", "amount": 1}]),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            ("/rules/0/give/0/unit", "unit_unknown", "no unit 'gold' here; there are contribution, fund, points, xp"),
-        ),
-    ),
-    "a rule that pays everybody": (
-        rule(give=[{"to": "everybody", "unit": "points", "amount": 1}]),
-        problem(
-            422,
-            "rules_invalid",
-            "this is no rule set; see errors",
-            (
-                "/rules/0/give/0/to",
-                "schema_violation",
-                "invalid enum value 'everybody'; GET /v1/rules/schema lists those there are",
-            ),
-        ),
-    ),
-    "a rule of effort alone, and then some": (
-        rule(
-            give=[
-                {"to": "actor", "unit": "points", "random": {"min": 1, "max": 9, "effort": {"cel": "1", "share": 140}}}
-            ]
-        ),
-        problem(
-            422,
-            "rules_invalid",
-            "these rules cannot be used; see errors",
-            (
-                "/rules/0/give/0/random/effort/share",
-                "out_of_range",
-                "0 (all chance) to 100 (all effort) per cent; 40 unless given",
-            ),
-        ),
-    ),
-    "a rule with a misspelt field": (
-        rule(onn=["poke"]),
-        problem(
-            422,
-            "rules_invalid",
-            "this is no rule set; see errors",
-            (
-                "/rules/0/onn",
-                "field_unknown",
-                "no field 'onn' here; there are id, on, give, name, when, review_when, caps, cooldown_seconds, "
-                "lateness_hours, undone_by, min_content_lifetime_seconds, notify, enabled",
-            ),
-        ),
-    ),
-    "a rule with a cap by the fortnight": (
-        rule(caps=[{"scope": ["member"], "per": "fortnight", "limit": 1}]),
-        problem(
-            422,
-            "rules_invalid",
-            "this is no rule set; see errors",
-            ("/rules/0/caps/0/scope", "schema_violation", "expected a string, got an array"),
-        ),
     ),
     "a board that is there": (
         send("/v1/boards", {"id": "xp", "name": "x", "unit": "points"}),
