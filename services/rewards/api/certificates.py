@@ -1,30 +1,22 @@
 """Certificates of badges: drawn for who holds one, verified for whoever has the code."""
 
-import re
 from datetime import date
 from typing import Annotated, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from kit.errors import BadRequest
 from kit.http import problems
-from kit.service import ServiceRuntime
 from services.rewards.api.badges import BadgePath
 from services.rewards.api.common import Db, ReaderOrMember, check_known, check_own
-from services.rewards.api.desk import A_FILE, One, drawn
+from services.rewards.api.desk import A_FILE, Code, One, base_of, drawn
 from services.rewards.domain.certificates import paper
 from services.rewards.domain.paper import Format, Locale
 from services.rewards.handlers import certificates as handlers
 
 router = APIRouter(tags=["rewards: badges"])
-
-_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{0,260}")
-"""A name of the DNS, or an address, and a port; none at all in a request of HTTP/1.0."""
-
-Code = Annotated[str, Path(pattern=r"^[0-9A-Fa-f-]{32,40}$", description="With or without hyphens.")]
 
 
 class VerifiedOut(BaseModel):
@@ -80,18 +72,8 @@ async def get_certificate(
     nothing is left out of a name but emoji, and no boxes are drawn. 503 `drawing_busy` with `Retry-After` while more
     than a few wait for theirs, or the caller for another of this member's."""
     check_own(caller, member_id)
-    base = _base(one, request)
+    base = base_of(one, request)
     async with db.read() as tx:
         await check_known(tx, caller, member_id)
         found = await handlers.of_member(tx, caller.community_id, badge_id, member_id, locale=locale, base=base)
     return await drawn(one, caller, member_id, paper(found), format, f"certificate-{found.code[:8]}")
-
-
-def _base(one: ServiceRuntime, request: Request) -> str:
-    """Where this installation is reached; without a setting what the caller reached it by."""
-    if one.settings.public_url:
-        return one.settings.public_url.rstrip("/")
-    # Whoever asks writes this header, and it comes to stand on paper.
-    if not _HOST.fullmatch(request.headers.get("host", "")):
-        raise BadRequest("the Host header is no address that could stand on a certificate", code="host_invalid")
-    return str(request.base_url).rstrip("/")

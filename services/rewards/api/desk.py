@@ -1,6 +1,7 @@
 """Where sheets of paper are drawn for requests: one at a time, for a few who wait, and the last ones kept."""
 
 import asyncio
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from concurrent.futures import ThreadPoolExecutor
@@ -9,11 +10,11 @@ from importlib import import_module
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import Depends
+from fastapi import Depends, Path, Request
 from starlette.responses import Response
 
 from kit.auth import Principal
-from kit.errors import Unavailable, Unprocessable
+from kit.errors import BadRequest, Unavailable, Unprocessable
 from kit.http import runtime_of
 from kit.service import ServiceRuntime
 from services.rewards.api.common import SERVICE
@@ -26,6 +27,12 @@ A_FILE: dict[str, Any] = {
     "description": "The file",
 }
 """The answer of a route, for its documentation."""
+
+Code = Annotated[str, Path(pattern=r"^[0-9A-Fa-f-]{32,40}$", description="With or without hyphens.")]
+"""What stands on a sheet and verifies it."""
+
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{0,260}")
+"""A name of the DNS, or an address, and a port; none at all in a request of HTTP/1.0."""
 
 MOST_WAITING = 8
 """Drawing takes some tenths of a second: who would wait longer than for these is better told to come again."""
@@ -96,3 +103,13 @@ def _draw(paper: Paper, format: Format, font: str) -> bytes:
     # The libraries that draw take longer to load than everything else: only who draws loads them.
     drawn: bytes = import_module("services.rewards.drawing").draw(paper, format, font)
     return drawn
+
+
+def base_of(one: ServiceRuntime, request: Request) -> str:
+    """Where this installation is reached; without a setting what the caller reached it by."""
+    if one.settings.public_url:
+        return one.settings.public_url.rstrip("/")
+    # Whoever asks writes this header, and it comes to stand on paper.
+    if not _HOST.fullmatch(request.headers.get("host", "")):
+        raise BadRequest("the Host header is no address that could stand on paper", code="host_invalid")
+    return str(request.base_url).rstrip("/")

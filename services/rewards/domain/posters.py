@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
+from services.rewards.domain.certificates import grouped
 from services.rewards.domain.paper import Line, Locale, Paper
 
 MOST_UNITS = 5
 MOST_NAMED = 6
 """Badges that are named; of more it says how many."""
-TOP, BOTTOM, STEP = 285.0, 500.0, 40.0
+TOP, BOTTOM, STEP = 285.0, 460.0, 40.0
+CODE, LINK = 490.0, 510.0
 SIZE = 22.0
 
 
@@ -42,6 +44,7 @@ _WORDS: Final[dict[Locale, dict[str, str]]] = {
         "more": "{}, and {} more",
         "between": ", ",
         "nothing": "A quiet month",
+        "code": "Verification code",
     },
     "zh-CN": {
         "checkins": "签到：{} 次",
@@ -51,12 +54,13 @@ _WORDS: Final[dict[Locale, dict[str, str]]] = {
         "more": "{}，另有 {} 枚",
         "between": "、",
         "nothing": "平静的一个月",
+        "code": "验证码",
     },
 }
 
 
-def paper(p: Poster) -> Paper:
-    """The template."""
+def paper(p: Poster, *, code: str, link: str) -> Paper:
+    """The template. `code` is 32 hexadecimal digits, `link` where it is verified."""
     title = f"{_MONTHS[p.month.month - 1]} {p.month.year}" if p.locale == "en" else f"{p.month:%Y}年{p.month.month}月"
     said = _said(p)
     step = min(STEP, (BOTTOM - TOP) / max(1, len(said) - 1))
@@ -70,6 +74,8 @@ def paper(p: Poster) -> Paper:
             Line(title, 44, 170, strong=True),
             Line(p.member, 34, 230, strong=True),
             *[Line(text, size, TOP + n * step) for n, text in enumerate(said)],
+            Line(f"{_WORDS[p.locale]['code']}: {grouped(code)}", 11, CODE),
+            Line(link, 10, LINK),
         ),
     )
 

@@ -1,13 +1,15 @@
-"""What a member's month came to, for its poster. Nothing is written."""
+"""What a member's month came to, for its poster, and the code by which whoever holds one asks for the same."""
 
+import secrets
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
 
-from kit.database import Tx
+from kit.database import Database, Tx
 from kit.days import day_bounds, local_day
 from kit.errors import NotFound, Unprocessable
 from services.rewards.domain.boards import days_of
+from services.rewards.domain.certificates import plain
 from services.rewards.domain.paper import Locale
 from services.rewards.domain.posters import Poster
 from services.rewards.domain.streaks import COUNTED
@@ -15,7 +17,8 @@ from services.rewards.handlers import checkins, mending
 from services.rewards.handlers.certificates import Whom, whom
 from services.rewards.handlers.checking_in import default_of
 from services.rewards.store import badges as store
-from services.rewards.store import entries, ledger
+from services.rewards.store import entries, erasures, ledger
+from services.rewards.store import posters as codes
 
 
 async def of_member(tx: Tx, community_id: UUID, member_id: UUID, month: date, *, locale: Locale | None) -> Poster:
@@ -23,7 +26,7 @@ async def of_member(tx: Tx, community_id: UUID, member_id: UUID, month: date, *,
     Unprocessable for one to come, NotFound for who had their data erased."""
     whose = await whom(tx, community_id, member_id, locale)
     if whose is None:
-        raise NotFound("the member had their data erased", code="poster_unknown")
+        raise _erased()
     if month > local_day(tx.now, whose.place.zone, whose.place.day_start):
         raise Unprocessable("this month is yet to come", code="month_in_future")
     first, last = days_of("month", month)
@@ -38,6 +41,35 @@ async def of_member(tx: Tx, community_id: UUID, member_id: UUID, month: date, *,
         badges=await _badges(tx, community_id, member_id, whose, first, last),
         locale=whose.locale,
     )
+
+
+async def code_of(db: Database, community_id: UUID, member_id: UUID, month: date) -> str:
+    """The code of this poster, made when it is first asked for and the same for ever; NotFound for who had their data
+    erased meanwhile."""
+    async with db.read() as tx:
+        found = await codes.code_of(tx, community_id, member_id, month)
+    if found is not None:
+        return found
+    async with db.begin() as tx:
+        if await erasures.closed(tx, community_id, [member_id]):
+            raise _erased()
+        await codes.add_code(tx, community_id, member_id, month, secrets.token_hex(16))
+        # Another's, where two asked at once.
+        made = await codes.code_of(tx, community_id, member_id, month)
+    assert made is not None
+    return made
+
+
+async def verify(tx: Tx, code: str) -> Poster:
+    """What the poster with this code says by now; NotFound for a code of nothing, and of who had their data erased."""
+    row = await codes.with_code(tx, plain(code))
+    if row is None:
+        raise NotFound("there is no poster with this code", code="poster_unknown")
+    return await of_member(tx, row.community_id, row.member_id, row.month, locale=None)
+
+
+def _erased() -> NotFound:
+    return NotFound("the member had their data erased", code="poster_unknown")
 
 
 async def _points(tx: Tx, community_id: UUID, member_id: UUID, first: date, last: date) -> tuple[tuple[str, int], ...]:

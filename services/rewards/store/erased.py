@@ -14,7 +14,7 @@ from kit.database import Tx, delete_among, select_among, update_among, upsert
 from services.rewards.store import adjustments as adjustments_store
 from services.rewards.store import holds as holds_store
 from services.rewards.store import reviews as reviews_store
-from services.rewards.tables.badges import badge_grants, badge_marks, badge_runs, badge_standings
+from services.rewards.tables.badges import badge_grants, badge_marks, badge_runs, badge_standings, poster_codes
 from services.rewards.tables.boards import board_absences, board_leaders, board_scores, member_labels
 from services.rewards.tables.checkins import (
     checkin_attempts,
@@ -57,6 +57,7 @@ DELETED: Sequence[Column[Any]] = (
     league_seats.c.member_id,
     league_tiers.c.member_id,
     level_announcements.c.member_id,
+    poster_codes.c.member_id,
     waiting_grants.c.member_id,
 )
 """What is worth nothing without the person."""

@@ -1,6 +1,6 @@
 """Badges by version, who stands how with them, grants, and what is counted towards those that are not reached yet."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, Text, Uuid, true
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, Uuid, true
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -91,4 +91,16 @@ badge_marks = Table(
     Column("history", Boolean, nullable=False),
     Index("ix_badge_marks_thing", "thing"),
     sqlite_with_rowid=False,
+)
+
+# What a poster says is worked out whenever somebody asks; this is how who holds one asks. `month` is its first day.
+poster_codes = Table(
+    "poster_codes",
+    metadata,
+    Column("community_id", Uuid, primary_key=True),
+    Column("member_id", Uuid, primary_key=True),
+    Column("month", Date, primary_key=True),
+    Column("code", String(40), nullable=False),
+    Column("created_at", UtcDateTime, nullable=False),
+    Index("ix_poster_codes_code", "code", unique=True),
 )

@@ -1,5 +1,6 @@
 """Posters of months: what a member's month came to, on paper."""
 
+import asyncio
 from datetime import UTC, date, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from kit.errors import NotFound
 from services.rewards.domain.paper import Paper
 from services.rewards.domain.posters import MOST_NAMED, MOST_UNITS, Poster, paper
 from services.rewards.drawing import draw
@@ -20,6 +22,9 @@ from tests.rewards.serving import Rewards
 from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
+CODE = "0123456789abcdef" * 2
+LINK = f"https://guild.example/v1/badges/posters/{CODE}"
+GROUPED = "0123-4567-89ab-cdef-0123-4567-89ab-cdef"
 NOVEMBER, OCTOBER = date(2026, 11, 1), date(2026, 10, 1)
 DAY = timedelta(days=1)
 
@@ -36,7 +41,7 @@ def poster(**fields: Any) -> Paper:
         "locale": "en",
         **fields,
     }
-    return paper(Poster(**values))
+    return paper(Poster(**values), code=CODE, link=LINK)
 
 
 async def of_ann(guild: Guild, month: date = NOVEMBER) -> Poster:
@@ -54,22 +59,23 @@ async def guild(make_database: MakeDatabase) -> Guild:
 def test_a_poster_says_what_the_month_came_to() -> None:
     assert text_of(draw(poster(), "pdf")) == [
         "The Reading Guild", "November 2026", "王小明", "Check-ins: 21", "Longest streak: 12", "Points: +1,234",
-        "Experience: -5", "Badges: One week, Helper",
+        "Experience: -5", "Badges: One week, Helper", f"Verification code: {GROUPED}", LINK,
     ]  # fmt: skip
     assert text_of(draw(poster(locale="zh-CN", points=(("积分", 7),)), "pdf"))[1:] == [
         "2026年11月", "王小明", "签到：21 次", "最长连续：12 次", "积分：+7", "徽章：One week、Helper",
+        f"验证码: {GROUPED}", LINK,
     ]  # fmt: skip
 
 
 def test_of_what_there_was_nothing_it_says_nothing() -> None:
     empty = poster(points=(), checkins=0, streak=0, badges=())
-    assert [line.text for line in empty.lines[3:]] == ["A quiet month"]
+    assert [line.text for line in empty.lines[3:-2]] == ["A quiet month"]
 
 
 def test_however_much_there_is_it_stays_on_the_sheet_and_is_bounded() -> None:
     full = poster(points=tuple((f"Unit {n}", n) for n in range(1, 40)), badges=tuple(f"B{n}" for n in range(9)))
-    assert len(full.lines) == 3 + 2 + MOST_UNITS + 1
-    assert full.lines[-1].text.endswith(f"B{MOST_NAMED - 1}, and 3 more")
+    assert len(full.lines) == 3 + 2 + MOST_UNITS + 1 + 2
+    assert full.lines[-3].text.endswith(f"B{MOST_NAMED - 1}, and 3 more")
     assert max(line.at for line in full.lines) < HEIGHT - 70
     ends = [line.at for line in full.lines]
     assert all(below - above > line.size for above, below, line in zip(ends, ends[1:], full.lines[1:], strict=False))
@@ -135,7 +141,10 @@ async def test_a_member_has_their_own_posters_and_nobody_elses(rewards: Rewards)
     assert (await bob.get(url)).json()["code"] == "not_yours"
     written = await rewards.client.get(url, params={"format": "pdf"})
     assert (written.status_code, written.headers["content-type"]) == (200, "application/pdf")
-    assert text_of(written.content) == ["Guild", "2026年11月", "王小明", "平静的一个月"]
+    *said, code, link = text_of(written.content)
+    assert said == ["Guild", "2026年11月", "王小明", "平静的一个月"]
+    plain = code.removeprefix("验证码: ").replace("-", "")
+    assert link == f"http://rewards.example/v1/badges/posters/{plain}"
 
 
 @pytest.mark.parametrize(
@@ -158,3 +167,56 @@ async def test_who_was_erased_has_no_poster_and_who_is_unknown_neither(rewards: 
     assert await rewards.refused("GET", url) == (404, "member_unknown")
     await rewards.guild.know("ann", state="erased")
     assert await rewards.refused("GET", url) == (404, "poster_unknown")
+
+
+# Verified
+
+
+async def code_on(rewards: Rewards, name: str = "ann", month: str = "2026-11", **params: str) -> str:
+    url = f"/v1/badges/members/{rewards.guild.member(name)}/posters/{month}"
+    reply = await rewards.client.get(url, params={"format": "pdf", "locale": "en", **params})
+    assert reply.status_code == 200, reply.text
+    return text_of(reply.content)[-1].rpartition("/")[2]
+
+
+async def test_whoever_has_the_code_is_told_what_the_poster_says_by_now(rewards: Rewards) -> None:
+    guild = rewards.guild
+    await guild.know("ann", display_name="Ann")
+    await give(guild, 100)
+    code = await code_on(rewards)
+    anybody = {"Authorization": ""}
+    for typed in (code, code.upper(), "-".join(code[n : n + 4] for n in range(0, 32, 4))):
+        reply = await rewards.client.get(f"/v1/badges/posters/{typed}", headers=anybody)
+        assert (reply.status_code, reply.headers["cache-control"]) == (200, "no-store")
+        assert reply.json() == {
+            "community": "Guild", "member": "Ann", "month": "2026-11", "checkins": 0, "streak": 0,
+            "points": [{"unit": "Points", "amount": 100}], "badges": [], "more_badges": 0,
+        }  # fmt: skip
+    await give(guild, -30)
+    found = await rewards.get(f"/v1/badges/posters/{code}")
+    assert found["points"] == [{"unit": "Points", "amount": 70}]
+
+
+async def test_a_poster_has_one_code_for_ever_and_no_two_have_the_same(rewards: Rewards) -> None:
+    for name in ("ann", "bob"):
+        await rewards.guild.know(name, display_name=name)
+    first = [await code_on(rewards, locale=locale) for locale in ("en", "zh-CN")]
+    assert first[0] == first[1]
+    others = [await code_on(rewards, "bob"), await code_on(rewards, month="2026-10")]
+    assert len({first[0], *others}) == 3
+
+
+async def test_twenty_who_ask_for_a_code_at_once_have_the_same(guild: Guild) -> None:
+    asking = (posters.code_of(guild.db, guild.id, guild.member("ann"), NOVEMBER) for _ in range(20))
+    assert len(set(await asyncio.gather(*asking))) == 1
+
+
+async def test_a_code_of_nothing_and_of_who_was_erased_verify_nothing(rewards: Rewards) -> None:
+    await rewards.guild.know("ann", display_name="Ann")
+    code = await code_on(rewards)
+    assert await rewards.refused("GET", f"/v1/badges/posters/{'0' * 32}") == (404, "poster_unknown")
+    assert (await rewards.refused("GET", "/v1/badges/posters/x"))[0] == 422
+    await rewards.guild.know("ann", state="erased", version=2)
+    assert await rewards.refused("GET", f"/v1/badges/posters/{code}") == (404, "poster_unknown")
+    with pytest.raises(NotFound):
+        await posters.code_of(rewards.guild.db, rewards.guild.id, rewards.guild.member("ann"), OCTOBER)

@@ -9,7 +9,7 @@ from sqlalchemy import Column, String, Uuid, func, select
 
 from kit.database import insert_many
 from services.rewards.domain.boards import Board
-from services.rewards.handlers import absences, adjusting, boards, holds
+from services.rewards.handlers import absences, adjusting, boards, holds, posters
 from services.rewards.handlers.absences import Change
 from services.rewards.handlers.holds import Wanted
 from services.rewards.store import erased, shown
@@ -22,7 +22,7 @@ from services.rewards.tables.levels import level_announcements
 from services.rewards.tables.undoing import waiting_grants
 from tests.rewards.badges.support import badge, define
 from tests.rewards.erasing.support import erase, faults, forms, naming, pseudonyms
-from tests.rewards.guild import Guild, make_guild, rule
+from tests.rewards.guild import MORNING, Guild, make_guild, rule
 from tests.rewards.ledger.support import Place, change_unit, wish
 from tests.rewards.plans.support import plans_of
 from tests.rewards.undoing.support import post, react
@@ -84,6 +84,7 @@ async def a_life(guild: Guild, tmp_path: Path) -> list[UUID]:
     await plans.recompute(rule(amount=6, caps=caps, **short), *rest)
     await plans.simulate(rule(amount=9))
     await rare(guild, ann)
+    await posters.code_of(guild.db, guild.id, ann, MORNING.date().replace(day=1))
     assert await guild.balance(ann) > 0
     assert await guild.balance(guild.member("bob"), "xp") > 0
     async with guild.db.read() as tx:
