@@ -30,7 +30,7 @@ async def note(tx: Tx, found: Sequence[Activity], ids: Mapping[tuple[UUID, UUID]
     for a in found:
         if a.actor_id is not None and (a.community_id, a.actor_id) in ids:
             negated = -micros(a.effective_at)
-            for label in _labels(a):
+            for label in labels_of(a):
                 key = a.community_id, label, ids[a.community_id, a.actor_id]
                 if key not in known:
                     first.setdefault(key, negated)
@@ -49,7 +49,8 @@ async def note(tx: Tx, found: Sequence[Activity], ids: Mapping[tuple[UUID, UUID]
     tx.after_commit.append(partial(_remember, known, {**new, **lower}))
 
 
-def _labels(a: Activity) -> list[Label]:
+def labels_of(a: Activity) -> list[Label]:
+    """The group and the platform that the actor was active in."""
     platform = (a.actor or "").partition(":")[0]
     return [label for label in ((GROUP, a.group or ""), (PLATFORM, platform)) if label[1]]
 

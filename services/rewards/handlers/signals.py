@@ -22,6 +22,7 @@ from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.signal_rows import Act, Kind, Row
 from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED, SIGNALS
 from services.rewards.expressions import names_in
+from services.rewards.handlers import labelling
 from services.rewards.handlers.erasing.late import is_erased
 from services.rewards.handlers.purging import is_history
 from services.rewards.store import narrowing
@@ -75,14 +76,17 @@ async def ages(tx: Tx, found: Sequence[Activity], scene: "Scene") -> dict[UUID, 
     if not asked:
         return {}
     people = {(a.community_id, id) for a in asked for id in _names(a, scene)}
-    known = await narrowing.known_since(tx, people)
+    known = await narrowing.active_since(tx, people)
     out: dict[UUID, int] = {}
     for a in asked:
         names, place = _names(a, scene), scene.communities[a.community_id]
-        there = [known[a.community_id, id] for id in names if (a.community_id, id) in known]
+        there = [at for id in names for at in known.get((a.community_id, id), {}).values()]
         first = min([a.effective_at, *there])
-        if not there or is_history(a):
-            known[a.community_id, names[0]] = first
+        # As they will be noted, so that it is the same wherever one batch ends and the next begins.
+        own = known.setdefault((a.community_id, names[0]), {})
+        for label in labelling.labels_of(a):
+            if label not in own or is_history(a):
+                own[label] = min(a.effective_at, own.get(label, a.effective_at))
         if a.type in scene.used[a.community_id].ages:
             days = [local_day(at, place.zone, place.day_start) for at in (first, a.effective_at)]
             out.setdefault(a.event_id, (days[1] - days[0]).days)

@@ -104,16 +104,16 @@ def _label_rows(tx: Tx, labels: Since) -> list[dict[str, Any]]:
     ]
 
 
-async def known_since(tx: Tx, people: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], datetime]:
-    """(community, member) → the first time that they were active, of those who ever were."""
+async def active_since(tx: Tx, people: Collection[tuple[UUID, UUID]]) -> dict[tuple[UUID, UUID], dict[Label, datetime]]:
+    """(community, member) → the groups and platforms that they were active in, and since when, of those who ever
+    were."""
     t = member_labels
-    columns = t.c.community_id, t.c.member_id, t.c.negated
-    latest: dict[tuple[UUID, UUID], int] = {}
+    columns = t.c.community_id, t.c.member_id, t.c.kind, t.c.value, t.c.negated
+    out: dict[tuple[UUID, UUID], dict[Label, datetime]] = {}
     by, active = (t.c.community_id, t.c.member_id), t.c.kind != SEGMENT
     for row in await select_among(tx, columns, by, sorted(people), where=active):
-        who = row.community_id, row.member_id
-        latest[who] = max(latest.get(who, row.negated), row.negated)
-    return {who: instant(-negated) for who, negated in latest.items()}
+        out.setdefault((row.community_id, row.member_id), {})[row.kind, row.value] = instant(-row.negated)
+    return out
 
 
 async def final(tx: Tx, slot: UUID) -> Final:

@@ -79,6 +79,23 @@ async def test_the_fullest_minute_and_hour_around_it_count_whatever_arrived_firs
     assert await values(guild, "signals.minute", *midnight) == [1, 2]
 
 
+@pytest.mark.parametrize("cuts", [[3], [1, 2], [2, 1], [1, 1, 1]])
+async def test_who_came_late_into_another_group_is_known_as_long_wherever_batches_end(
+    guild: Guild, cuts: list[int]
+) -> None:
+    await guild.publish(*watching("actor.age_days"))
+    some = [
+        guild.act(at=MORNING + 2 * DAY, group="qq:1"),
+        guild.act(at=MORNING, group="qq:2", late=timedelta(hours=40)),
+        guild.act(at=MORNING + 3 * DAY, group="qq:1"),
+    ]
+    left = [*some]
+    for many in cuts:
+        await guild.score(*left[:many])
+        del left[:many]
+    assert await values(guild, "actor.age_days", *some) == [0, 0, 3]
+
+
 async def test_a_member_is_as_old_as_the_first_that_was_known_of_it(guild: Guild) -> None:
     """Joining counts, whether or not a rule listens to it; so does what came before any rule asked."""
     await guild.score(guild.act("member.joined", "ann"), guild.act("chat.opened", "bob", MORNING + DAY))
