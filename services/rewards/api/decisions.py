@@ -29,8 +29,8 @@ class DecisionOut(BaseModel):
     refused, error, recomputed (what recomputes gave more or less, all together); `amount` is what was given, below 0
     what was taken back. `reason` is English: the limit that cut it (`limit 10, amount per day and member`; of one
     decided before limits were told, `limit 10`), what a computed amount was computed from (`computed for actor:
-    streak.current 7`), both with `; ` between, or why there was nothing. `transaction_id` is null where that were
-    several."""
+    streak.current 7`) or mixed of (`40 % effort (20), 60 % chance (9)`), both with `; ` between, or why there was
+    nothing. `transaction_id` is null where that were several."""
 
     event_id: UUID
     rule_id: str

@@ -80,7 +80,7 @@ class Limit(NamedTuple):
 
 
 class Verdict(NamedTuple):
-    """`amount` is what is given; `reason` names the cap that cut it, and what a computed amount was computed from.
+    """`amount` is what is given; `reason` names the cap that cut it, and what it was computed from or mixed of.
 
     `places` are the counters whose places are refilled: those it holds, or (nothing given) those it waits for.
     """
