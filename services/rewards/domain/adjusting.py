@@ -6,7 +6,18 @@ from datetime import datetime
 from uuid import UUID
 
 from kit.errors import Conflict, FieldError, GuildhallError, Unprocessable
-from services.rewards.domain.ledger import ADJUST, ADJUSTMENT, BURN, SPEND, Posting, Unit, check_amount, digest
+from services.rewards.domain.ledger import (
+    ADJUST,
+    ADJUSTMENT,
+    BURN,
+    FOLLOWS,
+    FREEZES,
+    SPEND,
+    Posting,
+    Unit,
+    check_amount,
+    digest,
+)
 
 ACCEPTED, DUPLICATE, WAITING, REFUSED = "accepted", "duplicate", "waiting", "refused"
 
@@ -59,6 +70,8 @@ def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], erased: set
         raise _wrong("/amount", "spend_positive", "a spend takes: its amount is negative")
     if not wish.reason.strip():
         raise _wrong("/reason", "reason_missing", "say why; the member reads it")
+    if wish.unit == FREEZES.id:
+        raise unit_follows()
     if wish.unit not in units:
         raise _wrong("/unit", "unit_unknown", f"there is no unit {wish.unit!r}; see GET /v1/units")
     if wish.kind == SPEND and not units[wish.unit].spendable:
@@ -73,6 +86,10 @@ def check(wish: Wish, units: Mapping[str, Unit], members: set[UUID], erased: set
 
 def member_erased() -> Conflict:
     return Conflict("this member was erased: nothing goes to them or from them any more", code="member_erased")
+
+
+def unit_follows() -> Unprocessable:
+    return _wrong("/unit", "unit_follows", FOLLOWS)
 
 
 def _wrong(pointer: str, code: str, message: str) -> Unprocessable:

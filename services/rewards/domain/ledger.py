@@ -55,6 +55,11 @@ DEFAULT_UNITS = (
     Unit("fund", "Community fund", spendable=True, clawback=REFUSE),
 )
 
+FREEZES = Unit("freezes", "Streak freezes", spendable=False)
+"""Freezes held, over all series of a community; there from the first one on. Its entries follow from check-ins
+(`domain.streaks`): what anybody else posted there would be in no streak."""
+FOLLOWS = "freezes follow from check-ins: POST /v1/checkins/{series}/members/{member}/freezes buys one"
+
 
 class Posting(NamedTuple):
     """One transaction to be: `amount` (never 0) to the member's account, minus as much from the `counter` account.

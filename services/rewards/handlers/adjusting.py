@@ -24,12 +24,14 @@ from services.rewards.domain.adjusting import (
     Wish,
     check,
     member_erased,
+    unit_follows,
 )
 from services.rewards.domain.debts import Standing, paid_off
 from services.rewards.domain.groups import is_group
 from services.rewards.domain.ledger import (
     ADJUSTMENT,
     CAPTURE,
+    FREEZES,
     RECORD_DEBT,
     REFUSE,
     REVERSAL,
@@ -327,6 +329,8 @@ async def reverse(
     if amount is not None:
         check_amount(amount)
     original = await _lock(tx, community_id, transaction_id)
+    if original.unit == FREEZES.id:
+        raise unit_follows()
     part = amount_to_reverse(original.kind, original.amount, original.reversed, amount)
     unit = (await store.units_of(tx, community_id))[original.unit]
     captured = original.kind == CAPTURE

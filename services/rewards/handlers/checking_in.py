@@ -17,7 +17,7 @@ from kit.errors import Unavailable
 from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
-from services.rewards.domain.ledger import Posting
+from services.rewards.domain.ledger import FREEZES, Posting
 from services.rewards.domain.proofs import ACCEPTED, status_of
 from services.rewards.domain.streaks import DONE, JOINED, State
 from services.rewards.domain.undoing import Inverse, Way, checkin_undone_by, way_of_checkin
@@ -101,7 +101,7 @@ async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
     days = {key: set(want.days) for key, want in wanted.items()}
     saved = await streaks.save(tx, list(held.values()), days, await _today(tx, world, wanted, kept))
     if saved.postings:
-        await ensure_unit(tx, {posting.community_id for posting in saved.postings}, streaks.FREEZES)
+        await ensure_unit(tx, {posting.community_id for posting in saved.postings}, FREEZES)
     default = {community_id: default_of(series) for community_id, series in world.series.items()}
     return Recorded(
         {one.activity.event_id: saved.seen[one.key][day] for one, day in dated

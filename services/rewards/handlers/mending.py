@@ -16,7 +16,7 @@ from kit.errors import Conflict, Unavailable, Unprocessable
 from services.rewards.domain import programmes
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
-from services.rewards.domain.ledger import BURN, SPEND, Posting, check_balance, check_debt, digest
+from services.rewards.domain.ledger import BURN, FREEZES, SPEND, Posting, check_balance, check_debt, digest
 from services.rewards.domain.programmes import progress
 from services.rewards.domain.streaks import (
     ABSENT,
@@ -110,12 +110,12 @@ async def _settle(tx: Tx, seat: Seat, besides: Sequence[Posting] = ()) -> None:
     community_id = one.key[0]
     saved = await streaks.save(tx, [one], {}, {community_id: seat.community_day})
     postings = [*besides, *saved.postings]
-    if any(posting.unit == streaks.FREEZES.id for posting in postings):
-        await ensure_unit(tx, [community_id], streaks.FREEZES)
+    if any(posting.unit == FREEZES.id for posting in postings):
+        await ensure_unit(tx, [community_id], FREEZES)
     done = await record(tx, postings)
     units = await ledger_store.units_of(tx, community_id) if postings else {}
     for posting in done.fresh:
-        if posting.kind == SPEND and posting.unit != streaks.FREEZES.id:
+        if posting.kind == SPEND and posting.unit != FREEZES.id:
             after = done.accounts[community_id, posting.member_id, posting.unit]
             check_debt(after.debt, units[posting.unit])
             check_balance(after.balance, posting.amount, units[posting.unit])

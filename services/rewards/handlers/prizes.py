@@ -11,7 +11,7 @@ from kit.copies import known_members
 from kit.database import Tx
 from kit.errors import FieldError, Unprocessable
 from services.rewards.domain.boards import ALL, Board, Prize, Slot, ranks
-from services.rewards.domain.ledger import GRANT, MINT, Posting, digest
+from services.rewards.domain.ledger import FOLLOWS, FREEZES, GRANT, MINT, Posting, digest
 from services.rewards.handlers import ledger
 from services.rewards.handlers.boards import find, today
 from services.rewards.handlers.checking_in import AWAY
@@ -42,7 +42,9 @@ def _faults(board: Board, units: Container[str], prize: Prize, before: Sequence[
     found = []
     if prize.period not in board.periods or prize.period == ALL:
         found.append(("period", "the board keeps no such period that ends"))
-    if prize.unit not in units:
+    if prize.unit == FREEZES.id:
+        found.append(("unit", FOLLOWS))
+    elif prize.unit not in units:
         found.append(("unit", "there is no such unit; see GET /v1/units"))
     if prize.rank_to < prize.rank_from:
         found.append(("rank_to", "is before rank_from"))

@@ -21,7 +21,7 @@ from kit.turns import in_turns
 from services.rewards.domain.badges import Measure
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Programme, Series, Terms
-from services.rewards.domain.ledger import BURN, GRANT, MINT, REVERSAL, SPEND, Posting, Unit, digest
+from services.rewards.domain.ledger import BURN, FREEZES, GRANT, MINT, REVERSAL, SPEND, Posting, digest
 from services.rewards.domain.outages import Gap, excused
 from services.rewards.domain.programmes import results
 from services.rewards.domain.streaks import (
@@ -45,9 +45,6 @@ from services.rewards.domain.streaks import (
 from services.rewards.handlers import awarding
 from services.rewards.store import checkins as store
 from services.rewards.store.checkins import Key
-
-FREEZES = Unit("freezes", "Streak freezes", spendable=False)
-"""Freezes held, over all series of a community; there from the first one on."""
 
 EARNED, BOUGHT, UNDONE, AGAIN = "earned", "bought", "undone", "again"
 _STEPS = {FROZEN: (SPEND, BURN, -1), EARNED: (GRANT, MINT, 1), BOUGHT: (GRANT, MINT, 1)}

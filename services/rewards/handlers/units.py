@@ -1,15 +1,19 @@
 """Units of a community."""
 
+from dataclasses import asdict
 from uuid import UUID
 
 from kit.database import Tx
-from kit.errors import Conflict
-from services.rewards.domain.ledger import DEBT, ESCROW, EXPIRED, RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
+from kit.errors import Conflict, FieldError, Unprocessable
+from services.rewards.domain.ledger import DEBT, ESCROW, EXPIRED, FREEZES, RECORD_DEBT, SYSTEM_ACCOUNTS, Unit
 from services.rewards.store import ledger as store
 
 
 async def put(tx: Tx, community_id: UUID, unit: Unit) -> None:
-    """Create the unit (version 1), or change the one with the version before; Conflict when that one is gone."""
+    """Create the unit (version 1), or change the one with the version before; Conflict when that one is gone.
+    Unprocessable for other terms than their own for freezes, which follow from check-ins."""
+    if unit.id == FREEZES.id:
+        _check_freezes(unit)
     if unit.version > 1:
         done = await store.change_unit(tx, community_id, unit)
     else:
@@ -26,3 +30,14 @@ async def put(tx: Tx, community_id: UUID, unit: Unit) -> None:
         await store.set_lots(tx, community_id, unit.id, unit.expires_after_days)
     if not done:
         raise Conflict("somebody changed this unit at the same moment; read it again", code="version_changed")
+
+
+def _check_freezes(unit: Unit) -> None:
+    own, wanted = asdict(FREEZES), asdict(unit)
+    wrong = [
+        FieldError(f"/{name}", "unit_follows", f"{own[name]!r} for freezes, which follow from check-ins")
+        for name in own
+        if name not in ("id", "name", "version") and wanted[name] != own[name]
+    ]
+    if wrong:
+        raise Unprocessable("only the name of freezes can be changed", code="unit_follows", errors=wrong)

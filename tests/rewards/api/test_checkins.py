@@ -166,6 +166,47 @@ async def test_freezes_are_bought_ahead_up_to_what_can_be_held(rewards: Rewards)
     assert await rewards.refused("POST", path) == (409, "freeze_not_for_sale")
 
 
+async def test_nothing_but_check_ins_posts_freezes(rewards: Rewards) -> None:
+    by_hand = {"identity": "qq:ann", "unit": "freezes", "amount": 1, "reason": "a present"}
+    assert await rewards.refused("POST", "/v1/entries", json=by_hand) == (422, "unit_follows")
+    await points(rewards, 50)
+    await check_in(rewards, 1)
+    assert (await rewards.client.post(place(rewards, "/freezes"))).status_code == 201
+    assert await rewards.refused("POST", "/v1/entries", json=by_hand) == (422, "unit_follows")
+    batch = (await rewards.client.post("/v1/entries/batch", json={"items": [by_hand]})).json()["items"]
+    assert [item["problem"]["code"] for item in batch] == ["unit_follows"]
+    held = {"identity": "qq:ann", "unit": "freezes", "amount": 1, "reason": "a ticket", "timeout_seconds": 60}
+    assert await rewards.refused("POST", "/v1/entries/holds", json=held) == (422, "unit_follows")
+    member = str(rewards.guild.member("ann"))
+    (bought,) = (await rewards.get("/v1/entries", member=member, unit="freezes"))["items"]
+    back = await rewards.refused("POST", f"/v1/entries/{bought['id']}/reversals", json={"reason": "changed my mind"})
+    assert back == (422, "unit_follows")
+    prize = {"prizes": [{"period": "week", "unit": "freezes", "amount": 1, "rank_from": 1, "rank_to": 1}]}
+    assert await rewards.refused("PUT", "/v1/boards/xp/prizes", json=prize) == (422, "prize_invalid")
+    assert await rewards.guild.has("ann", "freezes") == (await rewards.get(place(rewards)))["freezes"]["held"] == 1
+
+
+@pytest.mark.parametrize("there", [False, True])
+async def test_of_freezes_only_the_name_is_the_communitys(rewards: Rewards, there: bool) -> None:
+    if there:
+        await points(rewards, 50)
+        assert (await rewards.client.post(place(rewards, "/freezes"))).status_code == 201
+    terms = {"name": "Snowflakes", "spendable": False}
+    others = (
+        {"spendable": True},
+        {"expires_after_days": 30},
+        {"minimum": 1},
+        {"clawback": "refuse"},
+        {"approval_above": 1},
+    )
+    for other in others:
+        reply = await rewards.client.put("/v1/units/freezes", json={**terms, **other})
+        assert (reply.status_code, reply.json()["code"]) == (422, "unit_follows")
+        assert [error["pointer"] for error in reply.json()["errors"]] == [f"/{name}" for name in other]
+    made = await rewards.client.put("/v1/units/freezes", json=terms)
+    assert (made.status_code, made.json()["name"]) == (200 if there else 201, "Snowflakes")
+
+
 async def test_a_pause_is_for_days_to_come_one_at_a_time_and_ends_early(rewards: Rewards) -> None:
     await check_in(rewards, 1)
     path = place(rewards, "/pause")

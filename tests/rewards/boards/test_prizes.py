@@ -142,6 +142,7 @@ async def test_prizes_that_cannot_be_paid_are_refused_with_where_and_why(place: 
         (Prize("all", 1, 1, "points", 1), "/prizes/1/period"),
         (Prize("week", 4, 3, "points", 1), "/prizes/1/rank_to"),
         (Prize("week", 2, 3, "gold", 1), "/prizes/1/unit"),
+        (Prize("week", 2, 3, "freezes", 1), "/prizes/1/unit"),
         (Prize("week", 1, 9, "points", 1), "/prizes/1/rank_from"),
     ):
         with pytest.raises(Unprocessable) as refused:

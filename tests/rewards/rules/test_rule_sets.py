@@ -61,6 +61,7 @@ def cap(**fields: Any) -> dict[str, Any]:
         (rule(give=[give(cel="1")]), "/rules/0/give/0", "amount_ambiguous"),
         (rule(give=[{"to": "actor", "unit": "xp"}]), "/rules/0/give/0", "amount_ambiguous"),
         (rule(give=[give(unit="gold")]), "/rules/0/give/0/unit", "unit_unknown"),
+        (rule(give=[give(unit="freezes")]), "/rules/0/give/0/unit", "unit_follows"),
         (rule(give=[give(), give()]), "/rules/0/give", "give_twice"),
         (rule(give=[{"to": "actor", "unit": "xp", "random": {"min": 5, "max": 4}}]), "/rules/0/give/0/random",
          "amount_invalid"),
