@@ -1,6 +1,7 @@
 """Events into points and boards: what the consumers get through, against the database doing only their inserts."""
 
 import asyncio
+import os
 import tempfile
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ Names = tuple[str, ...]
 SCOPES: dict[str, Names] = {"rewards alone": ("rewards",), "all services": ("rewards", "events", "members", "notify")}
 PATIENCE = 300.0
 POLL_SECONDS = 0.01
+MOST_BUFFERS = 2**32
+"""Of PostgreSQL, in bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,13 +153,19 @@ def run(size: Size) -> None:
 def start_postgres(directory: Path, stack: ExitStack) -> PostgresServer | None:
     """A server that keeps what it commits (fsync on), stopped with the stack; None, said aloud, when none is here."""
     try:
-        postgres = PostgresServer(directory / "postgres")
+        postgres = PostgresServer(directory / "postgres", buffers=_buffers())
         postgres.start()
     except PostgresMissing as missing:
         report.say(f"PostgreSQL skipped: {missing}\n")
         return None
     stack.callback(postgres.stop)
     return postgres
+
+
+def _buffers() -> int:
+    """A quarter of the memory, as PostgreSQL's manual advises, and not more than an ordinary server has; in MiB."""
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return int(min(memory // 4, MOST_BUFFERS) // 2**20)
 
 
 def _row(title: str, result: Result, alone: float, activities: int) -> tuple[str, ...]:

@@ -80,13 +80,15 @@ def free_port() -> int:
 
 class PostgresServer:
     """`fsync=False` only where nothing is killed: it is twice as fast and keeps nothing through a power cut. With
-    `socket` it can be reached through a file in `directory` too, for whoever has no way to 127.0.0.1."""
+    `socket` it can be reached through a file in `directory` too, for whoever has no way to 127.0.0.1. `buffers` is what
+    it keeps of its files in memory, in MiB."""
 
-    def __init__(self, directory: Path, *, fsync: bool = True, socket: bool = False) -> None:
+    def __init__(self, directory: Path, *, fsync: bool = True, socket: bool = False, buffers: int = 256) -> None:
         self.directory = directory
         self.port = free_port()
         self._fsync = fsync
         self._socket = socket
+        self._buffers = buffers
         self._bin = within_reach(binaries())
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -111,7 +113,7 @@ class PostgresServer:
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(self.directory) if self._socket else "",
             "max_connections": 400,
-            "shared_buffers": "256MB",
+            "shared_buffers": f"{self._buffers}MB",
             "fsync": "on" if self._fsync else "off",
             "full_page_writes": "on" if self._fsync else "off",
             "synchronous_commit": "on" if self._fsync else "off",
