@@ -13,7 +13,7 @@ from kit.runtime import pause
 from kit.service import Loop, ServiceRuntime
 from services.rewards.audits import AUDITS, WHOLE
 from services.rewards.domain.badges import ENDINGS
-from services.rewards.domain.engine import WARNINGS
+from services.rewards.domain.budgets import WARNINGS
 from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers import granting, passing
 from services.rewards.handlers.counting import show_books

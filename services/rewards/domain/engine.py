@@ -14,6 +14,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from kit.ids import uuid5
+from services.rewards.domain import budgets
+from services.rewards.domain.budgets import Reached
 from services.rewards.domain.reasons import BETWEEN_SEASONS, NO_REASON, Capped, Reason, Why, with_basis
 from services.rewards.domain.rules import ACTOR_OBJECT, COMMUNITY, MEMBER, OBJECT, PAIR, Cap, Rule, RuleSet
 from services.rewards.domain.seasons import SEASON, is_between, window_on
@@ -116,23 +118,10 @@ class Moments:
         self.added.append((at, event_id, amount))
 
 
-WARNINGS = (80, 100)
-"""At how many per cent of a budget somebody is told."""
-
-
-class Reached(NamedTuple):
-    """A budget of a calendar window came to `percent` (one of WARNINGS) of its limit with this want."""
-
-    want: Want
-    limit: Limit
-    percent: int
-    used: int
-
-
 @dataclass(slots=True)
 class State:
-    """Counters and moments as read (and locked); `decide` moves them on, and notes in `reached` which budgets that
-    brought near their limit. `kept` says until when somebody may ask for each (None: for ever), the counters of slots
+    """Counters and moments as read (and locked); `decide` moves them on, and notes in `reached` which budgets are to
+    be told of. `kept` says until when somebody may ask for each (None: for ever), the counters of slots
     included."""
 
     counters: dict[UUID, int]
@@ -269,6 +258,8 @@ def reads(
             continue
         for limit in want.limits:
             keep(limit.id, want.at, limit.needed)
+            if (mark := budgets.mark_of(limit)) is not None:
+                keep(mark, want.at, limit.needed)
             if limit.seconds is not None:
                 span(limit.id, want.at, limit.seconds)
         if want.rule.cooldown_seconds:
@@ -351,6 +342,8 @@ def _decide_one(want: Want, state: State, cooled: Cooled, undone: bool) -> Verdi
                 waits.append(limit.id)
     reason = want.basis if cut is None else with_basis(_capped(cut), want.basis)
     if amount == 0:
+        if cut is not None and budget:
+            budgets.note_left_out(cut, want, state)
         return Verdict(want, BUDGET if budget else CAPPED, 0, reason, tuple(waits))
     # Two caps that differ in nothing but their limits read one counter, which moves once.
     taken = {limit.id: limit for limit in want.limits if not (undone and limit.refill)}
@@ -386,14 +379,6 @@ def _use(limit: Limit, want: Want, amount: int, state: State) -> None:
         before = state.counters.get(limit.id, 0)
         state.counters[limit.id] = before + step
         if limit.budget:
-            _note_reached(limit, want, before, before + step, state)
+            budgets.note_used(limit, want, before, before + step, state)
     else:
         state.moments[limit.id].add(want.at, want.event_id, step)
-
-
-def _note_reached(limit: Limit, want: Want, before: int, after: int, state: State) -> None:
-    for percent in WARNINGS:
-        # Of one batch the last is told, which says it all.
-        if before * 100 < percent * limit.limit <= after * 100:
-            state.reached = [r for r in state.reached if r.limit.id != limit.id]
-            state.reached.append(Reached(want, limit, percent, after))

@@ -7,7 +7,7 @@ from kit import outbox
 from kit.contracts.rewards import BudgetReached
 from kit.database import Tx
 from kit.metrics import BUDGETS_REACHED
-from services.rewards.domain.engine import Reached
+from services.rewards.domain.budgets import Reached
 
 
 def announce(tx: Tx, reached: Sequence[Reached], history: Mapping[UUID, bool]) -> None:

@@ -73,6 +73,26 @@ async def test_what_brings_a_budget_past_both_marks_is_told_of_once(guild: Guild
     assert await told(guild) == [(None, "2026-11-23", 100, 10)]
 
 
+@pytest.mark.parametrize("limit", [10, 14])
+async def test_one_that_leaves_grants_out_is_told_of_once_when_it_gives_no_more(guild: Guild, limit: int) -> None:
+    house = {**HOUSE, "limit": limit, "on_exceed": "skip"}
+    await guild.publish(rule(amount=7), rule("ask", on="question.asked", amount=1), unit_caps=[house])
+    for _ in range(3):
+        await guild.score(guild.act())
+    await guild.score(*[guild.act() for _ in range(3)])
+    full = 7 * (limit // 7)
+    assert await guild.has("ann") == full
+    assert await told(guild) == [(None, "2026-11-23", 100, full)]
+    # What still fits is given, and what was told is not told again.
+    for _ in range(5):
+        await guild.score(guild.act("question.asked"))
+    assert await guild.has("ann") == limit
+    assert await told(guild) == [(None, "2026-11-23", 100, full)]
+    tomorrow = MORNING + timedelta(days=1)
+    await guild.score(*[guild.act(at=tomorrow) for _ in range(3)])
+    assert await guild.has("ann") == limit + full
+
+
 async def test_a_rules_own_budget_is_told_of_by_its_name_and_in_grants_too(guild: Guild) -> None:
     cap = {"scope": "community", "per": "week", "limit": 5, "of": "grants"}
     await guild.publish(rule(amount=7, caps=[cap]))
