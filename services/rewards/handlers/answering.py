@@ -18,8 +18,9 @@ from services.rewards.domain.boards import Board
 from services.rewards.domain.explaining import Decided, why
 from services.rewards.domain.proofs import PENDING
 from services.rewards.domain.streaks import DONE
-from services.rewards.handlers import checking_in, checkins, mending, ranking
+from services.rewards.handlers import checkins, mending, ranking
 from services.rewards.handlers.ranking import Asked
+from services.rewards.handlers.series_days import default_of
 from services.rewards.store import attempts, boards, decisions, entries
 
 COMMAND = "command.invoked"
@@ -87,7 +88,7 @@ def _why(row: Any) -> str:
 async def _standing(tx: Tx, a: Activity, member_id: UUID) -> tuple[date, int, UUID | None]:
     """The day of the command, the member's streak in the community's default series, and the check-in that counts for
     the day there."""
-    held = checking_in.default_of((await checkins.in_force(tx, [a.community_id])).get(a.community_id, ()))
+    held = default_of((await checkins.in_force(tx, [a.community_id])).get(a.community_id, ()))
     if held is None:
         place = await copies.known_community(tx, a.community_id)
         zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
