@@ -241,7 +241,8 @@ class CommandAnswered:
 
     `event_id` is that activity. `answer` names what is said, `facts` what it is said with:
     `checkin.counted` {grants: [{unit, amount}], day}, `checkin.streak` the same with {streak}, the days in a row where
-    there is more than one, `checkin.again` {day} (this day was counted before),
+    there is more than one, `checkin.again` {day} (this day was counted before) and, where a check-in counts for it,
+    {event_id, at}: which one, and when it was made, in the zone that the day goes by (`2026-11-23T08:05:00+08:00`),
     `checkin.refused` {day, missing} (it lacks what its series asks for, and does not count; `missing` are codes such as
     text_too_short), `checkin.pending` {day} (somebody has yet to say that it counts),
     `checkin.nothing` {reason}, `points` {balances: [{unit, amount}]},

@@ -70,6 +70,13 @@ COMMANDS: Mapping[str, tuple[Mapping[str, Any], Texts]] = {
             ("已经打过卡", "{{ day }} 你已经打过卡了。"),
         ),
     ),
+    "command.checkin.before": (
+        {"day": _TEXT, "at": _TEXT},
+        _texts(
+            ("Checked in before", "You have checked in for {{ day }} already, at {{ at }}."),
+            ("已经打过卡", "{{ day }} 你已经打过卡了（{{ at }}）。"),
+        ),
+    ),
     "command.checkin.refused": (
         {"day": _TEXT, "missing": _TEXTS},
         _texts(

@@ -70,7 +70,10 @@ VARIABLES: dict[str, Any] = {
 be missing."""
 
 ELSEWHERE = {name: type for name, type in VARIABLES.items() if name not in SIGNALS and name != "checkin.status"}
-"""What other conditions see (of badges and check-ins): those of check-ins run before either of these is known."""
+"""What other conditions see (of badges and check-ins): those of check-ins run before either of these is known, and find
+streaks at 0 for the same reason."""
+
+STREAKS = frozenset(name for name in VARIABLES if name.startswith("streak."))
 
 NUMBERS = frozenset(name for name, type in VARIABLES.items() if type == _T.INT)
 

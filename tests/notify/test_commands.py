@@ -84,6 +84,16 @@ ANSWERS: dict[str, tuple[dict[str, Any], str, str]] = {
         "You have checked in for 2026-11-23 already.",
         "2026-11-23 你已经打过卡了。",
     ),
+    "checkin.again at": (
+        {"day": "2026-11-23", "event_id": str(uuid4()), "at": "2026-11-23T08:05:00+08:00"},
+        "You have checked in for 2026-11-23 already, at 08:05.",
+        "2026-11-23 你已经打过卡了（08:05）。",
+    ),
+    "checkin.again at night": (
+        {"day": "2026-11-23", "event_id": str(uuid4()), "at": "2026-11-24T02:10:00+08:00"},
+        "You have checked in for 2026-11-23 already, at 2026-11-24 02:10.",
+        "2026-11-23 你已经打过卡了（2026-11-24 02:10）。",
+    ),
     "checkin.refused": (
         {"day": "2026-11-23", "missing": ["text_too_short", "media_missing", "number_missing", "rain"]},
         "This does not count for 2026-11-23 yet. It lacks: a longer text, a picture, a number, rain.",
@@ -114,7 +124,7 @@ async def test_every_answer_has_its_words_in_both_languages(notify: Notify) -> N
     chinese = await notify.new_place(locale="zh-CN")
     for place, column in ((notify.place, 1), (chinese, 2)):
         asked = {name: await command(place) for name in ANSWERS}
-        await notify.hear(*(asked[name].answer(name, ANSWERS[name][0]) for name in ANSWERS))
+        await notify.hear(*(asked[name].answer(name.partition(" ")[0], ANSWERS[name][0]) for name in ANSWERS))
         for name, one in asked.items():
             assert (await one.message())["body"] == ANSWERS[name][column]
 

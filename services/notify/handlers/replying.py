@@ -132,7 +132,7 @@ async def answer_commands(tx: Tx, batch: list[Envelope[CommandAnswered]]) -> Non
                 e.event.community_id,
                 e.event.event_id,
                 e.event.member_id,
-                f"command.{e.event.answer}",
+                _template(e.event),
                 make(e.event.facts),
             ),
         )
@@ -140,6 +140,12 @@ async def answer_commands(tx: Tx, batch: list[Envelope[CommandAnswered]]) -> Non
         if (make := _VARIABLES.get(e.event.answer)) is not None
     ]
     await _answer(tx, replies)
+
+
+def _template(answered: CommandAnswered) -> str:
+    # A template of its own: in a community where the other one was ever used its variables are fixed.
+    before = answered.answer == "checkin.again" and "at" in answered.facts
+    return "command.checkin.before" if before else f"command.{answered.answer}"
 
 
 async def answer_bindings(tx: Tx, batch: list[Envelope[BindAnswered]]) -> None:
@@ -302,6 +308,12 @@ def _word(value: object) -> str:
     return str(value)[:500]
 
 
+def _time(value: object, day: object) -> str:
+    """08:05 of a time in ISO form, with its date where that is another one than the day's."""
+    date, _, time = str(value).partition("T")
+    return time[:5] if date == day else f"{date} {time[:5]}"
+
+
 def _amounts(value: object) -> list[dict[str, Any]]:
     listed = value if isinstance(value, list) else []
     return [{"amount": one["amount"], "unit": _word(one["unit"])} for one in listed[:MOST_LISTED]]
@@ -314,7 +326,10 @@ _VARIABLES: Mapping[str, Callable[[Mapping[str, Any]], dict[str, Any]]] = {
         "day": _word(f["day"]),
         "streak": f["streak"],
     },
-    "checkin.again": lambda f: {"day": _word(f["day"])},
+    "checkin.again": lambda f: {
+        "day": _word(f["day"]),
+        **({"at": _time(f["at"], f["day"])} if "at" in f else {}),
+    },
     "checkin.refused": lambda f: {
         "day": _word(f["day"]),
         "missing": [_word(one) for one in f["missing"][:MOST_LISTED]],

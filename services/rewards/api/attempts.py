@@ -28,8 +28,9 @@ from services.rewards.api.common import (
 from services.rewards.api.paging import by_id, page_of, place_of
 from services.rewards.domain.checkins import Series
 from services.rewards.domain.proofs import PENDING, Missing, State
-from services.rewards.handlers import approving, checking_in, checkins
+from services.rewards.handlers import approving, checkins
 from services.rewards.handlers.earning import score_again
+from services.rewards.handlers.series_days import today_of
 from services.rewards.store import attempts as store
 
 router = APIRouter(tags=["rewards: check-ins"])
@@ -212,5 +213,5 @@ async def get_code_word(
     """The same for as long as the installation's secret is."""
     async with db.read() as tx:
         held = await checkins.existing(tx, caller.community_id, series_id)
-        chosen = day if day is not None else await checking_in.today_of(tx, held)
+        chosen = day if day is not None else await today_of(tx, held)
         return CodeWordOut(day=chosen, word=checkins.word_of(tx, held, chosen))

@@ -29,6 +29,7 @@ from services.rewards.domain.programmes import Standing, progress
 from services.rewards.domain.streaks import DONE, STATUSES
 from services.rewards.domain.streaks import Day as WalkedDay
 from services.rewards.handlers import mending as handlers
+from services.rewards.handlers.streaks import Fact
 
 router = APIRouter(tags=["rewards: check-ins"])
 
@@ -56,6 +57,7 @@ class DayOut(BaseModel):
     day: date
     status: Status
     event_id: UUID | None = Field(description="The check-in that counts for it.")
+    at: datetime | None = Field(description="When that was made; of an operator's word, when it was given.")
 
 
 class FreezesOut(BaseModel):
@@ -147,7 +149,7 @@ def _out(seat: handlers.Seat, month: str | None = None) -> StreakOut:
     walked = seat.walked()
     state = walked[-1].state if walked else one.before
     shown = month if month is not None else f"{one.today:%Y-%m}"
-    events = {fact.day: fact.event_id for fact in one.of(DONE)}
+    counted = {fact.day: fact for fact in one.of(DONE)}
     pause = seat.pause()
     return StreakOut(
         series_id=series.id,
@@ -175,12 +177,13 @@ def _out(seat: handlers.Seat, month: str | None = None) -> StreakOut:
         pause=None if pause is None else PauseOut(first_day=pause.day, last_day=pause.last_day),
         programme=progress_out(seat, walked),
         month=shown,
-        calendar=[
-            DayOut(day=day.day, status=day.status, event_id=events.get(day.day))  # type: ignore[arg-type]
-            for day in walked
-            if f"{day.day:%Y-%m}" == shown
-        ],
+        calendar=[_day_out(day, counted.get(day.day)) for day in walked if f"{day.day:%Y-%m}" == shown],
     )
+
+
+def _day_out(day: WalkedDay, fact: Fact | None) -> DayOut:
+    at, event_id = (fact.at, fact.event_id) if fact is not None else (None, None)
+    return DayOut(day=day.day, status=day.status, event_id=event_id, at=at)  # type: ignore[arg-type]  # one of these
 
 
 def progress_out(seat: handlers.Seat, walked: Sequence[WalkedDay]) -> ProgressOut | None:
@@ -302,13 +305,14 @@ async def resume(series_id: SeriesPath, member_id: UUID, db: Db, caller: WriterO
 async def mark_day(
     request: Request, series_id: SeriesPath, member_id: UUID, body: DayIn, db: Db, caller: Writer
 ) -> Response:
-    """Today or a past day, with a reason; 200 where the day was so already, by whatever check-in counts."""
+    """Today or a past day, with a reason; 200 where the day was so already, by whatever check-in counts. `calendar` is
+    of the day's month, and names that one."""
 
     async def effect(tx: Tx) -> Reply:
         await check_present(tx, caller, member_id)
         seat, new = await handlers.mark(
             tx, caller.community_id, series_id, member_id, body.day, body.kind, body.reason, caller.actor
         )
-        return Reply(201 if new else 200, _out(seat))
+        return Reply(201 if new else 200, _out(seat, f"{body.day:%Y-%m}"))
 
     return await once(request, db, caller, effect)

@@ -5,7 +5,7 @@ fold that goes on from an earlier `State` gives what one from the beginning give
 that state has changed.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
@@ -200,29 +200,18 @@ def _too_late(day: date, facts: Facts, schedule: Schedule, start: date) -> bool:
 
 class Folded(NamedTuple):
     """`state` is as of today, `kept` an earlier one to go on from, None where there is none worth it. `frozen` and
-    `earned` are the days of this fold on which a freeze was used and earned; `seen` are the states after the days
-    that were asked for."""
+    `earned` are the days of this fold on which a freeze was used and earned."""
 
     state: State
     kept: State | None
     frozen: frozenset[date]
     earned: frozenset[date]
-    seen: Mapping[date, State]
 
 
-def fold(
-    before: State,
-    facts: Facts,
-    terms: Terms,
-    today: date,
-    *,
-    keep: date | None = None,
-    asked: frozenset[date] = frozenset(),
-) -> Folded:
+def fold(before: State, facts: Facts, terms: Terms, today: date, *, keep: date | None = None) -> Folded:
     """Go on from `before` until today; `kept` is the state after the day `keep`."""
     state, kept = _beginning(before, facts, terms.present.programme), before if before.through is not None else None
     frozen, earned = set(), set()
-    seen: dict[date, State] = {}
     rising = sorted(facts.days())
     while True:
         for one in walk(state, facts, terms, today):
@@ -231,8 +220,6 @@ def fold(
                 frozen.add(one.day)
             if one.earned:
                 earned.add(one.day)
-            if one.day in asked:
-                seen[one.day] = state
             if keep is not None and one.day <= keep:
                 kept = state
             # Who missed a day of a programme may be about to fail it: its days, which are not many, are all looked at.
@@ -240,7 +227,7 @@ def fold(
                 break
         idle = _idle_until(state, rising, last_day(terms, today))
         if idle is None:
-            return Folded(state, kept, frozenset(frozen), frozenset(earned), seen)
+            return Folded(state, kept, frozenset(frozen), frozenset(earned))
         if keep is not None and state.through is not None and state.through < keep:
             kept = replace(state, through=min(keep, idle))
         state = replace(state, through=idle)
@@ -253,3 +240,29 @@ def _idle_until(state: State, rising: Sequence[date], until: date) -> date | Non
         return None
     at = bisect_right(rising, state.through)
     return min(until, rising[at] - ONE_DAY) if at < len(rising) else until
+
+
+class Past:
+    """A streak as of days in any order, while its facts change in between; going on from `before`, which is as of a
+    day before all of them."""
+
+    def __init__(self, before: State) -> None:
+        self._settled = [before]
+
+    def changed(self, day: date) -> None:
+        """A fact of that day came or went."""
+        while len(self._settled) > 1 and _through(self._settled[-1]) >= day:
+            self._settled.pop()
+
+    def on(self, day: date, facts: Facts, terms: Terms) -> State:
+        """As of the day, which is open as long as nothing was done on it."""
+        at = bisect_left(self._settled, day, key=_through)
+        before = self._settled[max(0, at - 1)]
+        folded = fold(before, facts, terms, day, keep=day - ONE_DAY)
+        if folded.kept is not None and _through(folded.kept) > _through(before):
+            self._settled.insert(max(1, at), folded.kept)
+        return folded.state
+
+
+def _through(state: State) -> date:
+    return state.through or date.min

@@ -13,13 +13,15 @@ from kit.contracts import Envelope, activity_event_id
 from kit.contracts.events import Activity
 from kit.contracts.rewards import CommandAnswered
 from kit.database import Tx
-from kit.days import local_day
+from kit.days import local_day, zone_named
 from services.rewards.domain.boards import Board
 from services.rewards.domain.explaining import Decided, why
 from services.rewards.domain.proofs import PENDING
 from services.rewards.domain.streaks import DONE
-from services.rewards.handlers import checking_in, checkins, mending, ranking
+from services.rewards.handlers import checkins, mending, ranking
 from services.rewards.handlers.ranking import Asked
+from services.rewards.handlers.series_days import default_of
+from services.rewards.handlers.streaks import Fact
 from services.rewards.store import attempts, boards, decisions, entries
 
 COMMAND = "command.invoked"
@@ -59,7 +61,7 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
         return "checkin.nothing", {"reason": "the command came without a check-in"}
     event_id = activity_event_id(a.community_id, a.source, counts)
     made = await decisions.of_event(tx, community_id=a.community_id, event_id=event_id)
-    day, streak, original = await _standing(tx, a, member_id)
+    day, streak, counted, zone = await _standing(tx, a, member_id)
     amounts: dict[str, int] = {}
     for row in made:
         if row.amount > 0 and row.member_id == member_id:
@@ -72,9 +74,12 @@ async def _checkin(tx: Tx, a: Activity, member_id: UUID) -> Answer:
     lacking = list(dict.fromkeys(lack for row in tried for lack in row.missing))
     if any(row.state == PENDING for row in tried):
         return "checkin.pending", {"day": day.isoformat()}
-    if lacking and original != event_id:
+    # What it lacks comes first: as of this moment the one that counts may have come after it.
+    if lacking and (counted is None or counted.event_id != event_id):
         return "checkin.refused", {"day": day.isoformat(), "missing": lacking}
-    if original not in (None, event_id) or any(row.verdict in ("capped", "cooldown") for row in made):
+    if counted is not None and counted.event_id != event_id:
+        return "checkin.again", {"day": day.isoformat(), **_original(counted, zone)}
+    if any(row.verdict in ("capped", "cooldown") for row in made):
         return "checkin.again", {"day": day.isoformat()}
     reason = next((_why(row) for row in made if row.amount == 0), "no rule gives anything for a check-in")
     return "checkin.nothing", {"reason": reason}
@@ -84,18 +89,27 @@ def _why(row: Any) -> str:
     return why(Decided(row.rule_id, row.unit, row.verdict, row.wanted, row.amount, row.reason), "en")
 
 
-async def _standing(tx: Tx, a: Activity, member_id: UUID) -> tuple[date, int, UUID | None]:
-    """The day of the command, the member's streak in the community's default series, and the check-in that counts for
-    the day there."""
-    held = checking_in.default_of((await checkins.in_force(tx, [a.community_id])).get(a.community_id, ()))
+def _original(counted: Fact, zone: str) -> dict[str, str]:
+    """Which check-in counts, and when it was made; nothing of an operator's word."""
+    if counted.event_id is None:
+        return {}
+    at = counted.at.astimezone(zone_named(zone)).replace(microsecond=0)
+    return {"event_id": str(counted.event_id), "at": at.isoformat()}
+
+
+async def _standing(tx: Tx, a: Activity, member_id: UUID) -> tuple[date, int, Fact | None, str]:
+    """The day of the command, the member's streak in the community's default series, what counts for the day there,
+    and the zone that it goes by."""
+    held = default_of((await checkins.in_force(tx, [a.community_id])).get(a.community_id, ()))
     if held is None:
         place = await copies.known_community(tx, a.community_id)
         zone, day_start = (place.zone, place.day_start) if place is not None else ("UTC", 0)
-        return local_day(a.effective_at, zone, day_start), 0, None
+        return local_day(a.effective_at, zone, day_start), 0, None, zone
     seat = await mending.look(tx, a.community_id, held.terms.present.id, member_id)
-    walked, day = seat.walked(), seat.standing.calendar.day_of(a.effective_at)
-    done = seat.standing.of(DONE, day)
-    return day, walked[-1].state.current if walked else 0, done[0].event_id if done else None
+    walked, calendar = seat.walked(), seat.standing.calendar
+    day = calendar.day_of(a.effective_at)
+    counted = next(iter(seat.standing.of(DONE, day)), None)
+    return day, walked[-1].state.current if walked else 0, counted, calendar.zone_on(day)
 
 
 async def _points(tx: Tx, a: Activity, member_id: UUID) -> Answer:

@@ -4,8 +4,10 @@ A fixed number of statements per batch, whatever its size.
 """
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
+from types import MappingProxyType
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -13,7 +15,6 @@ from kit import copies
 from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx
-from kit.errors import Unavailable
 from kit.turns import in_turns
 from services.rewards.domain.calendars import Calendar
 from services.rewards.domain.checkins import Series
@@ -22,11 +23,13 @@ from services.rewards.domain.proofs import ACCEPTED, status_of
 from services.rewards.domain.streaks import DONE, JOINED, State
 from services.rewards.domain.undoing import Inverse, Way, checkin_undone_by, way_of_checkin
 from services.rewards.expressions import Failed
-from services.rewards.handlers import approving, calendars, proving, streaks, voiding
+from services.rewards.handlers import approving, calendars, proving, streaks, voiding, watching
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit
 from services.rewards.handlers.purging import is_history
+from services.rewards.handlers.series_days import One, calendar_of, for_series, owner_of, owners_of, zone_of_owner
 from services.rewards.handlers.streaks import AGAIN, Standing
+from services.rewards.handlers.watching import Look, Watch
 from services.rewards.store.checkins import Key
 
 AWAY = ("removed", "banned", "erased")
@@ -47,26 +50,14 @@ class World(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """`streaks` by event id, as of the day each event was for, in its community's default series. `postings` are for
-    the ledger, with the batch's grants. `statuses` say by event id whether a series took it as a check-in
-    (`domain.proofs.status_of`)."""
+    """`streaks` by event id, of activities that look at one: what its actor's in the community's default series was
+    before what comes after it in the batch, as of the day of the activity or the one that it is a check-in for.
+    `postings` are for the ledger, with the batch's grants. `statuses` say by event id whether a series took it as a
+    check-in (`domain.proofs.status_of`)."""
 
     streaks: Mapping[UUID, State] = field(default_factory=dict)
     postings: Sequence[Posting] = ()
     statuses: Mapping[UUID, str] = field(default_factory=dict)
-
-
-class _One(NamedTuple):
-    """A check-in (`DONE`) or the coming to a programme (`JOINED`)."""
-
-    activity: Activity
-    held: Held
-    member_id: UUID
-    kind: str
-
-    @property
-    def key(self) -> Key:
-        return self.activity.community_id, self.held.terms.present.id, self.member_id
 
 
 def types_of(series: Sequence[Held]) -> set[str]:
@@ -76,44 +67,85 @@ def types_of(series: Sequence[Held]) -> set[str]:
     return joins.union(*(one.on for one in enabled))
 
 
-async def record(tx: Tx, found: Sequence[Activity], world: World) -> Recorded:
-    """Note the check-ins among the activities, one a day, whichever comes first; take back what is undone."""
-    some: list[_One] = []
-    async for part in in_turns(found):
-        some += [one for a in part for one in _candidates(a, world)]
+async def record(
+    tx: Tx, found: Sequence[Activity], world: World, asking: Mapping[UUID, Collection[str]] = MappingProxyType({})
+) -> Recorded:
+    """Note the check-ins among the activities, one a day, whichever comes first; take back what is undone. `asking`
+    says by community of which types of activities the actor's streak is wanted; of what the default series takes it is
+    always."""
+    some: list[One] = []
+    async for part in in_turns(list(enumerate(found))):
+        some += [one for order, a in part for one in _candidates(order, a, world)]
     inverses = _about_checkins(world, found)
-    if not some and not inverses:
+    askers = watching.askers(found, world, asking)
+    if not some and not inverses and not askers:
         return Recorded()
     ways = {one.activity.event_id: way_of_checkin(one.activity) for one in some if one.kind == DONE}
     voids = await voiding.look(tx, _candidate_ways(found, ways), inverses)
-    kept = await calendars.follow(tx, _owners(some, world))
-    dated = [(one, day) for one in some if (day := _day(one, _calendar(one, kept))) is not None]
+    kept = await calendars.follow(tx, owners_of(some, world.communities, world.members))
+    dated = [(one, day) for one in some if (day := _day(one, calendar_of(one, kept))) is not None]
     dated, statuses = await _taken(tx, dated, voids.refused)
     if inverses and any(held.terms.judged for some_series in world.series.values() for held in some_series):
         await approving.stop(tx, inverses)
     wanted = {**await _undone(tx, voids, world), **_wanted(dated, kept, voids)}
-    if not wanted:
+    looks = await watching.looks(tx, askers, dated, world, kept)
+    if not wanted and not looks:
         return Recorded(statuses=statuses)
-    held = await streaks.hold(tx, wanted)
-    voiding.void(held, voids.hits, tx.now)
-    for one, day in dated:
-        _note(tx, held[one.key], one, day, voids, ways)
+    asked = watching.wanted(looks.values())
+    held = await streaks.hold(tx, {key: watching.both(want, asked.get(key)) for key, want in wanted.items()})
+    others = await streaks.glance(tx, {key: want for key, want in asked.items() if key not in held})
+    hits = [*voids.hits, *_late_hits(dated, voids)]
+    seen = await _in_turn(tx, {**others, **held}, hits, dated, looks, partial(_note, tx, voids=voids, ways=ways))
+    if not held:
+        return Recorded(seen, statuses=statuses)
     days = {key: set(want.days) for key, want in wanted.items()}
-    saved = await streaks.save(tx, list(held.values()), days, await _today(tx, world, wanted, kept))
-    if saved.postings:
-        await ensure_unit(tx, {posting.community_id for posting in saved.postings}, FREEZES)
-    default = {community_id: default_of(series) for community_id, series in world.series.items()}
-    return Recorded(
-        {one.activity.event_id: saved.seen[one.key][day] for one, day in dated
-         if one.held is default[one.activity.community_id] and day in saved.seen[one.key]},
-        saved.postings,
-        statuses,
-    )  # fmt: skip
+    postings = await streaks.save(tx, list(held.values()), days, await _today(tx, world, wanted, kept))
+    if postings:
+        await ensure_unit(tx, {posting.community_id for posting in postings}, FREEZES)
+    return Recorded(seen, postings, statuses)
+
+
+async def _in_turn(
+    tx: Tx,
+    standings: Mapping[Key, Standing],
+    hits: Sequence[voiding.Hit],
+    dated: Sequence[tuple[One, date]],
+    looks: Mapping[int, Look],
+    note: Callable[[Standing, One, date], None],
+) -> dict[UUID, State]:
+    """Void and note what there is, and look, one activity after the other: as if each had come alone."""
+    voided: dict[int, list[voiding.Hit]] = {}
+    noted: dict[int, list[tuple[One, date]]] = {}
+    for hit in hits:
+        voided.setdefault(hit.order, []).append(hit)
+    for one, day in dated:
+        noted.setdefault(one.order, []).append((one, day))
+    watches = {look.key: Watch(standings[look.key]) for look in looks.values() if look.key in standings}
+    seen: dict[UUID, State] = {}
+    async for orders in in_turns(sorted({*voided, *noted, *looks})):
+        for order in orders:
+            voiding.void(standings, voided.get(order, ()), tx.now)
+            for one, day in noted.get(order, ()):
+                note(standings[one.key], one, day)
+            look = looks.get(order)
+            if look is not None and look.event_id not in seen:
+                (day,) = look.wanted.days
+                seen[look.event_id] = watches[look.key].on(day) if look.key in watches else State()
+    return seen
+
+
+def _late_hits(dated: Sequence[tuple[One, date]], voids: voiding.Voids) -> list[voiding.Hit]:
+    """Check-ins of the batch that are undone further on in it."""
+    return [
+        voiding.Hit(one.key, day, one.activity.event_id, voids.late[one.activity.event_id])
+        for one, day in dated
+        if one.kind == DONE and one.activity.event_id in voids.late
+    ]
 
 
 async def _taken(
-    tx: Tx, dated: Sequence[tuple[_One, date]], undone: Collection[UUID]
-) -> tuple[list[tuple[_One, date]], dict[UUID, str]]:
+    tx: Tx, dated: Sequence[tuple[One, date]], undone: Collection[UUID]
+) -> tuple[list[tuple[One, date]], dict[UUID, str]]:
     """Those that their series take, and what each activity is."""
     tries = [proving.Try(one.activity, one.held.terms, one.member_id, day) for one, day in dated if one.kind == DONE]
     judged = await proving.judge(tx, tries, undone)
@@ -175,14 +207,14 @@ def _candidate_ways(found: Sequence[Activity], ways: Mapping[UUID, Way | None]) 
 
 
 def _wanted(
-    dated: Sequence[tuple[_One, date]], kept: Mapping[calendars.Owner, Calendar], voids: voiding.Voids
+    dated: Sequence[tuple[One, date]], kept: Mapping[calendars.Owner, Calendar], voids: voiding.Voids
 ) -> dict[Key, streaks.Wanted]:
     days: dict[Key, set[date]] = {}
     for hit in voids.hits:
         days.setdefault(hit.key, set()).add(hit.day)
     for one, day in dated:
         days.setdefault(one.key, set()).add(day)
-    return {one.key: streaks.Wanted(one.held.terms, _calendar(one, kept), days[one.key]) for one, _ in dated}
+    return {one.key: streaks.Wanted(one.held.terms, calendar_of(one, kept), days[one.key]) for one, _ in dated}
 
 
 async def _undone(tx: Tx, voids: voiding.Voids, world: World) -> dict[Key, streaks.Wanted]:
@@ -197,7 +229,7 @@ async def _undone(tx: Tx, voids: voiding.Voids, world: World) -> dict[Key, strea
     owners = {}
     for c, id, member_id in days:
         owner = owner_of(series[c, id].terms.present, c, member_id)
-        owners[owner] = _zone(owner, world.communities[c], members.get(owner))
+        owners[owner] = zone_of_owner(owner, world.communities[c], members.get(owner))
     read = await calendars.read(tx, owners)
     return {
         key: streaks.Wanted(held.terms, for_series(read[owner_of(present, key[0], key[2])], present), some)
@@ -210,23 +242,13 @@ async def _today(
     tx: Tx, world: World, wanted: Collection[Key], kept: Mapping[calendars.Owner, Calendar]
 ) -> dict[UUID, date]:
     missing = {(c, c) for c, _, _ in wanted} - kept.keys()
-    places = {o: _zone(o, world.communities[o[0]], None) for o in missing}
+    places = {o: zone_of_owner(o, world.communities[o[0]], None) for o in missing}
     known = {**kept, **(await calendars.read(tx, places) if places else {})}
     return {c: known[c, c].day_of(tx.now) for c, _, _ in wanted}
 
 
-async def today_of(tx: Tx, held: Held) -> date:
-    """The day of now by the community's calendar; Unavailable while it is not known here."""
-    place = await copies.known_community(tx, held.community_id)
-    if place is None:
-        raise Unavailable("this community is not known here yet; try again", code="community_unknown", retry_after=1)
-    owner = held.community_id, held.community_id
-    read = await calendars.read(tx, {owner: _zone(owner, place, None)})
-    return for_series(read[owner], held.terms.present).day_of(tx.now)
-
-
 def _note(
-    tx: Tx, standing: Standing, one: _One, day: date, voids: voiding.Voids, ways: Mapping[UUID, Way | None]
+    tx: Tx, standing: Standing, one: One, day: date, *, voids: voiding.Voids, ways: Mapping[UUID, Way | None]
 ) -> None:
     a = one.activity
     if one.kind == JOINED:
@@ -242,14 +264,10 @@ def _note(
     way = ways[a.event_id]
     standing.add(AGAIN if there else DONE, day, a.effective_at, tx.now, event_id=a.event_id,
                  connection_id=a.connection_id, thing=way.thing if way is not None else None)  # fmt: skip
+    standing.excuse(tx.now)
 
 
-def default_of(series: Sequence[Held]) -> Held | None:
-    """The oldest series that is enabled: the one that rules and answers speak of."""
-    return next((held for held in series if held.terms.present.enabled), None)
-
-
-def _candidates(a: Activity, world: World) -> list[_One]:
+def _candidates(order: int, a: Activity, world: World) -> list[One]:
     out = []
     for held in world.series.get(a.community_id, ()):
         kind = _kind(a, held.terms.present)
@@ -261,7 +279,7 @@ def _candidates(a: Activity, world: World) -> list[_One]:
         series = held.terms.present
         when = series.when if kind == DONE or series.programme is None else series.programme.joins_when
         if when is None or _holds(a, when, world):
-            out.append(_One(a, held, member_id, kind))
+            out.append(One(order, a, held, member_id, kind))
     return out
 
 
@@ -280,38 +298,7 @@ def _holds(a: Activity, when: str, world: World) -> bool:
         return False
 
 
-def _owners(some: Sequence[_One], world: World) -> dict[calendars.Owner, calendars.Zone]:
-    out: dict[calendars.Owner, calendars.Zone] = {}
-    for one in some:
-        community_id = one.activity.community_id
-        place = world.communities[community_id]
-        for owner in {(community_id, community_id), owner_of(one.held.terms.present, community_id, one.member_id)}:
-            out[owner] = _zone(owner, place, world.members.get((community_id, one.member_id)))
-    return out
-
-
-def owner_of(series: Series, community_id: UUID, member_id: UUID) -> calendars.Owner:
-    """Whose calendar the days of a member in the series go by."""
-    return community_id, member_id if series.scope == "member" else community_id
-
-
-def _zone(owner: calendars.Owner, place: KnownCommunity, known: KnownMember | None) -> calendars.Zone:
-    return (place.zone, place.day_start) if owner[0] == owner[1] else calendars.zone_of(place, known)
-
-
-def _calendar(one: _One, kept: Mapping[calendars.Owner, Calendar]) -> Calendar:
-    series = one.held.terms.present
-    return for_series(kept[owner_of(series, one.activity.community_id, one.member_id)], series)
-
-
-def for_series(calendar: Calendar, series: Series) -> Calendar:
-    """The calendar with the series' own day start, where it has one."""
-    if series.day_start is None:
-        return calendar
-    return Calendar(tuple([replace(stretch, day_start=series.day_start) for stretch in calendar.stretches]))
-
-
-def _day(one: _One, calendar: Calendar) -> date | None:
+def _day(one: One, calendar: Calendar) -> date | None:
     """The day a check-in is for, or on which the member came; None for one that is too late for its day, before it, or
     outside of the programme."""
     a, series = one.activity, one.held.terms.present

@@ -45,6 +45,7 @@ from services.rewards.handlers import (
     signals,
     tallying,
     undoing,
+    watching,
 )
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.badges import Defined
@@ -79,12 +80,12 @@ class Scene:
     secret: bytes
     series: Mapping[UUID, Sequence[Held]]
     streaks: Mapping[UUID, Streak]
-    """By event id, where the event is a check-in."""
+    """By event id, where the event is a check-in or rules ask for it (`handlers.watching`)."""
     epochs: Mapping[UUID, UUID | None]
     """Community → whose counters its rules go by; None: the community's own."""
     badges: Mapping[UUID, Sequence[Defined]]
     used: Mapping[UUID, Used]
-    """Community → which signals its rules ask for."""
+    """Community → which signals and streaks its rules ask for."""
     signals: Mapping[UUID, Values]
     """By event id, where rules ask for some."""
     checkins: Mapping[UUID, str]
@@ -111,7 +112,7 @@ async def score_again(tx: Tx, found: Sequence[Activity]) -> None:
         scene = await _scene(tx, found)
         ages |= await signals.ages(tx, approved, scene)
     inverses = undoing.inverses_of(found, scene.inverse)
-    recorded = await checking_in.record(tx, found, _world(scene, inverses))
+    recorded = await checking_in.record(tx, found, _world(scene, inverses), watching.asking(scene))
     scene = replace(scene, streaks=recorded.streaks, checkins=recorded.statuses)
     scene = replace(scene, signals=await signals.note(tx, found, scene, ages))
     await noting.note(tx, found, scene.badges, _world(scene, inverses))

@@ -7,6 +7,8 @@ away, the streak of that day, the community's zone. What was written is not amon
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import repeat
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -38,8 +40,8 @@ class Person(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
-    """One activity. `closed`: decisions of its day were gone already; `checkin`: whether a series took
-    it as a check-in. New fields go to the end, with a default.
+    """One activity. `streak`: the one it saw, None where nothing looked at one; `closed`: decisions of its day were
+    gone already; `checkin`: whether a series took it as a check-in. New fields go to the end, with a default.
 
     `data` is JSON, as bytes: whole numbers of any size stand in it, and MessagePack takes those of 64 bits.
     """
@@ -164,12 +166,14 @@ def _person(a: Activity, computed: UUID | None, scene: "Scene") -> Person | None
 
 @dataclass(frozen=True, slots=True)
 class Chapter:
-    """Activities that were handled one after the other, in one state of the world; `seq` is the last of their rows."""
+    """Activities that were handled one after the other, in one state of the world; `seq` is the last of their rows,
+    `times` say of each when it was."""
 
     seq: int
     zone: str
     day_start: int
     items: tuple[Kept, ...]
+    times: tuple[datetime, ...]
 
     def place(self, community: KnownCommunity) -> KnownCommunity:
         return replace(community, zone=self.zone, day_start=self.day_start)
@@ -195,10 +199,12 @@ def chapters(rows: Iterable[Any], most: int) -> list[Chapter]:
         ):
             known |= people
             seen |= ids
-            out[-1] = replace(last, seq=row.seq, items=(*last.items, *body.items))
+            times = (*last.times, *repeat(row.kept_at, len(body.items)))
+            out[-1] = replace(last, seq=row.seq, items=(*last.items, *body.items), times=times)
         else:
             known, seen = people, ids
-            out.append(Chapter(row.seq, body.zone, body.day_start, tuple(body.items)))
+            times = tuple(repeat(row.kept_at, len(body.items)))
+            out.append(Chapter(row.seq, body.zone, body.day_start, tuple(body.items), times))
     return out
 
 

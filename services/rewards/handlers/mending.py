@@ -31,9 +31,9 @@ from services.rewards.domain.streaks import (
     walk,
 )
 from services.rewards.handlers import calendars, checkins, streaks
-from services.rewards.handlers.checking_in import for_series
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.ledger import ensure_unit, record
+from services.rewards.handlers.series_days import for_series
 from services.rewards.handlers.streaks import AGAIN, BOUGHT, UNDONE, Fact, Standing
 from services.rewards.store import ledger as ledger_store
 
@@ -108,8 +108,8 @@ async def _settle(tx: Tx, seat: Seat, besides: Sequence[Posting] = ()) -> None:
     """Write what was changed, and post it; Unprocessable where it costs more than there is."""
     one = seat.standing
     community_id = one.key[0]
-    saved = await streaks.save(tx, [one], {}, {community_id: seat.community_day})
-    postings = [*besides, *saved.postings]
+    followed = await streaks.save(tx, [one], {}, {community_id: seat.community_day})
+    postings = [*besides, *followed]
     if any(posting.unit == FREEZES.id for posting in postings):
         await ensure_unit(tx, [community_id], FREEZES)
     done = await record(tx, postings)

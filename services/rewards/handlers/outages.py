@@ -10,8 +10,8 @@ from kit.database import Tx
 from services.rewards.domain.calendars import ONE_DAY, Calendar, calendar_of
 from services.rewards.domain.outages import Gap, excused
 from services.rewards.handlers import calendars, checkins
-from services.rewards.handlers.checking_in import for_series
 from services.rewards.handlers.checkins import Held
+from services.rewards.handlers.series_days import for_series
 from services.rewards.handlers.streaks import GAPS_KEPT
 from services.rewards.store import checkins as store
 

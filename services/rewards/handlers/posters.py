@@ -15,7 +15,7 @@ from services.rewards.domain.posters import Poster
 from services.rewards.domain.streaks import COUNTED
 from services.rewards.handlers import checkins, mending
 from services.rewards.handlers.certificates import Whom, whom
-from services.rewards.handlers.checking_in import default_of
+from services.rewards.handlers.series_days import default_of
 from services.rewards.store import badges as store
 from services.rewards.store import entries, erasures, ledger
 from services.rewards.store import posters as codes

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 from kit.database import Tx
 from services.rewards.domain.streaks import State, fold
 from services.rewards.handlers import calendars, checkins
-from services.rewards.handlers.checking_in import for_series, owner_of
+from services.rewards.handlers.series_days import for_series, owner_of
 from services.rewards.handlers.streaks import Standing
 from services.rewards.store import checkins as store
 from services.rewards.store.checkins import Key

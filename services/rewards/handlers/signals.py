@@ -20,8 +20,8 @@ from services.rewards.domain import signals
 from services.rewards.domain.engine import later
 from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.signal_rows import Act, Kind, Row
-from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED, SIGNALS
-from services.rewards.expressions import names_in
+from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED
+from services.rewards.expressions import STREAKS, names_in
 from services.rewards.handlers import labelling
 from services.rewards.handlers.erasing.late import is_erased
 from services.rewards.handlers.purging import is_history
@@ -40,11 +40,13 @@ _decode = msgspec.msgpack.decode
 
 @dataclass(frozen=True, slots=True)
 class Used:
-    """What a rule set asks for. `noted`: of which types something is noted, and what their rules ask for of it; `ages`:
-    for which types the actor's age is asked for; `lateness`: how late the most patient rule takes an event."""
+    """What a rule set asks for. `noted`: of which types something is noted, and what their rules ask for of it; `ages`
+    and `streaks`: for which types the actor's age and streak are asked for; `lateness`: how late the most patient rule
+    takes an event."""
 
     noted: Mapping[str, frozenset[str]]
     ages: frozenset[str]
+    streaks: frozenset[str]
     lateness: timedelta
 
 
@@ -61,12 +63,14 @@ def used(rules: RuleSet) -> Used:
     always = frozenset({GIVING}) if any(RECEIVED in some for some in names.values()) else frozenset()
     noted = {type: some & FOLDED | always for type, some in names.items() if some & FOLDED or rates or always}
     hours = max((rule.lateness_hours for rule in listening), default=0)
-    return Used(noted, frozenset(type for type, some in names.items() if AGE in some), timedelta(hours=hours))
+    ages = frozenset(type for type, some in names.items() if AGE in some)
+    streaks = frozenset(type for type, some in names.items() if some & STREAKS)
+    return Used(noted, ages, streaks, timedelta(hours=hours))
 
 
 def _names_of(rule: Rule) -> frozenset[str]:
     sources = (rule.when, rule.review_when, *(source for give in rule.give for _, source in give.computed()))
-    return SIGNALS.intersection(name for source in sources if source is not None for name in names_in(source))
+    return frozenset(name for source in sources if source is not None for name in names_in(source))
 
 
 async def ages(tx: Tx, found: Sequence[Activity], scene: "Scene") -> dict[UUID, int]:

@@ -8,9 +8,9 @@ from kit import copies
 from kit.database import Tx
 from kit.errors import Unavailable
 from services.rewards.handlers import calendars, checkins, streaks
-from services.rewards.handlers.checking_in import for_series, owner_of
 from services.rewards.handlers.checkins import Held
 from services.rewards.handlers.mending import Seat
+from services.rewards.handlers.series_days import for_series, owner_of
 from services.rewards.store import checkins as store
 
 

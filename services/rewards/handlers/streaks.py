@@ -53,7 +53,6 @@ _SAID = {FROZEN: "Freeze used", EARNED: "Freeze earned", BOUGHT: "Freeze bought"
 KEPT_BEHIND = 4 * ONE_DAY
 """How far behind its last day a state to go on from is: what comes a little late makes no fold begin again."""
 
-
 GAPS_KEPT = timedelta(days=60)
 """Who was not touched for so long has no streak that an outage could keep."""
 
@@ -79,6 +78,11 @@ _WHOSE = 3
 """Columns of the key before those of a fact; behind them is `voided_at`."""
 
 
+def fact_of(row: Any) -> Fact:
+    # By place and not by name: a batch reads thousands of them.
+    return Fact(*row[_WHOSE:-1])
+
+
 class Wanted(NamedTuple):
     """Whose streak: by which terms and calendar, and the days that may change (`date.min` for any)."""
 
@@ -101,6 +105,7 @@ class Standing:
     undone: set[UUID] = field(default_factory=set)
     """Events whose check-in an operator took away: told once more they count no more."""
     numbers: Counter[tuple[date, str]] = field(default_factory=Counter)
+    gaps: Sequence[Gap] = ()
     added: list[Fact] = field(default_factory=list)
     voided: list[Fact] = field(default_factory=list)
 
@@ -114,8 +119,7 @@ class Standing:
 
     def take(self, row: Any) -> None:
         """A row as it is stored."""
-        # By place and not by name: a batch reads thousands of them.
-        fact = Fact(*row[_WHOSE:-1])
+        fact = fact_of(row)
         self.numbers[fact.day, fact.kind] += 1
         if row[-1] is None:
             self.rows.append(fact)
@@ -135,13 +139,16 @@ class Standing:
     def void(self, fact: Fact) -> None:
         self.rows.remove(fact)
         self.voided.append(fact)
+        if fact.event_id is not None:
+            self.undone.add(fact.event_id)
 
-    def excuse(self, gaps: Iterable[Gap], now: datetime) -> None:
+    def excuse(self, now: datetime) -> None:
         """Note the days since the last check-in that the bot it came through was away on."""
-        hours, last = self.series.outage_hours, max(self.of(DONE), key=lambda fact: fact.day, default=None)
+        hours = self.series.outage_hours if self.gaps else None
+        last = max(self.of(DONE), key=lambda fact: fact.day, default=None) if hours is not None else None
         if hours is None or last is None or last.connection_id is None:
             return
-        for day in sorted(excused(gaps, last.connection_id, last.day, hours, self.calendar, now)):
+        for day in sorted(excused(self.gaps, last.connection_id, last.day, hours, self.calendar, now)):
             if not self.of(OUTAGE, day):
                 self.add(OUTAGE, day, now, now)
 
@@ -165,10 +172,9 @@ class Standing:
         return max((self.today, *asked))
 
     def folded(self, asked: Iterable[date] = ()) -> Folded:
-        days, facts = frozenset(asked), self.facts()
-        today = self.as_of(days)
+        facts, today = self.facts(), self.as_of(asked)
         last = max((day for day in facts.days() if day <= today), default=today)
-        return fold(self.before, facts, self.terms, today, keep=last - KEPT_BEHIND, asked=days)
+        return fold(self.before, facts, self.terms, today, keep=last - KEPT_BEHIND)
 
 
 async def hold(tx: Tx, wanted: Mapping[Key, Wanted]) -> dict[Key, Standing]:
@@ -187,17 +193,39 @@ async def hold(tx: Tx, wanted: Mapping[Key, Wanted]) -> dict[Key, Standing]:
     on = sorted(out.keys() - set(again))
     for row in [*(await store.all_facts(tx, sorted(again))), *(await store.late_facts(tx, on))]:
         out[row.community_id, row.series_id, row.member_id].take(row)
-    gaps = await _gaps(tx, {key[0] for key in out})
-    for (community_id, _, _), standing in out.items():
-        standing.excuse(gaps.get(community_id, ()), tx.now)
+    await _excuse(tx, out.values())
     return out
 
 
-async def _gaps(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Gap]]:
-    out: dict[UUID, list[Gap]] = {}
-    for row in await store.gaps_of(tx, community_ids, tx.now - GAPS_KEPT):
-        out.setdefault(row.community_id, []).append(Gap(row.connection_id, row.since, row.until))
+async def glance(tx: Tx, wanted: Mapping[Key, Wanted]) -> dict[Key, Standing]:
+    """These streaks as they were at one moment, with the facts that the days of each take; nothing is held or written.
+    Days that it is not written of yet that they were excused are."""
+    out: dict[Key, Standing] = {}
+    for row in await store.facts_ahead(tx, sorted(wanted)):
+        key = row.community_id, row.series_id, row.member_id
+        if key not in out:
+            before = State() if row.kept is None else msgspec.convert(row.kept, State)
+            out[key] = _looked_at(tx, key, wanted[key], before)
+        out[key].take(row[:-1])
+    early = [k for k, one in out.items() if (through := one.before.through) and min(wanted[k].days) <= through]
+    out |= {key: _looked_at(tx, key, wanted[key], State()) for key in early}
+    for row in await store.all_facts(tx, sorted(early)):
+        out[row.community_id, row.series_id, row.member_id].take(row)
+    await _excuse(tx, out.values())
     return out
+
+
+def _looked_at(tx: Tx, key: Key, wanted: Wanted, before: State) -> Standing:
+    return Standing(key, wanted.terms, wanted.calendar, wanted.calendar.day_of(tx.now), _empty(key), before)
+
+
+async def _excuse(tx: Tx, some: Collection[Standing]) -> None:
+    gaps: dict[UUID, list[Gap]] = {}
+    for row in await store.gaps_of(tx, {one.key[0] for one in some}, tx.now - GAPS_KEPT):
+        gaps.setdefault(row.community_id, []).append(Gap(row.connection_id, row.since, row.until))
+    for one in some:
+        one.gaps = gaps.get(one.key[0], ())
+        one.excuse(tx.now)
 
 
 async def views(tx: Tx, community_id: UUID, terms: Terms, days: Mapping[UUID, Calendar]) -> dict[UUID, Standing]:
@@ -205,41 +233,30 @@ async def views(tx: Tx, community_id: UUID, terms: Terms, days: Mapping[UUID, Ca
     they were excused are."""
     id = terms.present.id
     out = {
-        member_id: Standing(key, terms, calendar, calendar.day_of(tx.now), _empty(key), State())
+        member_id: _looked_at(tx, (community_id, id, member_id), Wanted(terms, calendar, ()), State())
         for member_id, calendar in days.items()
-        if (key := (community_id, id, member_id))
     }
     for row in await store.all_facts(tx, [one.key for one in out.values()]):
         out[row.member_id].take(row)
-    gaps = (await _gaps(tx, {community_id})).get(community_id, ())
-    for one in out.values():
-        one.excuse(gaps, tx.now)
+    await _excuse(tx, out.values())
     return out
-
-
-class Saved(NamedTuple):
-    """What the ledger has to follow with, and the states after the days that were asked for."""
-
-    postings: list[Posting]
-    seen: dict[Key, Mapping[date, State]]
 
 
 async def save(
     tx: Tx, standings: Sequence[Standing], asked: Mapping[Key, Collection[date]], today: Mapping[UUID, date]
-) -> Saved:
-    """Write what is new and changed of them. `today` is each community's day, which entries count for.
+) -> list[Posting]:
+    """Write what is new and changed of them. `asked` are days that somebody called today, `today` is each community's
+    day, which entries count for.
 
-    The caller posts the postings, through `ledger.record` and with whatever else it posts.
+    The caller posts what is returned, through `ledger.record` and with whatever else it posts.
     """
     postings: list[Posting] = []
-    seen: dict[Key, Mapping[date, State]] = {}
     rows: list[dict[str, Any]] = []
     reached: list[awarding.Streak] = []
     async for part in in_turns(standings):
         for one in part:
             days = asked.get(one.key, ())
             folded = one.folded(days)
-            seen[one.key] = folded.seen
             reached.append(_for_badges(one, folded.state))
             postings += _follow(tx, one, folded, today[one.key[0]])
             row = _streak_row(one.key, one.as_of(days), folded.state, folded.kept)
@@ -251,7 +268,7 @@ async def save(
         await store.void_facts(tx, gone)
     await store.put_streaks(tx, rows)
     awarding.note_streaks(tx, reached, partial(_results, standings))
-    return Saved(postings, seen)
+    return postings
 
 
 async def _results(standings: Sequence[Standing], tx: Tx) -> list[awarding.Result]:

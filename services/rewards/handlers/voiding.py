@@ -5,7 +5,7 @@ about, taken before the streaks'. It is another lock than the one that undoing g
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
@@ -34,18 +34,21 @@ class Candidate(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A check-in that counted, or stands in, and is undone."""
+    """A check-in that counted, or stands in, and is undone by the event at the place `order` in the batch."""
 
     key: Key
     day: date
     event_id: UUID
+    order: int
 
 
 @dataclass(frozen=True, slots=True)
 class Voids:
-    """`refused` are events of the batch whose check-in is undone before it counted; `hits` are earlier ones."""
+    """`refused` are events of the batch whose check-in is undone before it counted, `late` those that are undone by an
+    event further on in it, and its place; `hits` are check-ins of earlier batches."""
 
     refused: frozenset[UUID] = frozenset()
+    late: Mapping[UUID, int] = field(default_factory=dict)
     hits: tuple[Hit, ...] = ()
 
 
@@ -59,14 +62,25 @@ async def look(tx: Tx, candidates: Sequence[Candidate], inverses: Sequence[Inver
     await lock(tx, things)
     known = [Inverse(r.thing, r.event_id, r.type, r.at, EARLIER) for r in await inverse_store.inverses(tx, asked)]
     about = _by_thing([*known, *inverses])
-    refused = {one.event_id for one in candidates if undone(about.get(one.way.thing, ()), one.way, one.at, one.order)}
+    refused: set[UUID] = set()
+    late: dict[UUID, int] = {}
+    # Backwards: of what is there twice the first counts.
+    for one in reversed(candidates):
+        refused.discard(one.event_id)
+        late.pop(one.event_id, None)
+        by = undone(about.get(one.way.thing, ()), one.way, one.at, one.order)
+        if by is not None and by.order <= one.order:
+            refused.add(one.event_id)
+        elif by is not None:
+            late[one.event_id] = by.order
     new = _by_thing(inverses)
     hits = []
     for row in await store.facts_about(tx, new) if new else ():
         types = tuple({inverse.type for inverse in new[row.thing]})
-        if undone(new[row.thing], Way(row.thing, types, 0), row.at, EARLIER):
-            hits.append(Hit((row.community_id, row.series_id, row.member_id), row.day, row.event_id))
-    return Voids(frozenset(refused), tuple(hits))
+        by = undone(new[row.thing], Way(row.thing, types, 0), row.at, EARLIER)
+        if by is not None:
+            hits.append(Hit((row.community_id, row.series_id, row.member_id), row.day, row.event_id, by.order))
+    return Voids(frozenset(refused), late, tuple(hits))
 
 
 async def lock(tx: Tx, things: Iterable[UUID]) -> None:
@@ -74,7 +88,7 @@ async def lock(tx: Tx, things: Iterable[UUID]) -> None:
     await counters.lock(tx, kept=dict.fromkeys(map(_lock_of, things), tx.now))
 
 
-def void(standings: Mapping[Key, Standing], hits: Iterable[Hit], now: datetime) -> None:
+def void(standings: Mapping[Key, Standing], hits: Sequence[Hit], now: datetime) -> None:
     """Take these back, and let another check-in of the same day count where there is one."""
     for hit in hits:
         one = standings[hit.key]
@@ -84,6 +98,7 @@ def void(standings: Mapping[Key, Standing], hits: Iterable[Hit], now: datetime) 
         one = standings[hit.key]
         if not one.of(DONE, hit.day):
             _stand_in(one, one.of(AGAIN, hit.day), now)
+        one.excuse(now)
 
 
 def _stand_in(one: Standing, others: Sequence[Fact], now: datetime) -> None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, delete, func, literal, or_, select, tuple_
+from sqlalchemy import Row, and_, delete, func, literal, or_, select, tuple_
 
 from kit.database import Tx, delete_among, insert_many, insert_new, lock_rows, select_among, upsert
 from services.rewards.tables.checkins import checkin_calendars as calendars
@@ -121,6 +121,10 @@ async def all_facts(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:
     return await select_among(tx, facts, _OF_FACT, list(keys))
 
 
+async def voided_facts(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:
+    return await select_among(tx, facts, _OF_FACT, list(keys), where=facts.c.voided_at.is_not(None))
+
+
 async def facts_about(tx: Tx, things: Iterable[UUID]) -> list[Row[Any]]:
     """Those that hold and that an inverse event about one of these things would name."""
     return await select_among(tx, facts, facts.c.thing, sorted(things), where=facts.c.voided_at.is_(None))
@@ -131,6 +135,13 @@ async def late_facts(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:
     same = [mine == theirs for mine, theirs in zip(_OF_STREAK, _OF_FACT, strict=True)]
     since = select(streaks.c.window_from).where(*same).correlate(facts).scalar_subquery()
     return await select_among(tx, facts, _OF_FACT, list(keys), where=facts.c.last_day >= since)
+
+
+async def facts_ahead(tx: Tx, keys: Iterable[Key]) -> list[Row[Any]]:
+    """The same, each with the `kept` that they follow: of one moment, whoever writes meanwhile."""
+    same = [mine == theirs for mine, theirs in zip(_OF_STREAK, _OF_FACT, strict=True)]
+    late = and_(*same, facts.c.last_day >= streaks.c.window_from)
+    return await select_among(tx, [*facts.columns, streaks.c.kept], _OF_FACT, list(keys), where=late)
 
 
 async def add_facts(tx: Tx, rows: Sequence[dict[str, Any]]) -> None:

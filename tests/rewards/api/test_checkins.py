@@ -236,7 +236,15 @@ async def test_an_operator_sets_days_that_are_not_to_come_with_a_reason(rewards:
     assert (await rewards.client.post(path, json=day)).status_code == 200
     first = {**day, "day": "2026-11-20"}
     already = await rewards.client.post(path, json=first)
-    assert (already.status_code, already.json()["calendar"][0]["event_id"] is not None) == (200, True)
+    [original] = [one for one in already.json()["calendar"] if one["day"] == "2026-11-20"]
+    assert (already.status_code, original["event_id"] is not None) == (200, True)
+    assert original["at"] == "2026-11-20T08:00:00Z"
+    rewards.clock.advance(timedelta(days=30))
+    already = await rewards.client.post(path, json=first)
+    assert (already.status_code, original in already.json()["calendar"]) == (200, True), (
+        "of the day's month, not today's"
+    )
+    rewards.clock.advance(timedelta(days=-30))
     excused = await rewards.client.post(path, json={**day, "day": "2026-11-22", "kind": "excused"})
     assert (excused.json()["current"], excused.json()["status"]) == (2, "open")
     undone = await rewards.client.post(path, json={**day, "kind": "undone"})

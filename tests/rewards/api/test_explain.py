@@ -189,6 +189,26 @@ async def test_a_computed_amount_is_told_with_its_formula_and_the_numbers_it_loo
     assert (line["verdict"], line["reason"]) == ("granted", "computed for actor: streak.current 3")
 
 
+async def test_the_first_message_of_a_day_is_told_the_streak_that_its_amount_came_of(rewards: Rewards) -> None:
+    guild = rewards.guild
+    caps = [{"per": "day", "limit": 1, "of": "grants"}]
+    formula = "10 * (streak.current < 7 ? 2 : 3) / 2"
+    first = {**computed(formula, caps=caps), "id": "first-of-day", "on": ["message.created"]}
+    await guild.publish(rule(amount=1), first)
+    week = [guild.act("checkin.submitted", at=MORNING - timedelta(days=n), import_name="old") for n in range(7)]
+    talk = guild.act(at=MORNING + timedelta(hours=1))
+    await guild.score(guild.act("message.created", "bob"), *week, talk)
+    assert await texts(rewards) == [
+        f"rule first-of-day gave 15 xp = {formula} (streak of 7); rule talk gave 1 xp",
+    ]
+    assert await texts(rewards, "bob") == [
+        f"rule first-of-day gave 10 xp = {formula} (streak of 0); rule talk gave 1 xp",
+    ]
+    assert (await explained(rewards, language="zh"))[0]["text"].endswith(
+        f"规则「first-of-day」给出 15 xp = {formula} (连续 7 天);规则「talk」给出 1 xp"
+    )
+
+
 async def test_the_formula_is_that_of_the_version_that_ran(rewards: Rewards) -> None:
     guild = rewards.guild
     await guild.publish(computed("streak.current + 1", lateness_hours=99))

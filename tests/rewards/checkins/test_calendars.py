@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kit.days import local_day
 from services.rewards.domain.calendars import Calendar, calendar_of
-from services.rewards.handlers.checking_in import for_series
+from services.rewards.handlers.series_days import for_series
 from tests.rewards.checkins.support import DAY_STARTS, ZONES, calendars, instants, series
 
 

@@ -178,7 +178,7 @@ async def test_rules_see_the_streak_with_the_check_in_they_look_at(guild: Guild,
     give = [{"to": "actor", "unit": "points", "cel": "5 * (streak.current > 3 ? 3 : streak.current)"}]
     await guild.publish(
         {"id": "check-in", "on": ["checkin.submitted"], "give": give},
-        rule("talk", when="streak.current == 0"),
+        rule("talk", when="streak.current == 5"),
     )
     points = []
     for day in range(5):

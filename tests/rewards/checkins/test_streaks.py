@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from services.rewards.domain.calendars import calendar_of
 from services.rewards.domain.checkins import Freeze, Schedule, Terms
-from services.rewards.domain.streaks import LOOK_BACK, ONE_DAY, Facts, State, fold, walk
+from services.rewards.domain.streaks import LOOK_BACK, ONE_DAY, Facts, Past, State, fold, walk
 from tests.rewards.checkins.support import (
     MONDAY,
     SPAN,
@@ -253,7 +253,7 @@ def test_a_streak_that_grew_day_by_day_is_the_one_of_all_the_facts(facts: Facts,
 def test_what_a_fold_says_agrees_with_its_days(facts: Facts, of: Terms) -> None:
     today = nth(SPAN + 3)
     said = list(walk(State(), facts, of, today))
-    done = fold(State(), facts, of, today, asked=facts.done)
+    done = fold(State(), facts, of, today)
     assert [one.day for one in said] == ([nth(n, said[0].day) for n in range(len(said))] if said else [])
     last = said[-1].state if said else State()
     # Without facts and without a streak nothing changes: the fold may stop before today.
@@ -264,9 +264,26 @@ def test_what_a_fold_says_agrees_with_its_days(facts: Facts, of: Terms) -> None:
     assert last.days == sum(one.status in ("done", "repaired") for one in said)
     bought = sum(n for day, n in facts.bought.items() if day <= today)
     assert last.held == bought + len(done.earned) - len(done.frozen)
-    assert {day: state.current for day, state in done.seen.items()} == {
-        one.day: one.state.current for one in said if one.day in facts.done
-    }
+
+
+@given(any_facts(), any_terms(), st.lists(st.tuples(st.booleans(), st.integers(0, SPAN)), max_size=40), st.data())
+def test_asked_for_days_in_any_order_while_facts_change_it_says_what_the_facts_of_that_moment_say(
+    facts: Facts, of: Terms, steps: list[tuple[bool, int]], data: st.DataObject
+) -> None:
+    """Going on from what a look kept of earlier days, too."""
+    today = nth(data.draw(st.integers(0, SPAN)))
+    kept = fold(State(), up_to(facts, today), of, today, keep=today - 40 * ONE_DAY).kept or State()
+    past = Past(kept)
+    first = kept.through + ONE_DAY if kept.through is not None else date.min
+    for changes, n in steps:
+        day = max(nth(n), first)
+        if changes:
+            facts = replace(facts, done=facts.done ^ {day})
+            past.changed(day)
+            continue
+        days = [one.state for one in walk(State(), facts, of, day)]
+        state, said = days[-1] if days else State(), past.on(day, facts, of)
+        assert (said.current, said.longest, said.days) == (state.current, state.longest, state.days)
 
 
 @given(any_facts(), any_terms(), st.integers(0, SPAN))

@@ -19,6 +19,9 @@ SIGNALS = (
 )  # fmt: skip
 
 
+LOOKED_AT = (*SIGNALS, "streak.current", "streak.longest", "streak.days")
+
+
 def season(key: str, first_day: str, last_day: str) -> dict[str, str]:
     return {"key": key, "first_day": f"2026-11-{first_day}", "last_day": f"2026-11-{last_day}"}
 
@@ -45,7 +48,7 @@ class Step:
 
 steps = st.builds(
     Step,
-    what=st.sampled_from(["post", "post", "react", "react", "unreact", "delete", "check in", "check in"]),
+    what=st.sampled_from(["post", "post", "react", "react", "unreact", "delete", "check in", "check in", "void"]),
     subject=st.sampled_from(sorted(AUTHORS)),
     by=st.sampled_from(PEOPLE),
     kind=st.sampled_from(["heart", "star"]),
@@ -70,7 +73,9 @@ def _act(guild: Guild, step: Step) -> Activity:
     if step.what == "unreact":
         return guild.act("reaction.removed", step.by, at, subject=step.subject, late=late, data={"kind": step.kind})
     if step.what == "check in":
-        return guild.act("checkin.submitted", step.by, at, late=late)
+        return guild.act("checkin.submitted", step.by, at, subject=step.subject, late=late)
+    if step.what == "void":
+        return guild.act("checkin.voided", step.by, at, subject=step.subject, late=late)
     return guild.act("message.deleted", "mod", at, subject=step.subject, late=late)
 
 
@@ -118,7 +123,7 @@ def _rule(id: str, on: str, to: str) -> st.SearchStrategy[dict[str, Any]]:
         st.sampled_from([0, 0, 3600]),
         st.sampled_from([0, 0, 7200]),
         st.sampled_from([None, None, []]),
-        st.one_of(st.none(), st.builds(lambda name, n: f"{name} < {n}", st.sampled_from(SIGNALS), st.integers(1, 4))),
+        st.one_of(st.none(), st.builds(lambda name, n: f"{name} < {n}", st.sampled_from(LOOKED_AT), st.integers(1, 4))),
     )  # fmt: skip
 
 

@@ -23,6 +23,7 @@ from tests.rewards.guild import MORNING, Guild, make_guild
 from tests.rewards.ledger.support import check_books
 from tests.rewards.plans.histories import GROUPS, PEOPLE, UNITS, Step, act, rule_sets, steps
 from tests.rewards.plans.support import plans_of
+from tests.support.clock import ManualClock
 from tests.support.databases import MakeDatabase
 
 
@@ -40,6 +41,8 @@ async def has(guild: Guild, people: Guild) -> dict[tuple[str, str], int]:
 
 async def score_both(guild: Guild, other: Guild, batch: Sequence[Activity]) -> None:
     """The same, of the same people: only the community is another one (what is read of a version is remembered)."""
+    assert isinstance(guild.db.clock, ManualClock)
+    guild.db.clock.advance(timedelta(seconds=1))
     await guild.score(*batch)
     await other.score(*(replace(a, community_id=other.id) for a in batch))
 

@@ -1,7 +1,7 @@
 """Commands about points: what there is to say, and that nothing is said about what is over."""
 
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ from kit.contracts.events import Activity
 from kit.contracts.rewards import CommandAnswered
 from services.rewards.domain.checkins import DEFAULT_SERIES
 from services.rewards.domain.proofs import Approval, Proof
-from services.rewards.handlers import score_and_answer
+from services.rewards.handlers import mending, score_and_answer
 from tests.rewards.checkins.test_checking_in import change
 from tests.rewards.guild import MORNING, Guild, envelope, make_guild, rule
 from tests.rewards.ledger.support import announced
@@ -43,7 +43,31 @@ async def test_a_check_in_by_chat_is_answered_with_what_it_gave_and_the_second_t
     assert counted[0] == "checkin.counted"
     assert counted[1]["day"] == "2026-11-23"
     assert {grant["unit"] for grant in counted[1]["grants"]} == {"points", "xp"}
-    assert again == ("checkin.again", {"day": "2026-11-23"})
+    original = {"event_id": str(first.event_id), "at": "2026-11-23T08:00:00+00:00"}
+    assert again == ("checkin.again", {"day": "2026-11-23", **original})
+
+
+async def test_when_the_check_in_that_counts_was_made_is_told_in_the_time_that_its_day_goes_by(
+    make_database: MakeDatabase,
+) -> None:
+    guild = await make_guild(await make_database("rewards"), zone="America/New_York", day_start=240)
+    late = {"at": datetime(2026, 11, 24, 7, 30, 59, 5, tzinfo=UTC)}
+    first, second = guild.act("checkin.submitted", **late), guild.act("checkin.submitted", **late)
+    await guild.score(first)
+    [said] = await answers(guild, second, command(guild, "checkin", data={"counts": second.id}, **late))
+    assert said == (
+        "checkin.again",
+        {"day": "2026-11-23", "event_id": str(first.event_id), "at": "2026-11-24T02:30:59-05:00"},
+    )
+
+
+async def test_on_a_day_that_an_operator_set_there_is_no_check_in_to_name(guild: Guild) -> None:
+    async with guild.db.begin() as tx:
+        await mending.mark(tx, guild.id, "daily", guild.member("ann"), MORNING.date(), "done", "was here", "operator:o")
+    await guild.publish()
+    second = guild.act("checkin.submitted")
+    [said] = await answers(guild, second, command(guild, "checkin", data={"counts": second.id}))
+    assert said == ("checkin.again", {"day": "2026-11-23"})
 
 
 async def test_what_the_group_got_for_a_check_in_is_no_reason_why_the_member_got_nothing(guild: Guild) -> None:
@@ -66,7 +90,7 @@ async def test_a_second_check_in_of_the_day_is_told_so_where_no_rule_rewards_any
     first, second = guild.act("checkin.submitted"), guild.act("checkin.submitted")
     asked = [command(guild, "checkin", data={"counts": one.id}) for one in (first, second)]
     nothing, again = await answers(guild, first, asked[0], second, asked[1])
-    assert (nothing[0], again) == ("checkin.nothing", ("checkin.again", {"day": "2026-11-23"}))
+    assert (nothing[0], again[0], again[1]["event_id"]) == ("checkin.nothing", "checkin.again", str(first.event_id))
 
 
 async def test_a_check_in_that_lacks_its_proof_is_told_what_until_one_has_it(guild: Guild) -> None:

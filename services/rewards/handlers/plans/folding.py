@@ -19,12 +19,14 @@ from kit.service import ServiceRuntime
 from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.recomputing import BACKFILL, Key, given
+from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import inverse_types, stored_places
 from services.rewards.handlers import earning, groups, keeping, labelling, settling, signals, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
 from services.rewards.handlers.keeping import Chapter
 from services.rewards.handlers.plans.scratch import forget_announcements, kept_since, version_of
+from services.rewards.handlers.plans.streaks import remembered
 from services.rewards.handlers.purging import day_of
 from services.rewards.handlers.wanting import wants_of
 from services.rewards.store import decisions, kept
@@ -82,6 +84,8 @@ async def chapters_after(
 async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[str, int, int], most: int) -> Folded:
     name, seq, until = way
     community, chapters = await chapters_after(one, plan.community_id, seq, until, most)
+    async with scratch.read() as tx:
+        asked = (await rule_sets.uses(tx, [(plan.community_id, version_of(plan.id))]))[plan.community_id].streaks
     for chapter in chapters or [_nothing(until)]:
         found = [item.activity(plan.community_id) for item in chapter.items]
         async with one.db.read() as live:
@@ -91,11 +95,12 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
             staying = found if plan.mode == BACKFILL else [a for a, may in zip(found, pays, strict=True) if not may]
             there = await store.existing(live, plan.community_id, {a.event_id for a in staying}, plan.id)
             ways = await undoing_store.ways_of(live, there.places)
+            streaks = await remembered(live, chapter, found, community, asked)
         async with scratch.begin() as tx:
             if (await scratch_store.places(tx))[name] != seq:
                 # Another process took this one's turn over, with the same files.
                 break
-            scene = await _scene(tx, chapter, found, community, plan)
+            scene = await _scene(tx, chapter, found, community, plan, streaks)
             scene = replace(scene, signals=await _signals(tx, found, scene, apart=name == SEEDED))
             if name == SEEDED or plan.mode != BACKFILL:
                 await _take_places(tx, staying, scene, _given(there, plan), ways)
@@ -109,7 +114,7 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
 
 def _nothing(until: int) -> Chapter:
     """What lies between was forgotten: it is too old to be looked at."""
-    return Chapter(until, "UTC", 0, ())
+    return Chapter(until, "UTC", 0, (), ())
 
 
 async def _signals(tx: Tx, found: Sequence[Activity], scene: Scene, *, apart: bool) -> Mapping[UUID, signals.Values]:
@@ -211,8 +216,15 @@ async def _hold_places(
     await undoing_store.add_grants(tx, undoable)
 
 
-async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community: KnownCommunity, plan: Any) -> Scene:
-    """The world as it was, with the plan's rules."""
+async def _scene(
+    tx: Tx,
+    chapter: Chapter,
+    found: Sequence[Activity],
+    community: KnownCommunity,
+    plan: Any,
+    unseen: Mapping[UUID, Streak],
+) -> Scene:
+    """The world as it was, with the plan's rules. `unseen` are the streaks that nothing looked at then."""
     c = plan.community_id
     version = version_of(plan.id)
     rules = (await rule_sets.of_versions(tx, [(c, version)]))[c, version]
@@ -224,7 +236,7 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
                 members[c, person.id] = KnownMember(
                     person.id, "", person.state, person.kind, None, None, person.segments
                 )
-    streaks = {item.event_id: streak for item in chapter.items if (streak := keeping.streak_of(item)) is not None}
+    seen = {item.event_id: streak for item in chapter.items if (streak := keeping.streak_of(item)) is not None}
     return Scene(
         communities={c: chapter.place(community)},
         rules={c: (version, rules)},
@@ -236,7 +248,7 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
         inverse={c: inverse_types(rules)},
         secret=earning.draw_secret(tx),
         series={},
-        streaks=streaks,
+        streaks={**unseen, **seen},
         epochs={c: plan.id},
         badges={},
         used=await rule_sets.uses(tx, [(c, version)]),
