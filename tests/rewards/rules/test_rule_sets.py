@@ -140,7 +140,7 @@ async def test_a_community_begins_with_the_starter_rules_once(guild: Guild) -> N
     version = await guild.publish(rule())
     assert version == 2
     async with guild.db.begin() as tx:
-        assert (await rules.in_force(tx, [guild.id]))[guild.id][0] == 2
+        assert await rules.current_version(tx, guild.id) == 2
         assert (await rules.existing(tx, guild.id, 1)).version == 1
         assert list(await ledger.units_of(tx, guild.id)) == ["contribution", "fund", "points", "xp"]
 
@@ -150,7 +150,7 @@ async def test_a_wrong_set_is_refused_whole_and_the_version_before_stays_in_forc
         await guild.publish(rule(), rule("other", when="nope"))
     assert [e.pointer for e in refused.value.errors] == ["/rules/1/when"]
     async with guild.db.begin() as tx:
-        assert (await rules.in_force(tx, [guild.id]))[guild.id][0] == 1
+        assert await rules.current_version(tx, guild.id) == 1
 
 
 async def test_of_two_who_publish_after_the_same_version_one_is_told(guild: Guild) -> None:
