@@ -100,7 +100,20 @@ CASES = {
             422,
             "rules_invalid",
             "these rules cannot be used; see errors",
-            ("/rules/0/give/0/unit", "unit_unknown", "no unit 'gold' here; there are contribution, fund, points, xp"),
+            ("/rules/0/give/0/unit", "unit_unknown", "no unit 'gold' here; there are contribution, points, xp"),
+        ),
+    ),
+    "a rule that pays money": (
+        rule(give=[{"to": "actor", "unit": "fund", "amount": 100}]),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            (
+                "/rules/0/give/0/unit",
+                "unit_bookkeeping",
+                "fund is for bookkeeping only: what was paid is posted by hand, with a reason (POST /v1/entries)",
+            ),
         ),
     ),
     "a rule that pays everybody": (

@@ -55,6 +55,9 @@ DEFAULT_UNITS = (
     Unit("fund", "Community fund", spendable=True, clawback=REFUSE),
 )
 
+BOOKKEEPING = frozenset({"fund"})
+"""Units that stand for money elsewhere: people post them, with a reason, and no rule gives them."""
+
 
 class Posting(NamedTuple):
     """One transaction to be: `amount` (never 0) to the member's account, minus as much from the `counter` account.
