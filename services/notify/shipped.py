@@ -154,7 +154,7 @@ SHIPPED: Mapping[str, Shipped] = {
 
 _UNITS = {
     "en": {"points": "points", "xp": "XP"},
-    "zh": {"points": "积分", "xp": "经验值"},
+    "zh": {"points": "积分", "xp": "经验值", "contribution": "贡献值"},
 }
 _ACTIVITIES = {
     "en": {

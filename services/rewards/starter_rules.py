@@ -15,6 +15,8 @@ from services.rewards.domain.rules import (
 )
 
 POINTS_AND_XP = ("points", "xp")
+CONTRIBUTION = "contribution"
+"""As much again, by the rules that pay what is of use to others: what the ranking of the month goes by."""
 
 
 def _rule(
@@ -26,8 +28,10 @@ def _rule(
     *caps: Cap,
     notify: bool,
     when: str | None = None,
+    contributes: bool = False,
 ) -> Rule:
-    give = tuple(Give(to=to, unit=unit, amount=amount) for unit in POINTS_AND_XP)
+    units = (*POINTS_AND_XP, CONTRIBUTION) if contributes else POINTS_AND_XP
+    give = tuple(Give(to=to, unit=unit, amount=amount) for unit in units)
     return Rule(id=id, name=name, on=(on,), give=give, caps=caps, notify=notify, when=when)
 
 
@@ -55,7 +59,7 @@ STARTER = RuleSet(
             when='!has(event.data.kind) || event.data.kind != "downvote"',
         ),
         _rule("question", "Question", "question.asked", "actor", 5, _amount(15, "day"), notify=False),
-        _rule("answer", "Answer", "answer.posted", "actor", 8, _amount(40, "day"), notify=False),
+        _rule("answer", "Answer", "answer.posted", "actor", 8, _amount(40, "day"), notify=False, contributes=True),
         _rule(
             "accepted-answer",
             "Accepted answer",
@@ -64,9 +68,28 @@ STARTER = RuleSet(
             30,
             _once(OBJECT, "lifetime"),
             notify=True,
+            contributes=True,
         ),
-        _rule("invite-qualified", "Invitation", "invite.qualified", "actor", 20, _amount(200, "month"), notify=True),
-        _rule("event-attended", "Event attended", "event.attended", "actor", 15, _amount(30, "day"), notify=True),
+        _rule(
+            "invite-qualified",
+            "Invitation",
+            "invite.qualified",
+            "actor",
+            20,
+            _amount(200, "month"),
+            notify=True,
+            contributes=True,
+        ),
+        _rule(
+            "event-attended",
+            "Event attended",
+            "event.attended",
+            "actor",
+            15,
+            _amount(30, "day"),
+            notify=True,
+            contributes=True,
+        ),
         _rule(
             "content-accepted",
             "Library content",
@@ -75,6 +98,7 @@ STARTER = RuleSet(
             25,
             _once(OBJECT, "lifetime"),
             notify=True,
+            contributes=True,
         ),
         _rule(
             "onboarding-finished",

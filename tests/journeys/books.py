@@ -95,12 +95,14 @@ def member_id(community: UUID, identity: str) -> UUID:
 
 
 def assert_equal(books: Books, answer: Answer, community: UUID) -> None:
-    """The books say what the oracle says: every balance in both units, every place on every board, every rule."""
+    """The books say what the oracle says: every balance in each unit, every place on every board, every rule."""
     want = {member_id(community, name): amount for name, amount in answer.balances.items() if amount}
     for unit in ("points", "xp"):
         assert books.balances.get(unit, {}) == want, f"balances in {unit}"
+    contributed = {member_id(community, name): amount for name, amount in answer.contribution.items() if amount}
+    assert books.balances.get("contribution", {}) == contributed
     assert books.per_rule == dict(answer.per_rule)
-    assert books.transactions == 2 * answer.grants, "one transaction a grant and unit"
+    assert books.transactions == 2 * answer.grants + answer.contributions, "one transaction a grant and unit"
     assert (books.unbalanced, set(books.sums.values())) == (0, {0})
     assert books.boards.keys() == answer.scores.keys()
     for period, places in books.boards.items():

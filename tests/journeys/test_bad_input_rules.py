@@ -100,7 +100,38 @@ CASES = {
             422,
             "rules_invalid",
             "these rules cannot be used; see errors",
-            ("/rules/0/give/0/unit", "unit_unknown", "no unit 'gold' here; there are contribution, fund, points, xp"),
+            ("/rules/0/give/0/unit", "unit_unknown", "no unit 'gold' here; there are contribution, points, xp"),
+        ),
+    ),
+    "rules for a time that is past": (
+        send("/v1/rules", {"rules": [RULE], "effective_from": "2020-01-01T00:00:00Z"}),
+        problem(
+            422,
+            "schedule_invalid",
+            "rules are scheduled for a time to come",
+            ("/effective_from", "out_of_range", "in the future, at most 400 days from now"),
+        ),
+    ),
+    "a recompute for a time to come": (
+        send("/v1/rules", {"rules": [RULE], "effective_from": "2030-01-01T00:00:00Z", "mode": "recompute"}),
+        problem(
+            422,
+            "schedule_invalid",
+            "what is run over the past is not scheduled",
+            ("/effective_from", "mode_invalid", "goes with mode=forward_only"),
+        ),
+    ),
+    "a rule that pays money": (
+        rule(give=[{"to": "actor", "unit": "fund", "amount": 100}]),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            (
+                "/rules/0/give/0/unit",
+                "unit_bookkeeping",
+                "fund is for bookkeeping only: what was paid is posted by hand, with a reason (POST /v1/entries)",
+            ),
         ),
     ),
     "a rule that pays everybody": (

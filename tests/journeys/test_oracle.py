@@ -38,6 +38,7 @@ def test_each_rule_pays_its_amount_to_the_one_it_is_meant_for() -> None:
     assert answer.balances == {"ann": 79, "bob": 57}
     assert (answer.events, answer.grants, answer.total) == (11, 10, 136)
     assert answer.per_rule["accepted-answer"] == 30
+    assert answer.contribution == {"ann": 8 + 20 + 15, "bob": 30 + 25}
 
 
 @pytest.mark.parametrize(

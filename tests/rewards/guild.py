@@ -68,6 +68,7 @@ class Guild(Place):
         unit_caps: Sequence[dict[str, Any]] = (),
         excluded_segments: Sequence[str] = (),
         seasons: Sequence[dict[str, str]] = (),
+        effective_from: datetime | None = None,
     ) -> int:
         """These rules as the next version; returns it."""
         parts = {"unit_caps": unit_caps, "excluded_segments": excluded_segments, "seasons": seasons}
@@ -75,7 +76,13 @@ class Guild(Place):
         wanted = rules.parse(whole)
         async with self.db.begin() as tx:
             row = await rules.publish(
-                tx, community_id=self.id, rules=wanted, actor="operator:o", note="", expected=None
+                tx,
+                community_id=self.id,
+                rules=wanted,
+                actor="operator:o",
+                note="",
+                expected=None,
+                effective_from=effective_from,
             )
         return int(row.version)
 

@@ -12,7 +12,7 @@ from services.rewards.domain.rules import Cap, Rule
 from services.rewards.domain.seasons import Season
 from services.rewards.expressions import VARIABLES
 from services.rewards.handlers.sealing import seal_some
-from services.rewards.starter_rules import POINTS_AND_XP, STARTER
+from services.rewards.starter_rules import CONTRIBUTION, POINTS_AND_XP, STARTER
 from tests.rewards.serving import Rewards
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -89,10 +89,18 @@ def test_the_table_of_the_starter_rules_is_the_starter_rules() -> None:
         on, to, amount, limits, why = documented[rule.id]
         assert [on] == list(rule.on)
         assert {(to.startswith("author"), amount)} == {(g.to == "subject_author", g.amount) for g in rule.give}
-        assert [g.unit for g in rule.give] == list(POINTS_AND_XP)
+        assert [g.unit for g in rule.give][:2] == list(POINTS_AND_XP)
         assert all(limit(cap) in limits for cap in rule.caps), (rule.id, limits)
         assert limits.count(";") + 1 == len(rule.caps)
         assert why.strip().endswith(".")
+
+
+def test_the_page_says_of_each_rule_that_gives_contribution_how_much_and_why() -> None:
+    rows = re.findall(
+        r"^\| `([\w-]+)` \| (\d+) \| ([^|]+\.) \|$", (DOCS / "starter-rules.md").read_text(), re.MULTILINE
+    )
+    documented = {id: int(amount) for id, amount, _ in rows}
+    assert documented == {rule.id: g.amount for rule in STARTER.rules for g in rule.give if g.unit == CONTRIBUTION}
 
 
 def test_every_field_of_a_rule_and_every_variable_is_on_the_page() -> None:

@@ -34,8 +34,8 @@ async def test_rules_and_boards_that_a_community_has_are_left_alone_when_only_th
     again = runtime(EmbeddedLog(tmp_path / "log.sqlite", clock=clock), db, clock, tmp_path)
     await again.start(migrating=False)
     async with db.read() as tx:
-        version, rules = (await rule_handlers.in_force(tx, [guild.id]))[guild.id]
-        assert (version, [r.id for r in rules.rules]) == (2, ["talk"])
+        held = (await rule_handlers.in_force(tx, [guild.id]))[guild.id].at(tx.now)
+        assert (held.version, [r.id for r in held.rules.rules]) == (2, ["talk"])
         assert await board_rows.boards_of(tx, guild.id) == []
     assert await defaults(db) == had
     await again.stop()

@@ -21,7 +21,8 @@ ACTOR, AUTHOR = "actor", "author"
 @dataclass(frozen=True)
 class Rule:
     """`amount` of points and of xp to `to`. `per_day`, `per_month`: most a member gets from this rule in one.
-    `once`: "day" (one grant a member and local day), "member", "object", "pair" (actor and object), for life."""
+    `once`: "day" (one grant a member and local day), "member", "object", "pair" (actor and object), for life. With
+    `contributes` it gives as much contribution."""
 
     name: str
     on: str
@@ -30,6 +31,7 @@ class Rule:
     per_day: int | None = None
     per_month: int | None = None
     once: str | None = None
+    contributes: bool = False
 
 
 RULES = (
@@ -37,11 +39,11 @@ RULES = (
     Rule("message", "message.created", ACTOR, 1, per_day=10),
     Rule("reaction-received", "reaction.added", AUTHOR, 2, per_day=20, once="pair"),
     Rule("question", "question.asked", ACTOR, 5, per_day=15),
-    Rule("answer", "answer.posted", ACTOR, 8, per_day=40),
-    Rule("accepted-answer", "answer.accepted", AUTHOR, 30, once="object"),
-    Rule("invite-qualified", "invite.qualified", ACTOR, 20, per_month=200),
-    Rule("event-attended", "event.attended", ACTOR, 15, per_day=30),
-    Rule("content-accepted", "content.accepted", AUTHOR, 25, once="object"),
+    Rule("answer", "answer.posted", ACTOR, 8, per_day=40, contributes=True),
+    Rule("accepted-answer", "answer.accepted", AUTHOR, 30, once="object", contributes=True),
+    Rule("invite-qualified", "invite.qualified", ACTOR, 20, per_month=200, contributes=True),
+    Rule("event-attended", "event.attended", ACTOR, 15, per_day=30, contributes=True),
+    Rule("content-accepted", "content.accepted", AUTHOR, 25, once="object", contributes=True),
     Rule("onboarding-finished", "onboarding.finished", ACTOR, 20, once="member"),
 )
 
@@ -51,11 +53,14 @@ Period = tuple[str, str]
 
 @dataclass
 class Answer:
-    """`balances` are those of points and of xp alike (the starter rules give the same of both)."""
+    """`balances` are those of points and of xp alike (the starter rules give the same of both); `contribution` those of
+    that unit, which came in `contributions` grants."""
 
     events: int = 0
     grants: int = 0
     balances: Counter[str] = field(default_factory=Counter)
+    contribution: Counter[str] = field(default_factory=Counter)
+    contributions: int = 0
     per_rule: Counter[str] = field(default_factory=Counter)
     scores: dict[Period, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
 
@@ -107,6 +112,9 @@ def score(activities: Iterable[Mapping[str, Any]], zone: str = "UTC", day_start:
                 answer.grants += 1
                 answer.balances[member] += paid
                 answer.per_rule[rule.name] += paid
+                if rule.contributes:
+                    answer.contributions += 1
+                    answer.contribution[member] += paid
                 for period in periods(day):
                     answer.scores[period][member] += paid
     answer.events = len(seen)

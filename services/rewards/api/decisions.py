@@ -144,7 +144,7 @@ async def explain(
 
 async def _rule_names(tx: Tx, community_id: UUID) -> dict[str, str]:
     active = await rule_sets.in_force(tx, [community_id])
-    rules = active[community_id][1].rules if community_id in active else ()
+    rules = active[community_id].at(tx.now).rules.rules if community_id in active else ()
     return {rule.id: rule.name for rule in rules if rule.name}
 
 

@@ -1,8 +1,10 @@
-"""`/v1/rules`: what gives points. Published versions never change; a new one holds for events from then on."""
+"""`/v1/rules`: what gives points. Published versions never change; a new one holds for events from then on, or from the
+time it is scheduled for."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
+from uuid import UUID
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -11,8 +13,8 @@ from starlette.responses import Response
 
 from kit.auth import Principal
 from kit.database import Tx
-from kit.errors import GuildhallError
-from kit.http import Page, PageOf, check_if_match, encode_cursor, etag, problems
+from kit.errors import FieldError, GuildhallError, Unprocessable
+from kit.http import Instant, Page, PageOf, check_if_match, encode_cursor, etag, problems
 from kit.idempotency import Reply, once
 from services.rewards.api.common import Db, Reader, Text, Writer, position
 from services.rewards.api.simulations import SimulationOut, simulation_out
@@ -20,9 +22,11 @@ from services.rewards.domain.differences import differences
 from services.rewards.domain.recomputing import FORWARD
 from services.rewards.domain.rules import SEGMENTS_MOST, RuleSet
 from services.rewards.domain.seasons import SEASONS_MOST
+from services.rewards.domain.versions import CANCELLED, IN_FORCE, RECOMPUTING, SUPERSEDED, State, state_of
 from services.rewards.handlers import rules as handlers
 from services.rewards.handlers.plans import planning
 from services.rewards.starter_rules import STARTER
+from services.rewards.store import plans as plans_store
 from services.rewards.store import rules as store
 
 router = APIRouter(tags=["rewards: rules"])
@@ -81,12 +85,19 @@ class RulesIn(BaseModel):
         return handlers.parse(self.model_dump(include={*RuleSet.__dataclass_fields__}))
 
 
+EffectiveFrom = Annotated[
+    Instant | None,
+    Field(description="With forward_only: they hold for what happens from then on, and not for what is handled now."),
+]
+
+
 class PublishIn(RulesIn):
     """With a `mode` other than forward_only the rules are run over the past: `plan_hash` is that of a simulation of
     these rules in this mode which is ready."""
 
     mode: Literal["forward_only", "backfill", "recompute"] = "forward_only"
     plan_hash: Annotated[str, Field(max_length=64)] | None = None
+    effective_from: EffectiveFrom = None
 
 
 class RollbackIn(BaseModel):
@@ -95,6 +106,7 @@ class RollbackIn(BaseModel):
     note: Annotated[Text, Field(max_length=500)] = ""
     mode: Literal["forward_only", "backfill", "recompute"] = "forward_only"
     plan_hash: Annotated[str, Field(max_length=64)] | None = None
+    effective_from: EffectiveFrom = None
 
 
 class FieldChangeOut(BaseModel):
@@ -127,16 +139,23 @@ class RulesOut(BaseModel):
     actor: str
     note: str
     created_at: datetime
+    effective_from: datetime | None = Field(description="Where it was scheduled.")
 
 
 class VersionOut(BaseModel):
-    """`in_force` false: its recompute is not over, or was cancelled. Of the others the newest holds."""
+    """`state`: scheduled (until its `effective_from`), in_force (it holds for what happens now), superseded (another
+    does; for what happened before a scheduled one started it may hold still), recomputing (its recompute is not over),
+    cancelled. `in_force` is false of what never was: scheduled, recomputing, cancelled."""
 
     version: int
+    state: State
     in_force: bool
     actor: str
     note: str
     created_at: datetime
+    effective_from: datetime | None
+    cancelled_at: datetime | None = Field(description="Where it was scheduled and cancelled.")
+    cancelled_by: str | None
 
 
 class CheckOut(BaseModel):
@@ -158,11 +177,13 @@ def _out(row: Any) -> RulesOut:
         actor=row.actor,
         note=row.note,
         created_at=row.created_at,
+        effective_from=row.effective_from,
     )
 
 
 @router.get("/v1/rules", summary="The rules in force", responses=problems(404))
 async def get_rules(db: Db, caller: Reader, response: Response) -> RulesOut:
+    """Those that hold for what happens now."""
     async with db.read() as tx:
         row = await handlers.existing(tx, caller.community_id)
     response.headers["ETag"] = etag(row.version)
@@ -180,7 +201,8 @@ async def get_rules(db: Db, caller: Reader, response: Response) -> RulesOut:
     },
 )
 async def publish(request: Request, db: Db, caller: Writer, body: PublishIn) -> Response:
-    """Checked whole before it is taken. With `If-Match` a version published meanwhile answers 412."""
+    """Checked whole before it is taken. With `If-Match` another version than that in force now answers 412: one that
+    was published meanwhile, or has started."""
     rules = body.parsed()
     return await _published(request, db, caller, body, lambda _tx: _ready(rules))
 
@@ -196,18 +218,24 @@ async def _published(
     body: PublishIn | RollbackIn,
     rules_of: Callable[[Tx], Awaitable[RuleSet]],
 ) -> Response:
+    if body.effective_from is not None and body.mode != FORWARD:
+        wrong = FieldError("/effective_from", "mode_invalid", "goes with mode=forward_only")
+        raise Unprocessable("what is run over the past is not scheduled", code="schedule_invalid", errors=[wrong])
+
     async def effect(tx: Tx) -> Reply:
         rules = await rules_of(tx)
         who: dict[str, Any] = {"community_id": caller.community_id, "actor": caller.actor}
-        current = (await store.active(tx, community_ids=[caller.community_id])).get(caller.community_id, 0)
+        current = await handlers.current_version(tx, caller.community_id)
         check_if_match(request, current)
         if body.mode != FORWARD:
             plan = await planning.publish(
                 tx, rules=rules, mode=body.mode, plan_hash=body.plan_hash, note=body.note, **who
             )
             return Reply(202, simulation_out(plan), {"Location": f"/v1/rules/simulations/{plan.id}"})
-        row = await handlers.publish(tx, rules=rules, note=body.note, expected=current, **who)
-        return Reply(201, _out(row), {"ETag": etag(row.version)})
+        when = body.effective_from
+        row = await handlers.publish(tx, rules=rules, note=body.note, expected=current, effective_from=when, **who)
+        # The tag of `GET /v1/rules`, which what is scheduled does not change yet.
+        return Reply(201, _out(row), {"ETag": etag(row.version if when is None else current)})
 
     return await once(request, db, caller, effect)
 
@@ -243,17 +271,46 @@ async def list_versions(db: Db, caller: Reader, paging: PageOf) -> Page[VersionO
     before = min(max(at[1][0], 0), 2**31 - 1) if at else None
     async with db.read() as tx:
         rows = await store.page(tx, community_id=caller.community_id, limit=paging.limit + 1, before=before)
-    items = [VersionOut(**row._mapping) for row in rows[: paging.limit]]
+        items = await _versions(tx, caller.community_id, rows[: paging.limit])
     following = encode_cursor(["n", items[-1].version]) if len(rows) > paging.limit else None
     return Page[VersionOut](items=items, next=following, prev=None)
 
 
+async def _versions(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> list[VersionOut]:
+    holds_now = await handlers.current_version(tx, community_id)
+    coming = await plans_store.posting_now(tx, community_id)
+    out = []
+    for row in rows:
+        state: State = CANCELLED
+        if row.version == coming:
+            state = RECOMPUTING
+        elif row.in_force or (row.effective_from is not None and row.cancelled_at is None):
+            state = state_of(row.version, row.effective_from, now=tx.now, holds_now=holds_now)
+        same = {name: getattr(row, name) for name in VersionOut.model_fields if name not in ("state", "in_force")}
+        out.append(VersionOut(state=state, in_force=state in (IN_FORCE, SUPERSEDED), **same))
+    return out
+
+
+def _known(version: int) -> int:
+    """Beyond what the column can hold there is no version."""
+    return version if 0 < version < 2**31 else 0
+
+
 @router.get("/v1/rules/versions/{version}", summary="One version", responses=problems(404, 422))
 async def get_version(db: Db, caller: Reader, version: int) -> RulesOut:
-    if not 0 < version < 2**31:
-        version = 0
     async with db.read() as tx:
-        return _out(await handlers.existing(tx, caller.community_id, version))
+        return _out(await handlers.existing(tx, caller.community_id, _known(version)))
+
+
+@router.post(
+    "/v1/rules/versions/{version}/cancel", summary="Cancel what is scheduled", responses=problems(404, 409, 422)
+)
+async def cancel_version(db: Db, caller: Writer, version: int) -> VersionOut:
+    """Before its start; again, it stays cancelled."""
+    async with db.begin() as tx:
+        row = await handlers.cancel(tx, community_id=caller.community_id, version=_known(version), actor=caller.actor)
+        (one,) = await _versions(tx, caller.community_id, [row])
+    return one
 
 
 @router.post(
@@ -267,11 +324,11 @@ async def get_version(db: Db, caller: Reader, version: int) -> RulesOut:
     },
 )
 async def roll_back(request: Request, db: Db, caller: Writer, version: int, body: RollbackIn) -> Response:
-    """As a new version; with a `mode` and the `plan_hash` of a simulation of that version over the past as well."""
+    """As a new version; with a `mode` and the `plan_hash` of a simulation of that version over the past as well, with
+    `effective_from` for what happens from then on."""
 
     async def rules_of(tx: Tx) -> RuleSet:
-        known = version if 0 < version < 2**31 else 0
-        return handlers.parse((await handlers.existing(tx, caller.community_id, known)).body)
+        return handlers.parse((await handlers.existing(tx, caller.community_id, _known(version))).body)
 
     return await _published(request, db, caller, body, rules_of)
 

@@ -60,6 +60,9 @@ FREEZES = Unit("freezes", "Streak freezes", spendable=False)
 (`domain.streaks`): what anybody else posted there would be in no streak."""
 FOLLOWS = "freezes follow from check-ins: POST /v1/checkins/{series}/members/{member}/freezes buys one"
 
+BOOKKEEPING = frozenset({"fund"})
+"""Units that stand for money elsewhere: people post them, with a reason, and no rule gives them."""
+
 
 class Posting(NamedTuple):
     """One transaction to be: `amount` (never 0) to the member's account, minus as much from the `counter` account.

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from kit.errors import FieldError
 from services.rewards.domain.amounts import RandomAmount, random_problems
-from services.rewards.domain.ledger import FOLLOWS, FREEZES, MOST
+from services.rewards.domain.ledger import BOOKKEEPING, FOLLOWS, FREEZES, MOST
 from services.rewards.domain.seasons import SEASON, Season, season_problems
 
 # The closed choices are types, so that reading a rule set from JSON refuses every other word and its JSON Schema
@@ -240,8 +240,13 @@ def _give_problems(give: Give, at: str, known: set[str]) -> list[FieldError]:
     out = []
     if give.unit == FREEZES.id:
         out.append(FieldError(f"{at}/unit", "unit_follows", FOLLOWS))
+    elif give.unit in BOOKKEEPING:
+        wrong = (
+            f"{give.unit} is for bookkeeping only: what was paid is posted by hand, with a reason (POST /v1/entries)"
+        )
+        out.append(FieldError(f"{at}/unit", "unit_bookkeeping", wrong))
     elif give.unit not in known:
-        out.append(_unknown_unit(give.unit, f"{at}/unit", known))
+        out.append(_unknown_unit(give.unit, f"{at}/unit", known - BOOKKEEPING - {FREEZES.id}))
     given = [give.amount is not None, give.cel is not None, give.random is not None]
     if sum(given) != 1:
         out.append(FieldError(at, "amount_ambiguous", "give one of amount, cel, random"))

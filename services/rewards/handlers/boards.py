@@ -38,6 +38,8 @@ from services.rewards.store import filling, segments, shown
 from services.rewards.store import ledger as ledger_store
 
 USUAL_PERIODS = ("day", "week", "month", "all")
+# Of contribution no week: a leader is announced by the week, and one of each is enough.
+_DEFAULTS = ("xp", "Experience", USUAL_PERIODS), ("contribution", "Stars of the month", ("month", "all"))
 LED_PERIOD = "week"
 """The kind of period whose leaders are announced."""
 
@@ -265,11 +267,13 @@ async def add_season(tx: Tx, community_id: UUID, board_id: str, season: Season) 
     return board, True
 
 
-async def add_default(tx: Tx, community_id: UUID) -> None:
-    """The board `xp` that every community begins with (after `segments.hold_alone`). Its staff may have been heard of
-    before it."""
-    board = Board(community_id, "xp", uuid7(tx.now), "Experience", "xp", COMPETITION, USUAL_PERIODS, tx.now)
-    board = replace(board, since=await today(tx, community_id), excluded_segments=(STAFF,))
-    if await store.add_boards(tx, [board]):
-        await segments.leave_out(tx, board)
-        await ledger_store.count_followers(tx, community_id, {board.unit: 1})
+async def add_defaults(tx: Tx, community_id: UUID) -> None:
+    """The boards `xp` and `contribution` that every community begins with (after `segments.hold_alone`). Its staff may
+    have been heard of before them."""
+    since = await today(tx, community_id)
+    for unit, name, periods in _DEFAULTS:
+        board = Board(community_id, unit, uuid7(tx.now), name, unit, COMPETITION, periods, tx.now)
+        board = replace(board, since=since, excluded_segments=(STAFF,))
+        if await store.add_boards(tx, [board]):
+            await segments.leave_out(tx, board)
+            await ledger_store.count_followers(tx, community_id, {board.unit: 1})

@@ -26,9 +26,8 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.ledger import Posting
 from services.rewards.domain.people import inviter_id
-from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.streaks import State as Streak
-from services.rewards.domain.undoing import Inverse, inverse_types
+from services.rewards.domain.undoing import Inverse
 from services.rewards.handlers import (
     approving,
     badges,
@@ -54,9 +53,10 @@ from services.rewards.handlers.counting import count_decisions
 from services.rewards.handlers.erasing import late
 from services.rewards.handlers.ledger import post_grants
 from services.rewards.handlers.purging import closed_days, is_history
+from services.rewards.handlers.rules import Holding, Parsed
 from services.rewards.handlers.seeing import Seen
 from services.rewards.handlers.settling import Settled
-from services.rewards.handlers.signals import Used, Values
+from services.rewards.handlers.signals import Values
 from services.rewards.handlers.wanting import wants_of
 from services.rewards.store import decisions
 
@@ -66,8 +66,7 @@ class Scene:
     """What a batch needs to know of the world."""
 
     communities: Mapping[UUID, KnownCommunity]
-    rules: Mapping[UUID, tuple[int, RuleSet]]
-    by_type: Mapping[UUID, Mapping[str, Sequence[Rule]]]
+    rules: Mapping[UUID, Holding]
     ids: Mapping[tuple[UUID, UUID], UUID]
     members: Mapping[tuple[UUID, UUID], KnownMember]
     decided: set[tuple[UUID, str]]
@@ -84,12 +83,14 @@ class Scene:
     epochs: Mapping[UUID, UUID | None]
     """Community → whose counters its rules go by; None: the community's own."""
     badges: Mapping[UUID, Sequence[Defined]]
-    used: Mapping[UUID, Used]
-    """Community → which signals and streaks its rules ask for."""
     signals: Mapping[UUID, Values]
     """By event id, where rules ask for some."""
     checkins: Mapping[UUID, str]
     """By event id, whether a series took it as a check-in."""
+
+    def rules_of(self, a: Activity) -> Parsed:
+        """The version of the rules that holds for it."""
+        return self.rules[a.community_id].at(a.effective_at)
 
 
 async def score(tx: Tx, batch: list[Envelope[Activity]]) -> None:
@@ -207,8 +208,6 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     missing = wanted - (communities.keys() & rules.keys())
     if missing:
         raise NotYet(f"not heard of yet: community {min(missing)}")
-    by_type = {c: rules[c][1].by_type() for c in rules}
-    inverse = {c: inverse_types(rules[c][1]) for c in rules}
     series = await checkins.in_force(tx, wanted)
     worn = await badges.in_force(tx, wanted)
     # Of all activities, those that nobody listens to included: it is kept with them, for rules to come.
@@ -217,26 +216,22 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
     ids = await copies.resolve_members(tx, pairs)
     members = await copies.known_members_of(tx, [(c, member) for (c, _), member in ids.items()])
     ids, members = late.nameless(ids, members)
-    decided = await decisions.decided(tx, event_ids=[a.event_id for a in found if a.type in by_type[a.community_id]])
+    asked = [a.event_id for a in found if a.type in rules[a.community_id].at(a.effective_at).by_type]
+    decided = await decisions.decided(tx, event_ids=asked)
     closed = await closed_days(tx, found)
-    of_versions = await rule_sets.epochs(tx, [(c, version) for c, (version, _) in rules.items()])
-    epochs = {c: epoch for (c, _), epoch in of_versions.items()}
-    used = await rule_sets.uses(tx, [(c, version) for c, (version, _) in rules.items()])
     return Scene(
         communities=communities,
         rules=rules,
-        by_type=by_type,
         ids=ids,
         members=members,
         decided=decided,
         closed=closed,
-        inverse=inverse,
+        inverse={c: held.inverse for c, held in rules.items()},
         secret=draw_secret(tx),
         series=series,
         streaks={},
-        epochs=epochs,
+        epochs={c: held.epoch for c, held in rules.items()},
         badges=worn,
-        used=used,
         signals={},
         checkins={},
     )

@@ -258,7 +258,7 @@ def _contribution(posting: Posting, history: Mapping[UUID, bool]) -> Contributio
 
 
 async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
-    """Units, system accounts, level table and the board `xp` for communities that have no units yet."""
+    """Units, system accounts, level table and the boards for communities that have no units yet."""
     wanted = set(community_ids)
     missing = sorted(wanted - await store.places_of(tx, wanted))
     if not missing:
@@ -270,7 +270,7 @@ async def ensure_defaults(tx: Tx, community_ids: Iterable[UUID]) -> None:
     ready = sorted({c for c, _ in new})
     await levels.add_defaults(tx, ready)
     for community_id in ready:
-        await boards.add_default(tx, community_id)
+        await boards.add_defaults(tx, community_id)
 
 
 async def ensure_unit(tx: Tx, community_ids: Iterable[UUID], unit: Unit) -> None:

@@ -1,6 +1,8 @@
 """Rule sets: the starter set of a new community, publishing a version, the ones in force."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -9,11 +11,14 @@ import msgspec
 
 from kit.contracts import Envelope
 from kit.contracts.members import CommunityChanged
-from kit.database import Tx
+from kit.database import Tx, lock_alone
 from kit.errors import Conflict, FieldError, NotFound, Unprocessable
 from kit.refusals import refusal
 from services.rewards import expressions
-from services.rewards.domain.rules import RuleSet, problems
+from services.rewards.domain.rules import Rule, RuleSet, problems
+from services.rewards.domain.undoing import inverse_types
+from services.rewards.domain.versions import Schedule, schedule_of
+from services.rewards.handlers.keeping import gate
 from services.rewards.handlers.ledger import ensure_defaults
 from services.rewards.handlers.signals import Used, used
 from services.rewards.starter_rules import STARTER
@@ -100,21 +105,74 @@ async def checked(tx: Tx, *, community_id: UUID, rules: RuleSet) -> None:
         raise Unprocessable("these rules cannot be used; see errors", code="rules_invalid", errors=wrong)
 
 
-async def publish(tx: Tx, *, community_id: UUID, rules: RuleSet, actor: str, note: str, expected: int | None) -> Any:
-    """The set as the next version, in force for events handled from now on (forward only)."""
+FARTHEST = timedelta(days=400)
+MOST_SCHEDULED = 20
+
+
+async def publish(
+    tx: Tx,
+    *,
+    community_id: UUID,
+    rules: RuleSet,
+    actor: str,
+    note: str,
+    expected: int | None,
+    effective_from: datetime | None = None,
+) -> Any:
+    """The set as the next version: for what is handled from now on, or for what happens from `effective_from` on."""
     await checked(tx, community_id=community_id, rules=rules)
+    if effective_from is not None:
+        await _check_schedule(tx, community_id, effective_from)
     # Before the version in force: of two who publish after the same one, the second finds its number taken.
     newest = await store.newest(tx, community_id=community_id)
-    current = (await store.active(tx, community_ids=[community_id])).get(community_id, 0)
+    current = await current_version(tx, community_id)
     if expected is not None and expected != current:
         raise Conflict(f"version {current} was published meanwhile; read it again", code="version_changed")
-    if await plans_store.posting_now(tx, community_id):
+    if await plans_store.posting_now(tx, community_id) is not None:
         raise Conflict("a recompute is not over; wait for it or cancel it", code="simulation_open")
     epoch = await store.epoch(tx, community_id=community_id, version=current)
     await add_version(
-        tx, newest + 1, community_id=community_id, rules=rules, actor=actor, note=note, epoch=epoch, in_force=True
+        tx,
+        newest + 1,
+        community_id=community_id,
+        rules=rules,
+        actor=actor,
+        note=note,
+        epoch=epoch,
+        in_force=effective_from is None,
+        effective_from=effective_from,
     )
     return await existing(tx, community_id, newest + 1)
+
+
+async def _check_schedule(tx: Tx, community_id: UUID, effective_from: datetime) -> None:
+    """Unprocessable for a time that is not to come, or too far; Conflict where too many wait for theirs already."""
+    # Nobody scores until this is committed, and the clock is asked after that: so what happens from then on is scored
+    # by this version, all of it.
+    await lock_alone(tx, gate(community_id))
+    now = tx.database.clock()
+    if not now < effective_from <= now + FARTHEST:
+        wrong = FieldError("/effective_from", "out_of_range", f"in the future, at most {FARTHEST.days} days from now")
+        raise Unprocessable("rules are scheduled for a time to come", code="schedule_invalid", errors=[wrong])
+    # Of a community that was not welcomed yet, the first version has to hold from the beginning.
+    await existing(tx, community_id)
+    if len(await store.scheduled_after(tx, community_id=community_id, at=now)) >= MOST_SCHEDULED:
+        raise Conflict(f"{MOST_SCHEDULED} versions are scheduled already; cancel one", code="too_many_scheduled")
+
+
+async def cancel(tx: Tx, *, community_id: UUID, version: int, actor: str) -> Any:
+    """Of a version that is scheduled: it never holds. Conflict from its start on."""
+    await lock_alone(tx, gate(community_id))
+    row = await existing(tx, community_id, version)
+    if row.cancelled_at is not None:
+        return row
+    if row.effective_from is None:
+        raise Conflict("only what is scheduled is cancelled; roll back to an older version", code="version_unscheduled")
+    if row.effective_from <= tx.database.clock():
+        what = "it has started; roll back by POST /v1/rules/versions/{version}/rollback of the one before"
+        raise Conflict(what, code="version_started")
+    await store.cancel(tx, community_id=community_id, version=version, by=actor)
+    return await existing(tx, community_id, version)
 
 
 async def add_version(
@@ -127,6 +185,7 @@ async def add_version(
     note: str,
     epoch: UUID | None,
     in_force: bool,
+    effective_from: datetime | None = None,
 ) -> None:
     """The set (checked) as this version; Conflict when somebody publishes at the same moment."""
     row = {
@@ -138,16 +197,26 @@ async def add_version(
         "created_at": tx.now,
         "epoch": epoch,
         "in_force": in_force,
+        "effective_from": effective_from,
     }
     if not await store.add(tx, rows=[row]):
         raise Conflict("somebody published meanwhile; read it again", code="version_changed")
 
 
 async def existing(tx: Tx, community_id: UUID, version: int | None = None) -> Any:
-    row = await store.one(tx, community_id=community_id, version=version)
+    """A version, or the one that holds now."""
+    number = await current_version(tx, community_id) if version is None else version
+    row = await store.one(tx, community_id=community_id, version=number)
     if row is None:
         raise NotFound("no such version of the rules", code="rules_unknown")
     return row
+
+
+async def current_version(tx: Tx, community_id: UUID) -> int:
+    """The version that holds for what happens now; 0 where there is none."""
+    published = (await store.holding(tx, community_ids=[community_id])).get(community_id, ())
+    schedule = schedule_of(published)
+    return 0 if schedule is None else schedule.at(tx.now)
 
 
 # Versions never change, so what was parsed once stays right.
@@ -156,18 +225,67 @@ _parsed: dict[tuple[UUID, int], "Parsed"] = {}
 
 
 class Parsed(NamedTuple):
-    """A version: its rules, whose counters it goes by (None: the community's own), which signals it asks for."""
+    """A version: its rules, those of each event type, what undoes what they gave, whose counters it goes by (None: the
+    community's own), which signals it asks for."""
 
+    version: int
     rules: RuleSet
+    by_type: Mapping[str, Sequence[Rule]]
+    inverse: frozenset[str]
     epoch: UUID | None
     used: Used
 
 
-async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, tuple[int, RuleSet]]:
-    """Community → the version in force and its rules; one statement while no new version came."""
-    active = await store.active(tx, community_ids=community_ids)
-    sets = await of_versions(tx, active.items())
-    return {community_id: (version, sets[community_id, version]) for community_id, version in active.items()}
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """The rules of a community: several versions where one is scheduled, each for what happens in its time."""
+
+    schedule: Schedule
+    sets: Mapping[int, Parsed]
+
+    def at(self, when: datetime) -> Parsed:
+        return self.sets[self.schedule.at(when)]
+
+    @property
+    def inverse(self) -> frozenset[str]:
+        """The types of inverse events, by any of them: what one gave is undone as that one says, though another holds
+        by then."""
+        return frozenset[str]().union(*(one.inverse for one in self.sets.values()))
+
+    @property
+    def epoch(self) -> UUID | None:
+        """Whose counters they go by, all of them: there is no recompute while one is scheduled, and after it those from
+        before it hold for nothing."""
+        return self.sets[self.schedule.standing].epoch
+
+    @property
+    def ages(self) -> bool:
+        """Whether any of them asks for how long somebody is known."""
+        return any(one.used.ages for one in self.sets.values())
+
+    @property
+    def streaks(self) -> frozenset[str]:
+        """Of which event types any of them asks for the actor's streak."""
+        return frozenset[str]().union(*(one.used.streaks for one in self.sets.values()))
+
+
+async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, Holding]:
+    """Community → the rules that hold, and when; one statement while no new version came."""
+    schedules = {
+        community_id: schedule
+        for community_id, published in (await store.holding(tx, community_ids=community_ids)).items()
+        if (schedule := schedule_of(published)) is not None
+    }
+    read = await _read(tx, [(c, version) for c, schedule in schedules.items() for version in schedule.versions])
+    return {
+        c: Holding(schedule, {version: read[c, version] for version in schedule.versions})
+        for c, schedule in schedules.items()
+    }
+
+
+async def alone(tx: Tx, community_id: UUID, version: int) -> Holding:
+    """This version, for whatever happened."""
+    return Holding(Schedule(version), {version: (await _read(tx, [(community_id, version)]))[community_id, version]})
 
 
 async def of_versions(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], RuleSet]:
@@ -180,11 +298,6 @@ async def epochs(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, i
     return {key: one.epoch for key, one in (await _read(tx, keys)).items()}
 
 
-async def uses(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[UUID, Used]:
-    """Community → which signals this version of its rules asks for; no statement after `of_versions`."""
-    return {community_id: one.used for (community_id, _), one in (await _read(tx, keys)).items()}
-
-
 async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], Parsed]:
     wanted = set(keys)
     # Taken out first: while this waits for what is missing, others may empty what is remembered.
@@ -194,7 +307,7 @@ async def _read(tx: Tx, keys: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, in
         new = {}
         for key, (body, epoch) in read.items():
             rules = parse(body)
-            new[key] = Parsed(rules, epoch, used(rules))
+            new[key] = Parsed(key[1], rules, rules.by_type(), inverse_types(rules), epoch, used(rules))
         if len(_parsed) > MOST_REMEMBERED:
             _parsed.clear()
         _parsed.update(new)

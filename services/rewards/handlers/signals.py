@@ -76,7 +76,8 @@ def _names_of(rule: Rule) -> frozenset[str]:
 async def ages(tx: Tx, found: Sequence[Activity], scene: "Scene") -> dict[UUID, int]:
     """Event → since how many of the community's days its actor was known, before these activities or by them. Asked
     before they are noted (`handlers.labelling`): one that comes later in the batch counts for what follows it."""
-    asked = [a for a in found if a.actor_id is not None and scene.used[a.community_id].ages]
+    # Of a community where any version asks: what comes before it in the batch counts for an activity of that one.
+    asked = [a for a in found if a.actor_id is not None and scene.rules[a.community_id].ages]
     if not asked:
         return {}
     people = {(a.community_id, id) for a in asked for id in _names(a, scene)}
@@ -91,7 +92,7 @@ async def ages(tx: Tx, found: Sequence[Activity], scene: "Scene") -> dict[UUID, 
         for label in labelling.labels_of(a):
             if label not in own or is_history(a):
                 own[label] = min(a.effective_at, own.get(label, a.effective_at))
-        if a.type in scene.used[a.community_id].ages:
+        if a.type in scene.rules_of(a).used.ages:
             days = [local_day(at, place.zone, place.day_start) for at in (first, a.effective_at)]
             out.setdefault(a.event_id, (days[1] - days[0]).days)
     return out
@@ -139,7 +140,8 @@ async def note(
 
 
 def _act(a: Activity, scene: "Scene", apart: bool) -> Act | None:
-    uses = scene.used[a.community_id].noted.get(a.type)
+    used = scene.rules_of(a).used
+    uses = used.noted.get(a.type)
     if a.actor_id is None or uses is None or is_erased(a.community_id, a.actor_id, scene):
         return None
     place, namespace = scene.communities[a.community_id], scene.epochs[a.community_id] or a.community_id
@@ -153,7 +155,7 @@ def _act(a: Activity, scene: "Scene", apart: bool) -> Act | None:
         author=scene.ids[a.community_id, a.author_id] if a.author_id is not None else None,
         similarity=_similarity(a.data.get("similarity")),
         uses=uses,
-        lateness=scene.used[a.community_id].lateness,
+        lateness=used.lateness,
     )
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 def wants_of(a: Activity, scene: "Scene") -> list[Want]:
-    rules = scene.by_type[a.community_id].get(a.type, ())
+    rules = scene.rules_of(a).by_type.get(a.type, ())
     if not rules or (a.type == CHECKIN_TYPE and scene.checkins.get(a.event_id) == proofs.PENDING):
         return []
     context = Seen(a, scene)
@@ -71,7 +71,7 @@ def _want(
 ) -> Want:
     actor = scene.ids[a.community_id, a.actor_id] if a.actor_id else None
     receiver = actor if give.to == ACTOR else _other(a, give, scene)
-    version, rule_set = scene.rules[a.community_id]
+    held = scene.rules_of(a)
     amount, basis = 0, NO_REASON
     if refusal is None:
         refusal, reason = _refusal(a, rule, give, actor, receiver, scene)
@@ -94,8 +94,8 @@ def _want(
     return Want(
         community_id=a.community_id,
         rule=rule,
-        rule_version=version,
-        rule_set=rule_set,
+        rule_version=held.version,
+        rule_set=held.rules,
         event_id=a.event_id,
         at=a.effective_at,
         actor_id=actor,
@@ -143,7 +143,7 @@ def _refusal(
     known = doer if give.to == GROUP else known
     if known is not None and known.state in checking_in.AWAY:
         return INELIGIBLE, BY_STATE[known.state].reason()
-    if known is not None and (segment := _excluded(known, scene.rules[a.community_id][1])) is not None:
+    if known is not None and (segment := _excluded(known, scene.rules_of(a).rules)) is not None:
         return INELIGIBLE, Why.EXCLUDED.reason(segment=segment)
     if "stale" in a.flags:
         return LATE, Why.STALE.reason()

@@ -55,7 +55,7 @@ class Look(NamedTuple):
 
 def asking(scene: "Scene") -> Mapping[UUID, frozenset[str]]:
     """Community → the types of events whose actor's streak rules or badges look at."""
-    return {c: used.streaks | _of_badges(scene.badges.get(c, ())) for c, used in scene.used.items()}
+    return {c: held.streaks | _of_badges(scene.badges.get(c, ())) for c, held in scene.rules.items()}
 
 
 def _of_badges(defined: Sequence[Defined]) -> frozenset[str]:

@@ -51,9 +51,12 @@ async def page(tx: Tx, community_id: UUID, *, before: UUID | None, limit: int) -
     return await tx.all(stmt.order_by(t.c.id.desc()).limit(limit))
 
 
-async def posting_now(tx: Tx, community_id: UUID) -> bool:
-    where = t.c.community_id == community_id, t.c.state == POSTING
-    return await tx.first(select(t.c.id).where(*where)) is not None
+async def posting_now(tx: Tx, community_id: UUID) -> int | None:
+    """The version that a recompute is bringing."""
+    found: int | None = await tx.scalar(
+        select(t.c.version).where(t.c.community_id == community_id, t.c.state == POSTING)
+    )
+    return found
 
 
 async def open_ones(tx: Tx) -> list[Row[Any]]:

@@ -16,8 +16,12 @@ rule_sets = Table(
     Column("created_at", UtcDateTime, nullable=False),
     # Whose counters it goes by: the recompute that last began them anew; null: the community's own, from the beginning.
     Column("epoch", Uuid),
-    # False while a recompute under it is not over, and for ever when that was cancelled.
+    # False while a recompute under it is not over, and for ever when that was cancelled. Of what is scheduled as well:
+    # that holds by `effective_from` alone, and a replica from before there were schedules would have it hold at once.
     Column("in_force", Boolean, nullable=False, server_default=true()),
+    Column("effective_from", UtcDateTime),
+    Column("cancelled_at", UtcDateTime),
+    Column("cancelled_by", String(150)),
 )
 
 # `id` is computed from rule, unit, scope and window: one row a cap and window, which concurrent batches lock.

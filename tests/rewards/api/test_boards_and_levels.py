@@ -31,7 +31,7 @@ def names(rewards: Rewards, body: dict[str, Any]) -> list[tuple[int, str, int]]:
 
 async def test_the_board_xp_is_there_from_the_beginning_with_its_period_total_and_me(rewards: Rewards) -> None:
     await fill(rewards, ann=5, bob=9, cat=5)
-    (board,) = (await rewards.get("/v1/boards"))["items"]
+    _, board = (await rewards.get("/v1/boards"))["items"]
     assert (board["id"], board["unit"], board["tie_policy"]) == ("xp", "xp", "competition")
     body = await rewards.get("/v1/boards/xp", period="week", member=str(rewards.guild.member("cat")))
     assert names(rewards, body) == [(1, "bob", 9), (2, "ann", 5), (2, "cat", 5)]

@@ -27,7 +27,7 @@ async def test_a_new_community_gets_units_levels_and_a_board_once(db: Database) 
     async with db.begin() as tx:
         await ensure_defaults(tx, [place.id])
         assert list(await store.units_of(tx, place.id)) == sorted(u.id for u in DEFAULT_UNITS)
-        assert [b.id for b in await boards.boards_of(tx, place.id)] == ["xp"]
+        assert [b.id for b in await boards.boards_of(tx, place.id)] == ["contribution", "xp"]
         assert (await levels.current(tx, [place.id]))[place.id].version == 1
 
 

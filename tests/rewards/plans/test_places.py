@@ -6,12 +6,13 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 
+from services.rewards.domain.ledger import REFUSE
 from services.rewards.handlers import reviewing
 from services.rewards.handlers.plans import folding, planning, running
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.reviews import reviews
 from tests.rewards.guild import Guild, rule
-from tests.rewards.ledger.support import check_books
+from tests.rewards.ledger.support import change_unit, check_books
 from tests.rewards.plans.support import Plans
 from tests.rewards.undoing.support import delete, minute, react, unreact
 from tests.support.clock import ManualClock
@@ -146,12 +147,13 @@ async def test_a_unit_that_may_refuse_gives_no_place_back_in_a_recompute_either(
     guild: Guild, plans: Plans, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(folding, "CHAPTER", 1)
-    await guild.publish(liked(2, unit="fund"))
+    await change_unit(guild, "points", clawback=REFUSE)
+    await guild.publish(liked(2, unit="points"))
     await guild.score(react(guild, "m1"))
     await guild.score(unreact(guild, "m1", at=minute(1)))
     await guild.score(react(guild, "m2", at=minute(2)))
-    assert await guild.has("ann", "fund") == 0
-    plan, over = await plans.recompute(liked(2, unit="fund"))
+    assert await guild.has("ann", "points") == 0
+    plan, over = await plans.recompute(liked(2, unit="points"))
     assert plan.result["postings"] == over.posted == {"entries": 0, "units": {}}
 
 

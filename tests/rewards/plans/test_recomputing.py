@@ -10,7 +10,7 @@ from sqlalchemy import select
 
 from kit.contracts.events import Activity
 from kit.contracts.rewards import BoardLed, LevelReached, PointsAdjusted
-from services.rewards.domain.ledger import DEBT, RECORD_DEBT, Unit
+from services.rewards.domain.ledger import DEBT, RECORD_DEBT, REFUSE, Unit
 from services.rewards.handlers import adjusting, reviewing
 from services.rewards.handlers.plans import running
 from services.rewards.handlers.purging import purge
@@ -19,7 +19,7 @@ from services.rewards.store import ledger as ledger_store
 from services.rewards.tables.kept import kept_activities
 from services.rewards.tables.rules import decisions
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
-from tests.rewards.ledger.support import announced, check_books, wish
+from tests.rewards.ledger.support import announced, change_unit, check_books, wish
 from tests.rewards.plans.support import Plans, plans_of
 from tests.rewards.undoing.support import LIKED, POST, delete, minute, post, react
 from tests.support.clock import ManualClock
@@ -128,14 +128,15 @@ async def test_what_a_person_took_back_stays_taken_back(guild: Guild, plans: Pla
 
 
 async def test_a_unit_that_never_takes_back_is_spared_and_the_plan_says_so(guild: Guild, plans: Plans) -> None:
-    money = {**rule(), "give": [{"to": "actor", "unit": "fund", "amount": 5}]}
-    await guild.publish(money)
+    await change_unit(guild, "points", clawback=REFUSE)
+    paid = {**rule(), "give": [{"to": "actor", "unit": "points", "amount": 5}]}
+    await guild.publish(paid)
     await guild.score(guild.act())
-    plan, over = await plans.recompute({**money, "give": [{"to": "actor", "unit": "fund", "amount": 2}]})
+    plan, over = await plans.recompute({**paid, "give": [{"to": "actor", "unit": "points", "amount": 2}]})
     assert over.posted == plan.result["postings"] == {"entries": 0, "units": {}}
     (unit,) = plan.result["units"]
     assert (unit["was"], unit["now"], unit["spared"]) == (5, 5, 3)
-    assert await guild.has("ann", "fund") == 5
+    assert await guild.has("ann", "points") == 5
 
 
 async def test_what_is_spent_is_owed_where_the_unit_says_so(guild: Guild, plans: Plans) -> None:

@@ -62,6 +62,7 @@ def cap(**fields: Any) -> dict[str, Any]:
         (rule(give=[{"to": "actor", "unit": "xp"}]), "/rules/0/give/0", "amount_ambiguous"),
         (rule(give=[give(unit="gold")]), "/rules/0/give/0/unit", "unit_unknown"),
         (rule(give=[give(unit="freezes")]), "/rules/0/give/0/unit", "unit_follows"),
+        (rule(give=[give(unit="fund")]), "/rules/0/give/0/unit", "unit_bookkeeping"),
         (rule(give=[give(), give()]), "/rules/0/give", "give_twice"),
         (rule(give=[{"to": "actor", "unit": "xp", "random": {"min": 5, "max": 4}}]), "/rules/0/give/0/random",
          "amount_invalid"),
@@ -141,9 +142,24 @@ async def test_a_community_begins_with_the_starter_rules_once(guild: Guild) -> N
     version = await guild.publish(rule())
     assert version == 2
     async with guild.db.begin() as tx:
-        assert (await rules.in_force(tx, [guild.id]))[guild.id][0] == 2
+        assert await rules.current_version(tx, guild.id) == 2
         assert (await rules.existing(tx, guild.id, 1)).version == 1
         assert list(await ledger.units_of(tx, guild.id)) == ["contribution", "fund", "points", "xp"]
+
+
+async def test_a_version_from_before_money_was_refused_gives_it_and_is_not_rolled_back_to(guild: Guild) -> None:
+    paying = rules.parse({"rules": [rule(give=[give(unit="fund", amount=7)])]})
+    async with guild.db.begin() as tx:
+        await rules.add_version(
+            tx, 2, community_id=guild.id, rules=paying, actor="operator:o", note="", epoch=None, in_force=True
+        )
+    await guild.score(guild.act())
+    assert await guild.has("ann", "fund") == 7
+    await guild.publish(rule())
+    async with guild.db.begin() as tx:
+        with pytest.raises(Unprocessable) as refused:
+            await rules.publish(tx, community_id=guild.id, rules=paying, actor="o", note="", expected=3)
+    assert [(e.pointer, e.code) for e in refused.value.errors] == [("/rules/0/give/0/unit", "unit_bookkeeping")]
 
 
 async def test_a_wrong_set_is_refused_whole_and_the_version_before_stays_in_force(guild: Guild) -> None:
@@ -151,7 +167,7 @@ async def test_a_wrong_set_is_refused_whole_and_the_version_before_stays_in_forc
         await guild.publish(rule(), rule("other", when="nope"))
     assert [e.pointer for e in refused.value.errors] == ["/rules/1/when"]
     async with guild.db.begin() as tx:
-        assert (await rules.in_force(tx, [guild.id]))[guild.id][0] == 1
+        assert await rules.current_version(tx, guild.id) == 1
 
 
 async def test_of_two_who_publish_after_the_same_version_one_is_told(guild: Guild) -> None:

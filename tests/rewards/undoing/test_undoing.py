@@ -9,14 +9,14 @@ import pytest
 from sqlalchemy import select
 
 from kit.contracts.rewards import ActivityScored, PointsAdjusted
-from services.rewards.domain.ledger import RECORD_DEBT, Unit
+from services.rewards.domain.ledger import RECORD_DEBT, REFUSE, Unit
 from services.rewards.handlers import earning, units
 from services.rewards.handlers.adjusting import post_one, reverse
 from services.rewards.store import entries as reading
 from services.rewards.tables.ledger import entries, transactions
 from tests.rewards.boards.support import page
 from tests.rewards.guild import MORNING, Guild, envelope, make_guild, rule
-from tests.rewards.ledger.support import Statements, announced, check_books, wish
+from tests.rewards.ledger.support import Statements, announced, change_unit, check_books, wish
 from tests.rewards.undoing.support import LIKED, POST, delete, explained, minute, post, react, unreact
 from tests.support.databases import MakeDatabase
 
@@ -284,16 +284,17 @@ async def test_a_unit_that_records_debts_takes_what_there_is_and_new_grants_pay_
 
 
 async def test_a_unit_that_refuses_keeps_what_was_spent_and_the_decision_says_so(guild: Guild) -> None:
-    await guild.publish({**POST, "give": [{"to": "actor", "unit": "fund", "amount": 3}]})
+    await change_unit(guild, "points", clawback=REFUSE)
+    await guild.publish({**POST, "give": [{"to": "actor", "unit": "points", "amount": 3}]})
     await guild.score(post(guild), post(guild, "m2"))
     async with guild.db.begin() as tx:
         await post_one(
-            tx, guild.id, wish(guild.member("ann"), -2, kind="spend", unit="fund", computed=True), "operator:o"
+            tx, guild.id, wish(guild.member("ann"), -2, kind="spend", unit="points", computed=True), "operator:o"
         )
     kept, taken = delete(guild), delete(guild, "m2")
     await guild.score(taken)
     await guild.score(kept)
-    assert await guild.has("ann", "fund") == 1
+    assert await guild.has("ann", "points") == 1
     assert await guild.verdicts(taken) == [("post", "undone", -3)]
     assert await guild.verdicts(kept) == [("post", "refused", 0)]
     assert len(await announced(guild.db, PointsAdjusted)) == 2

@@ -20,7 +20,7 @@ from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.recomputing import BACKFILL, Key, given
 from services.rewards.domain.streaks import State as Streak
-from services.rewards.domain.undoing import inverse_types, stored_places
+from services.rewards.domain.undoing import stored_places
 from services.rewards.handlers import earning, groups, keeping, labelling, settling, signals, tallying
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.handlers.earning import Scene
@@ -85,7 +85,7 @@ async def _walk(one: ServiceRuntime, scratch: Database, plan: Any, way: tuple[st
     name, seq, until = way
     community, chapters = await chapters_after(one, plan.community_id, seq, until, most)
     async with scratch.read() as tx:
-        asked = (await rule_sets.uses(tx, [(plan.community_id, version_of(plan.id))]))[plan.community_id].streaks
+        asked = (await rule_sets.alone(tx, plan.community_id, version_of(plan.id))).streaks
     for chapter in chapters or [_nothing(until)]:
         found = [item.activity(plan.community_id) for item in chapter.items]
         async with one.db.read() as live:
@@ -122,7 +122,7 @@ async def _signals(tx: Tx, found: Sequence[Activity], scene: Scene, *, apart: bo
     next one's; since when members are known is, so that a backfill may know them for longer than they were known then.
     """
     ages = await signals.ages(tx, found, scene)
-    if any(used.ages for used in scene.used.values()):
+    if any(held.ages for held in scene.rules.values()):
         await labelling.note(tx, found, scene.ids)
     return await signals.note(tx, found, scene, ages, apart=apart)
 
@@ -226,8 +226,7 @@ async def _scene(
 ) -> Scene:
     """The world as it was, with the plan's rules. `unseen` are the streaks that nothing looked at then."""
     c = plan.community_id
-    version = version_of(plan.id)
-    rules = (await rule_sets.of_versions(tx, [(c, version)]))[c, version]
+    rules = await rule_sets.alone(tx, c, version_of(plan.id))
     ids, members = {}, {}
     for item in chapter.items:
         for computed, person in item.people:
@@ -239,19 +238,17 @@ async def _scene(
     seen = {item.event_id: streak for item in chapter.items if (streak := keeping.streak_of(item)) is not None}
     return Scene(
         communities={c: chapter.place(community)},
-        rules={c: (version, rules)},
-        by_type={c: rules.by_type()},
+        rules={c: rules},
         ids=ids,
         members=members,
         decided=set(),
         closed={day_of(a) for a, item in zip(found, chapter.items, strict=True) if item.closed},
-        inverse={c: inverse_types(rules)},
+        inverse={c: rules.inverse},
         secret=earning.draw_secret(tx),
         series={},
         streaks={**unseen, **seen},
         epochs={c: plan.id},
         badges={},
-        used=await rule_sets.uses(tx, [(c, version)]),
         signals={},
         checkins={item.event_id: item.checkin for item in chapter.items if item.checkin},
     )

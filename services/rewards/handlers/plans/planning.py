@@ -27,14 +27,13 @@ async def make(tx: Tx, *, community_id: UUID, rules: RuleSet, mode: str, since: 
         wrong = FieldError("/since", "out_of_range", "in the past")
         raise Unprocessable("`since` must not be in the future", code="times_contradict", errors=[wrong])
     extent = await kept.extent(tx, community_id)
-    active = await rules_store.active(tx, community_ids=[community_id])
     row: dict[str, Any] = {
         "id": uuid7(tx.now),
         "community_id": community_id,
         "mode": mode,
         "since": since,
         "draft": msgspec.to_builtins(rules),
-        "base": active.get(community_id, 0),
+        "base": await rule_sets.current_version(tx, community_id),
         "head": extent.head,
         "kept_from": extent.since,
         "state": FOLDING,
@@ -85,6 +84,13 @@ async def publish(
     if plan.state != READY:
         raise Conflict(f"this plan is {plan.state}", code="plan_over")
     version = await rules_store.newest(tx, community_id=community_id) + 1
+    # What is scheduled goes by the counters of now, and would by none of them after a recompute.
+    scheduled = await rules_store.scheduled_after(tx, community_id=community_id, at=tx.now)
+    if scheduled:
+        one = scheduled[0]
+        when = f"{one.effective_from:%Y-%m-%d %H:%M} UTC"
+        what = f"version {one.version} is scheduled for {when}; cancel it, and schedule it again afterwards"
+        raise Conflict(what, code="version_scheduled")
     stale = await _stale(tx, plan)
     if stale:
         raise Conflict(f"the plan is stale: {stale}; simulate again", code="plan_stale")
@@ -99,9 +105,9 @@ async def publish(
 
 async def _stale(tx: Tx, plan: Any) -> str:
     """Why what the plan was worked out on is no longer so; "" where it is."""
-    active = await rules_store.active(tx, community_ids=[plan.community_id])
-    if active.get(plan.community_id, 0) != plan.base:
-        return f"version {active[plan.community_id]} came into force"
+    current = await rule_sets.current_version(tx, plan.community_id)
+    if current != plan.base:
+        return f"version {current} came into force"
     if plan.created_at < tx.now - FRESH:
         return "it is older than a day"
     history = await kept.history_since(tx, plan.community_id, plan.head)

@@ -255,7 +255,7 @@ async def _carry_the_rest(tx: Tx, inner: Tx, plan: Any) -> None:
     await groups.open_like(tx, inner, plan.community_id, {(row["member_id"], row["unit"]) for row in waits})
     await store.carry_over(tx, [], [], waits, [])
     (known,) = (await rule_sets.in_force(tx, [plan.community_id])).values()
-    types = inverse_types(rule_sets.parse(plan.draft)) - inverse_types(known[1])
+    types = inverse_types(rule_sets.parse(plan.draft)) - known.inverse
     rows = [dict(r._mapping) for r in await scratch_store.inverses_of(inner, types)] if types else []
     await undoing_store.add_inverses(tx, rows)
 
