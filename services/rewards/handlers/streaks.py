@@ -82,6 +82,11 @@ _WHOSE = 3
 """Columns of the key before those of a fact; behind them is `voided_at`."""
 
 
+def fact_of(row: Any) -> Fact:
+    # By place and not by name: a batch reads thousands of them.
+    return Fact(*row[_WHOSE:-1])
+
+
 class Wanted(NamedTuple):
     """Whose streak: by which terms and calendar, and the days that may change (`date.min` for any)."""
 
@@ -117,8 +122,7 @@ class Standing:
 
     def take(self, row: Any) -> None:
         """A row as it is stored."""
-        # By place and not by name: a batch reads thousands of them.
-        fact = Fact(*row[_WHOSE:-1])
+        fact = fact_of(row)
         self.numbers[fact.day, fact.kind] += 1
         if row[-1] is None:
             self.rows.append(fact)
@@ -243,7 +247,7 @@ async def save(
             days = asked.get(one.key, ())
             folded = one.folded(days)
             seen[one.key] = folded.seen
-            reached.append(_for_badges(one, folded.state))
+            reached.append(for_badges(one, folded.state))
             postings += _follow(tx, one, folded, today[one.key[0]])
             row = _streak_row(one.key, one.as_of(days), folded.state, folded.kept)
             if row != one.stored:
@@ -276,7 +280,7 @@ async def _results(standings: Sequence[Standing], tx: Tx) -> list[awarding.Resul
     return out
 
 
-def _for_badges(one: Standing, state: State) -> awarding.Streak:
+def for_badges(one: Standing, state: State) -> awarding.Streak:
     community_id, series_id, member_id = one.key
 
     def value(measure: Measure) -> int:
