@@ -96,7 +96,7 @@ async def meanwhile(guild: Guild, clock: ManualClock, dice: random.Random, some:
 
 
 @pytest.mark.parametrize(
-    ("engine", "seed"), [*[("sqlite", n) for n in range(40)], *[("postgresql", n) for n in range(40, 46)]]
+    ("engine", "seed"), [*[("sqlite", n) for n in range(24)], *[("postgresql", n) for n in range(24, 28)]]
 )
 async def test_a_badge_defined_afterwards_is_what_one_from_the_beginning_is(
     make_database: MakeDatabase, clock: ManualClock, seed: int, monkeypatch: pytest.MonkeyPatch

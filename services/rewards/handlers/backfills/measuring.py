@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from kit.database import Database, Tx, try_lock
+from kit.turns import in_turns
 from services.rewards.domain import badges as domain
 from services.rewards.domain.backfills import CANCELLED, DONE, OPEN
 from services.rewards.domain.badges import STREAK, Criterion, Grant, Reached, Since
@@ -29,7 +30,7 @@ from services.rewards.store import backfills as store
 from services.rewards.store import checkins as checkins_store
 from services.rewards.store import erasures
 
-PAGE = 50
+PAGE = 20
 
 
 class Moment(NamedTuple):
@@ -68,7 +69,9 @@ Moments = Mapping[UUID, Iterable[Moment]]
 async def _grant(tx: Tx, row: Any, one: Defined, moments: Moments) -> int:
     """To those who were never granted it; how often. Whoever never had enough is not held for it."""
     least = one.badge.criterion.least
-    found = {member: list(some) for member, some in moments.items()}
+    found: dict[UUID, list[Moment]] = {}
+    async for part in in_turns(list(moments.items()), 1):
+        found |= {member: list(some) for member, some in part}
     enough = [member for member, some in found.items() if any(moment.value >= least for moment in some)]
     held = await hold(tx, {(one.community_id, one.badge.id, member): one for member in enough})
     changed = [standing for standing in held.values() if not standing.before.number]
