@@ -263,8 +263,8 @@ class BadgeGranted:
 
     `granted_at` is the effective time of the event that reached it, `cause_id` that event; None for an operator's
     word, an entry by hand, a mended day, and what is over (a programme, a board's period). `expires_at` None: it does
-    not end by itself. `history` is true when it was reached by what was imported; `notify` whether the member should be
-    told.
+    not end by itself. `history` is true when it was reached by what was imported, or found by a silent backfill;
+    `notify` whether the member should be told.
     """
 
     community_id: UUID

@@ -1,7 +1,7 @@
 """What the rewards service does by itself: look whether the books are at zero, seal them, add them up by day, look
 through all of them at night, decide check-ins that waited for too long, expire points and release what was held for
 too long, erase members, finalise boards' periods, clear boards that are gone, end badges that expired and grant those
-for programmes, forget, work out plans and carry them out."""
+for programmes, count for badges what was before them, forget, work out plans and carry them out."""
 
 import asyncio
 import time
@@ -16,6 +16,7 @@ from services.rewards.domain.badges import ENDINGS
 from services.rewards.domain.budgets import WARNINGS
 from services.rewards.domain.recomputing import OPEN
 from services.rewards.handlers import granting, passing
+from services.rewards.handlers.backfills import running as backfills
 from services.rewards.handlers.counting import show_books
 from services.rewards.handlers.decaying import renew_some
 from services.rewards.handlers.erasing.running import erase_some
@@ -29,6 +30,7 @@ from services.rewards.handlers.plans import running as plans
 from services.rewards.handlers.purging import purge
 from services.rewards.handlers.sealing import IN_ORDER, LATE, look_again, seal_some
 from services.rewards.handlers.unit_days import add_up_some
+from services.rewards.store import backfills as backfills_store
 from services.rewards.store import entries as entries_store
 from services.rewards.store import erasures as erasures_store
 from services.rewards.store import filling
@@ -107,6 +109,20 @@ async def award_programmes(one: ServiceRuntime, stopping: asyncio.Event) -> None
             found = await passing.look(tx)
         if not found:
             await pause(stopping, PROGRAMME_SECONDS)
+
+
+async def backfill_badges(one: ServiceRuntime, stopping: asyncio.Event) -> None:
+    """Take backfills on, in a quarter of the time. Several processes may: each part is counted once."""
+    while not stopping.is_set():
+        async with one.db.read() as tx:
+            rows = await backfills_store.unfinished(tx)
+        worked = False
+        for row in rows:
+            began = time.monotonic()
+            worked = await backfills.step(one.db, row.community_id, row.badge_id) or worked
+            await pause(stopping, PLAN_SHARE * (time.monotonic() - began))
+        if not worked:
+            await pause(stopping, PLAN_SECONDS)
 
 
 async def seal(one: ServiceRuntime, stopping: asyncio.Event) -> None:
@@ -216,5 +232,6 @@ LOOPS = (
     Loop("cleared-boards", clear_boards),
     Loop("badges", expire_badges),
     Loop("programme-badges", award_programmes),
+    Loop("badge-backfills", backfill_badges),
     Loop("forgetting", forget),
 )

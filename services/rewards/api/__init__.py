@@ -3,6 +3,7 @@
 from services.rewards.api import (
     accounts,
     attempts,
+    backfills,
     badges,
     board_absences,
     board_periods,
@@ -40,6 +41,7 @@ ROUTERS = (
     levels.router,
     certificates.router,  # before a badge's members
     badges.router,
+    backfills.router,
     posters.router,
     units.router,
     unit_days.router,

@@ -140,11 +140,11 @@ Since = Callable[[datetime | None], Reached | None]
 never. For the first time there is an answer wherever the value is enough now."""
 
 
-def once(at: datetime) -> Since:
+def once(at: datetime, history: bool = False) -> Since:
     """Of what came to hold at that time and is over: it is not reached again."""
 
     def since(after: datetime | None) -> Reached | None:
-        return Reached(at, None, False) if after is None or at >= after else None
+        return Reached(at, None, history) if after is None or at >= after else None
 
     return since
 

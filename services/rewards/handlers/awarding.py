@@ -6,7 +6,7 @@ in the order of their keys). A note goes with what it is of when a savepoint tak
 statements, whatever was noted.
 """
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -24,6 +24,7 @@ from services.rewards.domain.badges import (
     STREAK,
     Badge,
     Criterion,
+    Grant,
     Measure,
     Reached,
     Since,
@@ -107,6 +108,15 @@ def note_balances(
         tx.last.append(Note(balances=[Balance(*key, balances[key], some) for key, some in changes.items()]))
 
 
+class Then(NamedTuple):
+    """Of what is counted once more, as it was counted then: when that was, the inverse events that had been heard of,
+    and the standings that stay as they are."""
+
+    now: datetime
+    heard: Collection[UUID]
+    left: Collection[Key]
+
+
 @dataclass(slots=True)
 class Note:
     """Something that was done; called before the commit."""
@@ -131,7 +141,16 @@ class Note:
         await _settle(tx, notes)
 
 
-async def _settle(tx: Tx, notes: Sequence[Note]) -> None:
+async def count_again(tx: Tx, note: Note, then: Then) -> int:
+    """What the note holds, as it was then; how many grants it brings. The caller sees to it that nobody else counts for
+    these badges meanwhile."""
+    held = await _settle(tx, [note], then)
+    return sum(isinstance(change, Grant) for one in held for change in one.changes)
+
+
+async def _settle(tx: Tx, notes: Sequence[Note], then: Then | None = None) -> list[Held]:
+    """The standings that were looked at."""
+    now = tx.now if then is None else then.now
     defined = await _defined(tx, notes)
     measures = [
         *_of_streaks(notes, defined),
@@ -142,20 +161,25 @@ async def _settle(tx: Tx, notes: Sequence[Note]) -> None:
     inverses = [i for note in notes for c, i in note.inverses if c in counting]
     candidates = [one for note in notes for one in note.candidates]
     if not (measures or candidates or inverses):
-        return
-    candidates, gone = await _undoing(tx, candidates, inverses)
+        return []
+    candidates, gone = await _undoing(tx, candidates, inverses, then)
     by_key = {(c, one.badge.id): one for c, some in defined.items() for one in some}
     badges_of = {key: one.badge for key, one in by_key.items()}
-    changed = await _worth_holding(tx, candidates, measures, badges_of)
+    changed = await _worth_holding(tx, candidates, measures, badges_of, now)
     if not changed and not gone:
-        return
+        return []
     held = await hold(tx, {key: by_key[key[:2]] for key in {*changed, *gone} if key[:2] in by_key})
-    await _count(tx, held, [one for one in candidates if one.key in held], gone)
+    await _count(tx, held, [one for one in candidates if one.key in held], gone, now)
     for key, measure in measures:
         if key in held:
             one = held[key]
-            one.take(domain.measured(one.defined.badge, one.standing, measure.value, measure.since, tx.now))
+            one.take(domain.measured(one.defined.badge, one.standing, measure.value, measure.since, now))
+    if then is not None:
+        # What is over by now ends here, before anybody who ends such waits for standings that this transaction holds.
+        for one in held.values():
+            one.take(domain.expired(one.standing, tx.now))
     await save(tx, list(held.values()))
+    return list(held.values())
 
 
 async def _defined(tx: Tx, notes: Sequence[Note]) -> Mapping[UUID, Sequence[Defined]]:
@@ -170,12 +194,12 @@ async def _defined(tx: Tx, notes: Sequence[Note]) -> Mapping[UUID, Sequence[Defi
 # What is measured elsewhere
 
 
-class _Measured(NamedTuple):
+class Measured(NamedTuple):
     value: int
     since: Since
 
 
-def _of_streaks(notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]) -> list[tuple[Key, _Measured]]:
+def _of_streaks(notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]) -> list[tuple[Key, Measured]]:
     history = frozenset[UUID]().union(*(note.history for note in notes))
     out = []
     for streak in [streak for note in notes for streak in note.streaks]:
@@ -183,12 +207,12 @@ def _of_streaks(notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]
             wanted = one.badge.criterion
             if wanted.kind == STREAK and wanted.series == streak.series_id:
                 key = streak.community_id, one.badge.id, streak.member_id
-                found = partial(_streak_reached, streak, wanted, history)
-                out.append((key, _Measured(streak.value(wanted.measure), found)))
+                found = partial(streak_reached, streak, wanted, history)
+                out.append((key, Measured(streak.value(wanted.measure), found)))
     return out
 
 
-def _streak_reached(
+def streak_reached(
     streak: Streak, wanted: Criterion, history: frozenset[UUID], after: datetime | None
 ) -> Reached | None:
     found = streak.reached(wanted.measure, wanted.least, after)
@@ -197,7 +221,7 @@ def _streak_reached(
 
 async def _of_programmes(
     tx: Tx, notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]
-) -> list[tuple[Key, _Measured]]:
+) -> list[tuple[Key, Measured]]:
     out = []
     for note in notes:
         touched = {(streak.community_id, streak.series_id) for streak in note.streaks}
@@ -208,7 +232,7 @@ async def _of_programmes(
             for one in some:
                 if _is_about(one, {(result.community_id, result.series_id)}):
                     key = result.community_id, one.badge.id, result.member_id
-                    out.append((key, _Measured(*shown(one.badge, result))))
+                    out.append((key, Measured(*shown(one.badge, result))))
     return out
 
 
@@ -224,7 +248,7 @@ def shown(badge: Badge, result: Result) -> tuple[int, Since]:
 
 async def _of_balances(
     tx: Tx, notes: Sequence[Note], defined: Mapping[UUID, Sequence[Defined]]
-) -> list[tuple[Key, _Measured]]:
+) -> list[tuple[Key, Measured]]:
     found = [balance for note in notes for balance in note.balances]
     levelled = {
         b.community_id
@@ -241,8 +265,8 @@ async def _of_balances(
             measure = measure_of(one.badge, balance.unit, schemes.get(balance.community_id))
             if measure is not None:
                 key = balance.community_id, one.badge.id, balance.member_id
-                found_at = partial(_balance_reached, balance, measure, one.badge.criterion.least)
-                out.append((key, _Measured(measure(balance.balance), found_at)))
+                found_at = partial(balance_reached, balance, measure, one.badge.criterion.least)
+                out.append((key, Measured(measure(balance.balance), found_at)))
     return out
 
 
@@ -256,7 +280,7 @@ def measure_of(badge: Badge, unit: str, levels: tuple[str, Scheme] | None) -> Ca
     return None
 
 
-def _balance_reached(
+def balance_reached(
     balance: Balance, measure: Callable[[int], int], least: int, after: datetime | None
 ) -> Reached | None:
     changes = sorted(balance.changes, key=lambda change: change.at)
@@ -273,8 +297,9 @@ def _balance_reached(
 async def _worth_holding(
     tx: Tx,
     candidates: Sequence[Candidate],
-    measures: Sequence[tuple[Key, _Measured]],
+    measures: Sequence[tuple[Key, Measured]],
     badges_of: Mapping[tuple[UUID, str], Badge],
+    now: datetime,
 ) -> set[Key]:
     """The standings that may change. Most do not: who holds a badge for good gets no lock for each message."""
     keys = {one.key for one in candidates} | {key for key, _ in measures}
@@ -282,7 +307,7 @@ async def _worth_holding(
     nothing = domain.Standing()
     out = {one.key for one in candidates if domain.counts(one.defined.badge, found.get(one.key, nothing), one.mark.at)}
     for key, measure in measures:
-        if domain.may_change(badges_of[key[:2]], found.get(key, nothing), measure.value, tx.now):
+        if domain.may_change(badges_of[key[:2]], found.get(key, nothing), measure.value, now):
             out.add(key)
     return out
 
@@ -291,19 +316,23 @@ async def _worth_holding(
 
 
 async def _undoing(
-    tx: Tx, candidates: Sequence[Candidate], inverses: Sequence[Inverse]
+    tx: Tx, candidates: Sequence[Candidate], inverses: Sequence[Inverse], then: Then | None
 ) -> tuple[list[Candidate], dict[Key, set[Place]]]:
     """The candidates that stand, and the marks that go, by standing.
 
     An event and what undoes it may be handled by two replicas at once: both hold the lock of the thing that they are
-    about, and whichever comes second sees the other (the inverse events are written before).
+    about, and whichever comes second sees the other (the inverse events are written before). What is counted once more
+    is by one process alone.
     """
     things = {one.way.thing for one in candidates if one.way is not None} | {one.thing for one in inverses}
     if not things:
         return list(candidates), {}
-    await counters.lock(tx, kept=dict.fromkeys(map(_lock_of, things), tx.now))
+    if then is None:
+        await counters.lock(tx, kept=dict.fromkeys(map(_lock_of, things), tx.now))
     about: dict[UUID, list[Inverse]] = {}
     for row in await undoing_store.inverses(tx, {one.way.thing for one in candidates if one.way is not None}):
+        if then is not None and row.event_id not in then.heard:
+            continue
         about.setdefault(row.thing, []).append(Inverse(row.thing, row.event_id, row.type, row.at, EARLIER))
     for inverse in inverses:
         # In its place in the batch, and not as the row that this very batch wrote of it.
@@ -312,8 +341,9 @@ async def _undoing(
     gone: dict[Key, set[Place]] = {}
     for row in await store.marks_about(tx, {one.thing for one in inverses}):
         way = Way(row.thing, mark_undone_by(row.type), 0)
-        if undone(about[row.thing], way, row.at, EARLIER) is not None:
-            key = row.community_id, row.badge_id, row.member_id
+        key = row.community_id, row.badge_id, row.member_id
+        left = then is not None and key in then.left
+        if not left and undone(about[row.thing], way, row.at, EARLIER) is not None:
             gone.setdefault(key, set()).add((row.value, row.event_id))
     stands = [one for one in candidates if one.way is None or not _undone(one, one.way, about)]
     return stands, gone
@@ -329,7 +359,11 @@ def _lock_of(thing: UUID) -> UUID:
 
 
 async def _count(
-    tx: Tx, held: Mapping[Key, Held], candidates: Sequence[Candidate], gone: Mapping[Key, set[Place]]
+    tx: Tx,
+    held: Mapping[Key, Held],
+    candidates: Sequence[Candidate],
+    gone: Mapping[Key, set[Place]],
+    now: datetime,
 ) -> None:
     """Bring the marks, and with them what is counted, to what happened."""
     touched = {one.key for one in candidates} | gone.keys()
@@ -344,10 +378,10 @@ async def _count(
     async for part in in_turns(candidates):
         for one in part:
             tallies[one.key].add(one)
-    stored: dict[Key, list[Any]] = {key: [] for key, tally in tallies.items() if tally.reaches(tx.now)}
+    stored: dict[Key, list[Any]] = {key: [] for key, tally in tallies.items() if tally.reaches(now)}
     for row in await store.marks_of(tx, stored):
         stored[row.community_id, row.badge_id, row.member_id].append(row)
     for key, tally in tallies.items():
-        tally.settle(stored.get(key), tx.now)
+        tally.settle(stored.get(key), now)
     await store.add_marks(tx, [row for tally in tallies.values() for row in tally.rows()])
     await store.remove_marks(tx, [(*key, *place) for key, tally in tallies.items() for place in sorted(tally.removed)])

@@ -53,10 +53,15 @@ _read: dict[tuple[UUID, str, int], Defined] = {}
 
 async def of_communities(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Defined]]:
     """Community → all its badges, oldest first; one statement while no new version came."""
+    return {c: [one for one, _ in some] for c, some in (await _of_communities(tx, community_ids)).items()}
+
+
+async def _of_communities(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[tuple[Defined, bool]]]:
+    """The same, with whether a backfill of it is open."""
     newest = await store.newest(tx, community_ids)
     # Taken out first: while this waits for what is missing, others may empty what is remembered.
-    known = {key: _read[*key, version] for key, version in newest.items() if (*key, version) in _read}
-    missing = [(*key, version) for key, version in newest.items() if key not in known]
+    known = {key: _read[*key, version] for key, (version, _) in newest.items() if (*key, version) in _read}
+    missing = [(*key, version) for key, (version, _) in newest.items() if key not in known]
     if missing:
         born = await store.created_at(tx, [(c, i) for c, i, _ in missing])
         for row in await store.bodies(tx, missing):
@@ -66,11 +71,11 @@ async def of_communities(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, li
                 row.community_id, body, row.version, at, row.created_at, row.actor
             )
         tx.after_commit.append(partial(_remember, [known[key[:2]] for key in missing]))
-    out: dict[UUID, list[Defined]] = {}
+    out: dict[UUID, list[tuple[Defined, bool]]] = {}
     for key, one in known.items():
-        out.setdefault(key[0], []).append(one)
+        out.setdefault(key[0], []).append((one, newest[key][1]))
     for some in out.values():
-        some.sort(key=lambda one: (one.created_at, one.badge.id))
+        some.sort(key=lambda pair: (pair[0].created_at, pair[0].badge.id))
     return out
 
 
@@ -81,9 +86,14 @@ def _remember(some: Sequence[Defined]) -> None:
 
 
 async def in_force(tx: Tx, community_ids: Iterable[UUID]) -> dict[UUID, list[Defined]]:
-    """The same, the enabled ones only."""
-    found = await of_communities(tx, community_ids)
-    return {c: enabled for c, some in found.items() if (enabled := [one for one in some if one.badge.enabled])}
+    """The enabled ones that go by what happens now. One that counts events does not while a backfill of it is open,
+    which counts what comes meanwhile in its turn."""
+    out = {}
+    for c, some in (await _of_communities(tx, community_ids)).items():
+        found = [one for one, apart in some if one.badge.enabled and not (apart and one.badge.criterion.kind == EVENTS)]
+        if found:
+            out[c] = found
+    return out
 
 
 def types_of(some: Sequence[Defined]) -> set[str]:

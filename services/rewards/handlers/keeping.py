@@ -16,7 +16,7 @@ import cramjam
 import msgspec
 
 from kit.contracts.events import Activity
-from kit.copies import KnownCommunity
+from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx, lock_shared
 from kit.turns import in_turns
 from services.rewards.domain.people import inviter_id
@@ -216,6 +216,21 @@ def _people(items: Iterable[Kept]) -> dict[UUID, Person]:
             if computed is not None and person is not None:
                 out[computed] = out[person.id] = person
     return out
+
+
+def people_of(
+    community_id: UUID, items: Iterable[Kept]
+) -> tuple[dict[tuple[UUID, UUID], UUID], dict[tuple[UUID, UUID], KnownMember]]:
+    """Whom identities were, and what was known of them, by community, as a scene has it."""
+    ids, members = {}, {}
+    for item in items:
+        for computed, person in item.people:
+            if computed is not None and person is not None:
+                ids[community_id, computed] = person.id
+                members[community_id, person.id] = KnownMember(
+                    person.id, "", person.state, person.kind, None, None, person.segments
+                )
+    return ids, members
 
 
 def streak_of(item: Kept) -> Streak | None:

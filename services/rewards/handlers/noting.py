@@ -23,15 +23,18 @@ from services.rewards.handlers.tallies import Candidate
 
 async def note(tx: Tx, found: Sequence[Activity], defined: Mapping[UUID, Sequence[Defined]], world: World) -> None:
     """What these activities count towards badges, and what they undo of it; `defined` are the badges in force."""
-    if not defined:
-        return
+    if defined:
+        tx.last.append(await note_of(found, defined, world))
+
+
+async def note_of(found: Sequence[Activity], defined: Mapping[UUID, Sequence[Defined]], world: World) -> Note:
     candidates: list[Candidate] = []
     async for part in in_turns(list(enumerate(found))):
         for order, a in part:
             candidates += _candidates(order, a, defined, world)
     inverses = [(found[one.order].community_id, one) for one in world.inverses]
     history = frozenset(a.event_id for a in found if is_history(a))
-    tx.last.append(Note({c: defined.get(c, ()) for c in world.communities}, candidates, inverses, history=history))
+    return Note({c: defined.get(c, ()) for c in world.communities}, candidates, inverses, history=history)
 
 
 def _candidates(order: int, a: Activity, defined: Mapping[UUID, Sequence[Defined]], world: World) -> list[Candidate]:

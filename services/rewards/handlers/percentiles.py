@@ -4,6 +4,7 @@ In the transaction that makes it final only a run is noted for each badge: who i
 score that is enough is worked out once, at the run's beginning; the lines it is compared with change no more.
 """
 
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -12,16 +13,18 @@ from kit.copies import KnownCommunity
 from kit.database import Tx
 from kit.days import day_bounds
 from services.rewards.domain import badges as domain
-from services.rewards.domain.badges import PERCENTILE, Since, once, places
+from services.rewards.domain.backfills import OPEN
+from services.rewards.domain.badges import PERCENTILE, Grant, Since, once, places
 from services.rewards.domain.boards import Slot
 from services.rewards.handlers import badges
 from services.rewards.handlers.badges import Defined
 from services.rewards.handlers.checking_in import AWAY
 from services.rewards.handlers.granting import hold, save
+from services.rewards.store import backfills, closing
 from services.rewards.store import badges as store
-from services.rewards.store import closing
 
 PAGE = 200
+WAITS = timedelta(minutes=1)
 LEAST_SCORE = 1
 """Who has nothing, or less, is not among the best of anything."""
 
@@ -37,23 +40,27 @@ async def begin(tx: Tx, slot: Slot) -> None:
 
 async def look(tx: Tx, run: Any, one: Defined, place: KnownCommunity) -> None:
     """The next members of a run. It is over when there are no more, when the badge is granted no more, and when its
-    board was deleted."""
+    board was deleted. Where earlier periods are looked at for the badge (handlers/backfills) it waits for them."""
+    backfill = await backfills.one(tx, one.community_id, one.badge.id)
+    if backfill is not None and backfill.state in OPEN:
+        await store.put_run(tx, {**run._asdict(), "due_at": tx.now + WAITS})
+        return
     last_day = await closing.last_day(tx, run.slot) if one.badge.enabled else None
     enough = run.enough
     if last_day is not None and enough is None:
-        enough = await _enough(tx, run.slot, one.badge.criterion.percent)
+        enough = await enough_of(tx, run.slot, one.badge.criterion.percent)
     if last_day is None or enough is None:
         await store.end_run(tx, run)
         return
     ended_at = day_bounds(last_day, place.zone, place.day_start)[1]
-    after = await _page(tx, one, run, enough, once(ended_at))
+    after, _ = await page(tx, one, run, enough, once(ended_at))
     if after is None:
         await store.end_run(tx, run)
     else:
         await store.put_run(tx, {**run._asdict(), "after_member": after, "enough": enough})
 
 
-async def _enough(tx: Tx, slot: UUID, percent: int) -> int | None:
+async def enough_of(tx: Tx, slot: UUID, percent: int) -> int | None:
     """The score that is among the best; None where nobody is shown."""
     members = await closing.shown_in(tx, slot)
     if not members:
@@ -61,8 +68,9 @@ async def _enough(tx: Tx, slot: UUID, percent: int) -> int | None:
     return max(LEAST_SCORE, await closing.score_at(tx, slot, places(members, percent)))
 
 
-async def _page(tx: Tx, one: Defined, run: Any, enough: int, since: Since) -> UUID | None:
-    """Grant it to a page of them; the last one looked at, None when nobody follows."""
+async def page(tx: Tx, one: Defined, run: Any, enough: int, since: Since) -> tuple[UUID | None, int]:
+    """Grant it to the next of them in the period (`slot`), behind `after_member`; the last one looked at, None when
+    nobody follows, and to how many it was granted."""
     found = await closing.members_with(tx, run.slot, enough, after=run.after_member, limit=PAGE)
     known = await copies.known_members(tx, one.community_id, found)
     members = [member for member in found if member not in known or known[member].state not in AWAY]
@@ -71,4 +79,5 @@ async def _page(tx: Tx, one: Defined, run: Any, enough: int, since: Since) -> UU
         if domain.may_change(one.badge, standing.standing, 1, tx.now):
             standing.take(domain.measured(one.badge, standing.standing, 1, since, tx.now))
     await save(tx, list(held.values()))
-    return found[-1] if len(found) == PAGE else None
+    granted = sum(isinstance(change, Grant) for standing in held.values() for change in standing.changes)
+    return (found[-1] if len(found) == PAGE else None), granted

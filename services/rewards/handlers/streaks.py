@@ -257,7 +257,7 @@ async def save(
         for one in part:
             days = asked.get(one.key, ())
             folded = one.folded(days)
-            reached.append(_for_badges(one, folded.state))
+            reached.append(for_badges(one, folded.state))
             postings += _follow(tx, one, folded, today[one.key[0]])
             row = _streak_row(one.key, one.as_of(days), folded.state, folded.kept)
             if row != one.stored:
@@ -290,7 +290,7 @@ async def _results(standings: Sequence[Standing], tx: Tx) -> list[awarding.Resul
     return out
 
 
-def _for_badges(one: Standing, state: State) -> awarding.Streak:
+def for_badges(one: Standing, state: State) -> awarding.Streak:
     community_id, series_id, member_id = one.key
 
     def value(measure: Measure) -> int:

@@ -55,10 +55,11 @@ class Look(NamedTuple):
 
 def asking(scene: "Scene") -> Mapping[UUID, frozenset[str]]:
     """Community → the types of events whose actor's streak rules or badges look at."""
-    return {c: held.streaks | _of_badges(scene.badges.get(c, ())) for c, held in scene.rules.items()}
+    return {c: held.streaks | of_badges(scene.badges.get(c, ())) for c, held in scene.rules.items()}
 
 
-def _of_badges(defined: Sequence[Defined]) -> frozenset[str]:
+def of_badges(defined: Sequence[Defined]) -> frozenset[str]:
+    """The types of events whose actor's streak these look at."""
     criteria = [one.badge.criterion for one in defined]
     some = [one.on for one in criteria if one.when is not None and not STREAKS.isdisjoint(names_in(one.when))]
     return frozenset().union(*some)

@@ -5,9 +5,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Row, and_, delete, func, or_, select
+from sqlalchemy import Row, and_, delete, exists, func, or_, select
 
 from kit.database import Tx, delete_among, insert_many, insert_new, lock_rows, select_among, upsert
+from services.rewards.domain.backfills import OPEN
+from services.rewards.tables.backfills import badge_backfills as backfills
 from services.rewards.tables.badges import badge_grants as grants
 from services.rewards.tables.badges import badge_marks as marks
 from services.rewards.tables.badges import badge_runs as runs
@@ -29,11 +31,14 @@ _OF_MARK = (marks.c.community_id, marks.c.badge_id, marks.c.member_id, marks.c.v
 # Versions
 
 
-async def newest(tx: Tx, community_ids: Iterable[UUID]) -> dict[tuple[UUID, str], int]:
-    """(community, badge) → its newest version."""
+async def newest(tx: Tx, community_ids: Iterable[UUID]) -> dict[tuple[UUID, str], tuple[int, bool]]:
+    """(community, badge) → its newest version, and whether a backfill of it is open."""
     by = versions.c.community_id, versions.c.id
-    stmt = select(*by, func.max(versions.c.version).label("version")).where(by[0].in_(sorted(set(community_ids))))
-    return {(r.community_id, r.id): r.version for r in await tx.all(stmt.group_by(*by))}
+    open_one = exists().where(backfills.c.community_id == by[0], backfills.c.badge_id == by[1])
+    counted = open_one.where(backfills.c.state.in_(OPEN)).correlate(versions).label("backfilled")
+    stmt = select(*by, func.max(versions.c.version).label("version"), counted)
+    found = await tx.all(stmt.where(by[0].in_(sorted(set(community_ids)))).group_by(*by))
+    return {(r.community_id, r.id): (r.version, bool(r.backfilled)) for r in found}
 
 
 async def bodies(tx: Tx, keys: Iterable[tuple[UUID, str, int]]) -> list[Row[Any]]:

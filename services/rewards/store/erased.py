@@ -14,6 +14,7 @@ from kit.database import Tx, delete_among, select_among, update_among, upsert
 from services.rewards.store import adjustments as adjustments_store
 from services.rewards.store import holds as holds_store
 from services.rewards.store import reviews as reviews_store
+from services.rewards.tables.backfills import badge_backfills
 from services.rewards.tables.badges import badge_grants, badge_marks, badge_runs, badge_standings, poster_codes
 from services.rewards.tables.boards import board_absences, board_leaders, board_scores, member_labels
 from services.rewards.tables.checkins import (
@@ -85,6 +86,7 @@ APART: Sequence[Column[Any]] = (
     board_scores.c.member_id,
     board_absences.c.member_id,
     badge_runs.c.after_member,
+    badge_backfills.c.after_member,
     league_periods.c.after_member,
     closed_owners.c.member_id,
     erasures.c.member_id,
@@ -204,6 +206,9 @@ async def pass_over(tx: Tx, community_id: UUID, member_id: UUID) -> None:
     t, before = badge_runs.c, UUID(int=max(member_id.int - 1, 0))
     here = t.community_id == community_id, t.after_member == member_id
     await tx.execute(update(badge_runs).where(*here).values(after_member=before))
+    b = badge_backfills.c
+    here = b.community_id == community_id, b.after_member == member_id
+    await tx.execute(update(badge_backfills).where(*here).values(after_member=before))
     at = league_periods.c.after_member == member_id
     await tx.execute(update(league_periods).where(at).values(after_member=before))
 

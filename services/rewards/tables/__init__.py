@@ -1,6 +1,7 @@
 """Tables of the rewards service, one module a feature; importing the package registers them all."""
 
 from services.rewards.tables import (
+    backfills,
     badges,
     boards,
     chain,
@@ -21,7 +22,7 @@ from services.rewards.tables import (
 from services.rewards.tables.metadata import metadata
 
 __all__ = [
-    "badges", "boards", "chain", "checkins", "erasures", "kept", "leagues", "ledger", "levels", "lots", "metadata",
-    "plans",
+    "backfills", "badges", "boards", "chain", "checkins", "erasures", "kept", "leagues", "ledger", "levels", "lots",
+    "metadata", "plans",
     "reviews", "rules", "signals", "undoing", "unit_days",
 ]  # fmt: skip

@@ -9,10 +9,11 @@ from sqlalchemy import Column, String, Uuid, func, select
 
 from kit.database import insert_many
 from services.rewards.domain.boards import Board
-from services.rewards.handlers import absences, adjusting, boards, holds, posters
+from services.rewards.handlers import absences, adjusting, badges, boards, holds, posters
 from services.rewards.handlers.absences import Change
+from services.rewards.handlers.backfills import asking
 from services.rewards.handlers.holds import Wanted
-from services.rewards.store import erased, shown
+from services.rewards.store import backfills, erased, shown
 from services.rewards.tables import metadata
 from services.rewards.tables.badges import badge_runs
 from services.rewards.tables.checkins import checkin_attempts, checkin_calendars, checkin_confirmations
@@ -101,6 +102,10 @@ async def rare(guild: Guild, ann: UUID) -> None:
         "amount": 1, "windows": {}, "ways": [], "event_type": "message.created", "at": at, "history": False,
     }  # fmt: skip
     whose = {"community_id": here, "owner_id": ann}
+    await define(guild, badge("rich", what="balance", unit="points", least=1))
+    async with guild.db.begin() as tx:
+        backfill = await asking.ask(tx, await badges.existing(tx, here, "rich"), since=None, silent=True)
+        await backfills.change(tx, backfill, after_member=ann)
     run = {"community_id": here, "badge_id": "ten", "slot": uuid4(), "due_at": at, "after_member": ann, "done": False}
     async with guild.db.begin() as tx:
         await insert_many(

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from kit.contracts.events import Activity
-from kit.copies import KnownCommunity, KnownMember, known_community
+from kit.copies import KnownCommunity, known_community
 from kit.database import Database, Tx
 from kit.errors import Unavailable
 from kit.service import ServiceRuntime
@@ -227,14 +227,7 @@ async def _scene(
     """The world as it was, with the plan's rules. `unseen` are the streaks that nothing looked at then."""
     c = plan.community_id
     rules = await rule_sets.alone(tx, c, version_of(plan.id))
-    ids, members = {}, {}
-    for item in chapter.items:
-        for computed, person in item.people:
-            if computed is not None and person is not None:
-                ids[c, computed] = person.id
-                members[c, person.id] = KnownMember(
-                    person.id, "", person.state, person.kind, None, None, person.segments
-                )
+    ids, members = keeping.people_of(c, chapter.items)
     seen = {item.event_id: streak for item in chapter.items if (streak := keeping.streak_of(item)) is not None}
     return Scene(
         communities={c: chapter.place(community)},

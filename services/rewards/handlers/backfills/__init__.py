@@ -1,0 +1,1 @@
+"""Backfills: counting for a badge what was there before it (R77)."""
