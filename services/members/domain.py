@@ -4,10 +4,14 @@ import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from kit.contracts import identity_member_id
+from kit.days import day_bounds, local_day
+
+DAY_CHANGES_APART = timedelta(days=7)
+"""From the day on which another zone or day start of a community began to hold to the next such day (R22)."""
 
 STATES = (
     "observed",
@@ -138,6 +142,13 @@ def fold(member: Member, news: Sequence[Membership]) -> tuple[Member, list[tuple
         if member.state != before.state:
             moves.append((before.state, item))
     return member, moves
+
+
+def day_changes_from(since: datetime, zone: str, day_start: int) -> datetime:
+    """The first instant (UTC) at which others may be asked for than this zone and day start, which began to hold at
+    `since`. What is asked for holds from the next day on, so the two days are `DAY_CHANGES_APART`."""
+    day = local_day(since, zone, day_start) + DAY_CHANGES_APART - timedelta(days=1)
+    return day_bounds(day, zone, day_start)[0]
 
 
 def day_start_minutes(text: str) -> int:

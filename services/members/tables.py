@@ -18,6 +18,8 @@ communities = Table(
     Column("next_zone", String(64)),
     Column("next_day_start", Integer),
     Column("next_from", UtcDateTime),
+    # When the present zone and day start began to hold; null: with the community.
+    Column("day_since", UtcDateTime),
     Column("locale", String(35), nullable=False),
     Column("state", String(20), nullable=False),
     Column("charter", JsonText, nullable=False),

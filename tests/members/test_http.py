@@ -1,6 +1,7 @@
 """Communities and members over HTTP: what is answered, what is refused, what is announced."""
 
-from datetime import timedelta
+import asyncio
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -52,6 +53,79 @@ async def test_a_zone_taken_back_before_the_day_changes_nothing(members: Members
     assert await members.announced(DayChangeDue) == []
     await members.hear(due)
     assert (await members.client.get(path)).json()["zone"] == "UTC"
+
+
+async def move(members: Members, **wanted: str) -> tuple[int, Any]:
+    """A change that is asked for: the status, and the refusal's code or what is planned."""
+    reply = await members.client.patch(f"/v1/communities/{members.community}", json=wanted)
+    body = reply.json()
+    return reply.status_code, body["code"] if reply.status_code == 409 else body["next_day"]
+
+
+async def next_day(members: Members) -> None:
+    """What is planned begins to hold."""
+    [*_, due] = await members.announced(DayChangeDue)
+    members.clock.now = due.due_at
+    await members.hear(due)
+
+
+async def test_a_day_changes_again_after_seven_days_and_the_first_change_is_free(members: Members) -> None:
+    assert (await move(members, zone="Asia/Shanghai"))[0] == 200
+    await next_day(members)
+    refused = await members.client.patch(f"/v1/communities/{members.community}", json={"day_start": "04:00"})
+    assert (refused.status_code, refused.json()["code"]) == (409, "day_changed_lately")
+    # It holds since the 24th (eight in the morning there): asked for on the 30th, the next one holds from the first on.
+    possible = datetime.fromisoformat(refused.json()["possible_from"])
+    assert possible == datetime(2026, 11, 29, 16, tzinfo=UTC)
+    assert "2026-11-29T16:00:00Z" in refused.json()["detail"]
+    members.clock.now = possible - timedelta(seconds=1)
+    assert await move(members, day_start="04:00") == (409, "day_changed_lately")
+    members.clock.now = possible
+    begins = "2026-11-30T16:00:00Z"
+    assert await move(members, day_start="04:00") == (
+        200, {"zone": "Asia/Shanghai", "day_start": "04:00", "begins": begins},
+    )  # fmt: skip
+    await next_day(members)
+    assert await move(members, zone="UTC") == (409, "day_changed_lately")
+
+
+async def test_within_the_seven_days_all_else_changes_and_so_does_the_same_zone(members: Members) -> None:
+    await move(members, zone="Asia/Shanghai")
+    await next_day(members)
+    same = await members.client.patch(
+        f"/v1/communities/{members.community}", json={"name": "Others", "zone": "Asia/Shanghai", "day_start": "00:00"}
+    )
+    assert (same.status_code, same.json()["name"], same.json()["next_day"]) == (200, "Others", None)
+
+
+async def test_what_is_planned_is_corrected_and_taken_back_as_often_as_somebody_likes(members: Members) -> None:
+    begins = "2026-11-24T00:00:00Z"
+    for zone in ("Asia/Shanghai", "Asia/Tokyo", "UTC", "Asia/Tokyo", "Asia/Tokyo"):
+        planned = {"zone": zone, "day_start": "00:00", "begins": begins} if zone != "UTC" else None
+        assert await move(members, zone=zone) == (200, planned)
+    assert await move(members, day_start="04:00") == (
+        200, {"zone": "Asia/Tokyo", "day_start": "04:00", "begins": begins},
+    )  # fmt: skip
+    assert len(await members.announced(DayChangeDue)) == 1
+    await next_day(members)
+    assert (await members.client.get(f"/v1/communities/{members.community}")).json()["zone"] == "Asia/Tokyo"
+
+
+async def test_what_holds_by_the_clock_is_not_taken_back_though_nobody_has_written_it_yet(members: Members) -> None:
+    await move(members, zone="Asia/Shanghai")
+    [due] = await members.announced(DayChangeDue)
+    members.clock.now = due.due_at
+    assert await move(members, zone="UTC") == (409, "day_changed_lately")
+    assert (await move(members, zone="Asia/Shanghai"))[0] == 200
+    await members.hear(due)
+    assert (await members.client.get(f"/v1/communities/{members.community}")).json()["zone"] == "Asia/Shanghai"
+
+
+async def test_of_two_who_change_the_day_at_once_one_plan_is_left(members: Members) -> None:
+    await asyncio.gather(*[move(members, zone=zone) for zone in ("Asia/Shanghai", "Asia/Tokyo", "Europe/Berlin")])
+    assert len(await members.announced(DayChangeDue)) == 1
+    await next_day(members)
+    assert await move(members, zone="UTC") == (409, "day_changed_lately")
 
 
 @pytest.mark.parametrize(

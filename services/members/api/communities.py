@@ -200,12 +200,13 @@ async def get_community(db: Db, caller: Reader, id: UUID, response: Response) ->
 @router.patch(
     "/v1/communities/{id}",
     summary="Change a community",
-    responses={**problems(400, 404, 412, 422), **shown(200, {**SHOWN, "version": 2})},
+    responses={**problems(400, 404, 409, 412, 422), **shown(200, {**SHOWN, "version": 2})},
 )
 async def change_community(
     request: Request, db: Db, caller: CommunityWriter, id: UUID, body: CommunityPatch, response: Response
 ) -> CommunityOut:
-    """Another zone or day start holds from the community's next day on and stands in `next_day` until then."""
+    """Another zone or day start holds from the community's next day on and stands in `next_day` until then. That may be
+    corrected or taken back; once it holds, the next one is refused for seven days (`possible_from` says until when)."""
     changes = body.model_dump(exclude_none=True)
     if "day_start" in changes:
         changes["day_start"] = day_start_minutes(changes["day_start"])

@@ -1,6 +1,7 @@
 """Communities: their charter, their zone and when their day begins."""
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -10,7 +11,8 @@ from kit.contracts import Envelope
 from kit.contracts.members import CommunityChanged, DayChangeDue
 from kit.database import Tx
 from kit.days import day_bounds, local_day
-from kit.errors import NotFound
+from kit.errors import Conflict, NotFound
+from services.members.domain import DAY_CHANGES_APART, day_changes_from
 from services.members.handlers import segments
 from services.members.store import places
 
@@ -71,7 +73,8 @@ async def change_community(
     """Write changed fields as a new version; parts of the charter are merged. The row.
 
     Another zone or day start holds from the beginning of the community's next day, so that no day is counted twice
-    or cut short under people who earn today (K40); until then it stands in `next_*`.
+    or cut short under people who earn today (K40); until then it stands in `next_*`, and may be corrected or taken
+    back. Conflict within seven days of the change before (R22).
     """
     row = await existing_community(tx, community_id, lock=True)
     if_match(row.version)
@@ -94,14 +97,34 @@ async def _next_day(tx: Tx, row: Any, changes: dict[str, Any]) -> dict[str, Any]
     zone = changes.get("zone", row.next_zone or row.zone)
     planned = row.next_day_start if row.next_day_start is not None else row.day_start
     day_start = changes.get("day_start", planned)
-    await outbox.cancel(tx, _due_key(row.id))
-    if (zone, day_start) == (row.zone, row.day_start):
+    if (zone, day_start) == (row.next_zone, row.next_day_start):
+        return {}
+    begun = row.next_from is not None and row.next_from <= tx.now
+    if not begun and (zone, day_start) == (row.zone, row.day_start):
+        await outbox.cancel(tx, _due_key(row.id))
         return {"next_zone": None, "next_day_start": None, "next_from": None}
+    _check_apart(tx.now, row, begun)
+    await outbox.cancel(tx, _due_key(row.id))
     today = local_day(tx.now, row.zone, row.day_start)
     begins = day_bounds(today, row.zone, row.day_start)[1]
     due = DayChangeDue(community_id=row.id, due_at=begins)
     outbox.add(tx, due, not_before=begins, due_key=_due_key(row.id))
     return {"next_zone": zone, "next_day_start": day_start, "next_from": begins}
+
+
+def _check_apart(now: datetime, row: Any, begun: bool) -> None:
+    """`begun`: what stands in `next_*` holds already, though it is not written yet."""
+    holds = (row.next_from, row.next_zone, row.next_day_start) if begun else (row.day_since, row.zone, row.day_start)
+    if holds[0] is None:
+        return
+    possible = day_changes_from(*holds)
+    if now < possible:
+        raise Conflict(
+            f"zone and day start changed less than {DAY_CHANGES_APART.days} days ago; change them again from"
+            f" {possible:%Y-%m-%dT%H:%M:%SZ} on",
+            code="day_changed_lately",
+            possible_from=f"{possible:%Y-%m-%dT%H:%M:%SZ}",
+        )
 
 
 def _due_key(community_id: UUID) -> str:
@@ -119,6 +142,7 @@ async def change_days(tx: Tx, batch: list[Envelope[DayChangeDue]]) -> None:
         values = {
             "zone": row.next_zone,
             "day_start": row.next_day_start,
+            "day_since": row.next_from,
             "next_zone": None,
             "next_day_start": None,
             "next_from": None,

@@ -113,8 +113,10 @@ async def score_again(tx: Tx, found: Sequence[Activity]) -> None:
         scene = await _scene(tx, found)
         ages |= await signals.ages(tx, approved, scene)
     inverses = undoing.inverses_of(found, scene.inverse)
-    recorded = await checking_in.record(tx, found, _world(scene, inverses), watching.asking(scene))
-    scene = replace(scene, streaks=recorded.streaks, checkins=recorded.statuses)
+    asking = watching.asking(scene)
+    recorded = await checking_in.record(tx, found, _world(scene, inverses), asking)
+    seen = {**watching.unseen(found, asking), **recorded.streaks}
+    scene = replace(scene, streaks=seen, checkins=recorded.statuses)
     scene = replace(scene, signals=await signals.note(tx, found, scene, ages))
     await noting.note(tx, found, scene.badges, _world(scene, inverses))
     await decide(tx, found, scene, besides=recorded.postings)

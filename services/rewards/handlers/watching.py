@@ -32,6 +32,7 @@ class Watch:
     def __init__(self, of: Standing) -> None:
         self._of, self._past = of, Past(of.before)
         self._facts, self._seen = of.facts(), (len(of.added), len(of.voided))
+        self._days: dict[date, State] = {}
 
     def on(self, day: date) -> State:
         """As of the day, by the facts of now; the day is one that the standing was read for."""
@@ -41,7 +42,10 @@ class Watch:
             for fact in fresh:
                 self._past.changed(fact.day)
             self._facts, self._seen = one.facts(), (len(one.added), len(one.voided))
-        return self._past.on(day, self._facts, one.terms)
+            self._days.clear()
+        if day not in self._days:
+            self._days[day] = self._past.on(day, self._facts, one.terms)
+        return self._days[day]
 
 
 class Look(NamedTuple):
@@ -63,6 +67,11 @@ def of_badges(defined: Sequence[Defined]) -> frozenset[str]:
     criteria = [one.badge.criterion for one in defined]
     some = [one.on for one in criteria if one.when is not None and not STREAKS.isdisjoint(names_in(one.when))]
     return frozenset().union(*some)
+
+
+def unseen(found: Sequence[Activity], asking: Mapping[UUID, Collection[str]]) -> dict[UUID, State]:
+    """By event id, the streak of those that none is found for: it was asked for, and this is what was seen."""
+    return {a.event_id: State() for a in found if a.type in asking.get(a.community_id, ())}
 
 
 def askers(found: Sequence[Activity], world: "World", asking: Mapping[UUID, Collection[str]]) -> list[One]:

@@ -1,5 +1,6 @@
 """What rules on other events than check-ins see of a streak: as it was on the day, by what was known when handled."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -247,6 +248,15 @@ async def test_nothing_is_written_for_who_only_talks(guild: Guild, clock: Manual
     await sees(guild, 0)
     async with guild.db.read() as tx:
         assert await tx.all(select(checkin_streaks)) == []
+
+
+async def test_who_talks_waits_for_nobody_who_holds_a_streak(guild: Guild, clock: ManualClock) -> None:
+    if guild.db.dialect == "sqlite":
+        pytest.skip("there is one writer")
+    await live(guild, clock, 0, "ann")
+    async with guild.db.begin() as tx:
+        await mending.pause(tx, guild.id, "daily", guild.member("ann"), None, 2, "", "member:ann")
+        assert await asyncio.wait_for(sees(guild, 0), 60) == 1
 
 
 @dataclass(frozen=True)

@@ -1,13 +1,16 @@
 """Streaks in rules over what was: as they were when it was handled, whether a rule asked for them then or not."""
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from kit.contracts.events import Activity
+from services.rewards.domain.checkins import DEFAULT_SERIES
 from services.rewards.handlers import mending
 from services.rewards.store import checkins as store
+from tests.rewards.checkins.test_checking_in import change
 from tests.rewards.guild import MORNING, Guild, rule
 from tests.rewards.plans.support import Plans
 from tests.support.clock import ManualClock
@@ -56,6 +59,30 @@ async def test_a_simulation_has_the_streaks_that_nobody_asked_for(
     plan = await plans.simulate(SEEN)
     (unit,) = [unit for unit in plan.result["units"] if unit["unit"] == "xp"]
     assert unit["now"] - unit["was"] == 2 + 3 + 4
+
+
+async def test_what_was_asked_for_and_not_found_stays_what_was_seen(
+    guild: Guild, plans: Plans, clock: ManualClock
+) -> None:
+    await guild.publish(SEEN)
+    await evening(guild, clock, 0, "checkin.submitted")
+    await change(guild, replace(DEFAULT_SERIES, enabled=False), clock.now.date())
+    await evening(guild, clock, 0, "message.created")
+    await change(guild, DEFAULT_SERIES, clock.now.date())
+    _, over = await plans.recompute(SEEN)
+    assert (over.posted["entries"], await guild.has("ann")) == (0, 1)
+
+
+async def test_who_is_linked_later_keeps_the_streak_of_the_identity(
+    guild: Guild, plans: Plans, clock: ManualClock
+) -> None:
+    await guild.publish()
+    for day in range(2):
+        await evening(guild, clock, day, "checkin.submitted", "message.created")
+    await guild.link("ann", to="bob")
+    await evening(guild, clock, 2, "message.created")
+    await plans.recompute(SEEN)
+    assert (await guild.has("ann"), await guild.has("bob")) == (2 + 3, 1)
 
 
 async def test_an_outage_that_nothing_was_written_of_excuses_its_days(
