@@ -36,6 +36,7 @@ VARIABLES: dict[str, Any] = {
     "actor.kind": _T.STRING,
     "actor.state": _T.STRING,
     "actor.age_days": _T.INT,
+    "actor.level": _T.INT,
     "actor.segments": _TEXTS,
     "author.id": _T.STRING,
     "author.kind": _T.STRING,

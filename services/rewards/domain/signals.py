@@ -32,6 +32,7 @@ from services.rewards.domain.signal_rows import (
 )
 
 AGE: Final = "actor.age_days"
+LEVEL: Final = "actor.level"
 DAY, WEEK, MONTH, EVER = "counts.day", "counts.week", "counts.month", "counts.ever"
 MINUTE, HOUR = "signals.minute", "signals.hour"
 MUTUAL, SHARE, RING = "signals.mutual", "signals.share", "signals.ring"
@@ -44,7 +45,7 @@ TIES = frozenset({MUTUAL, SHARE, RING})
 TEXTS = frozenset({SIMILAR, COPIED})
 FOLDED = frozenset({EVER, RECEIVED, *CALENDAR, *RATES, *TIES, *TEXTS})
 """Those that rows are kept for."""
-SIGNALS = frozenset({AGE, *FOLDED})
+SIGNALS = frozenset({AGE, LEVEL, *FOLDED})
 NOTHING = dict.fromkeys(sorted(SIGNALS), 0)
 
 GIVING: Final = "giving"

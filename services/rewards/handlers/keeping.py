@@ -17,6 +17,7 @@ from kit.contracts.events import Activity
 from kit.copies import KnownCommunity
 from kit.database import Tx, lock_shared
 from kit.turns import in_turns
+from services.rewards.domain.levels import NO_FOOTING
 from services.rewards.domain.people import inviter_id
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.handlers.erasing.late import unnamed
@@ -28,13 +29,15 @@ if TYPE_CHECKING:
 
 
 class Person(msgspec.Struct, array_like=True, frozen=True):
-    """Who it was then, as in `kit.copies`. New fields go to the end, with a default: of what was kept before segments
-    were, nobody was in any."""
+    """Who it was then, as in `kit.copies`, and what their earning went by, where rules asked. New fields go to the end,
+    with a default: of what was kept before segments were, nobody was in any."""
 
     id: UUID
     kind: str
     state: str
     segments: tuple[str, ...] = ()
+    level: int = NO_FOOTING.level
+    multiplier: int = NO_FOOTING.multiplier
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
@@ -156,10 +159,10 @@ def _person(a: Activity, computed: UUID | None, scene: "Scene") -> Person | None
     if computed is None:
         return None
     member_id = scene.ids[a.community_id, computed]
-    known = scene.members.get((a.community_id, member_id))
+    known, footing = scene.members.get((a.community_id, member_id)), scene.footing(a.community_id, computed)
     if known is None:
-        return Person(member_id, "person", "observed")
-    return Person(member_id, known.kind, known.state, known.segments)
+        return Person(member_id, "person", "observed", (), *footing)
+    return Person(member_id, known.kind, known.state, known.segments, *footing)
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,7 @@ async def add_version(
         "created_at": tx.now,
         "epoch": epoch,
         "in_force": in_force,
+        "asks_levels": used(rules).levels,
     }
     if not await store.add(tx, rows=[row]):
         raise Conflict("somebody published meanwhile; read it again", code="version_changed")
@@ -210,5 +211,7 @@ def schema() -> dict[str, Any]:
     for of, names in (("Rule", ("when", "review_when")), ("Give", ("cel",)), ("Effort", ("cel",))):
         for name in names:
             made["$defs"][of]["properties"][name]["description"] = seen
+    multiplied = "By what the receiver's level brings, where the amount is above 0, rounded down, before any limit."
+    made["$defs"]["Give"]["properties"]["multiplied"]["description"] = multiplied
     made["$defs"]["Effort"]["properties"]["share"] |= {"minimum": 0, "maximum": 100}
     return made

@@ -20,7 +20,7 @@ from services.rewards.domain import signals
 from services.rewards.domain.engine import later
 from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.signal_rows import Act, Kind, Row
-from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED, SIGNALS
+from services.rewards.domain.signals import AGE, FOLDED, GIVING, LEVEL, NOTHING, RATES, RECEIVED, SIGNALS
 from services.rewards.expressions import names_in
 from services.rewards.handlers import labelling
 from services.rewards.handlers.erasing.late import is_erased
@@ -41,11 +41,13 @@ _decode = msgspec.msgpack.decode
 @dataclass(frozen=True, slots=True)
 class Used:
     """What a rule set asks for. `noted`: of which types something is noted, and what their rules ask for of it; `ages`:
-    for which types the actor's age is asked for; `lateness`: how late the most patient rule takes an event."""
+    for which types the actor's age is asked for; `lateness`: how late the most patient rule takes an event; `levels`:
+    whether any rule asks for levels, to look at or to multiply by."""
 
     noted: Mapping[str, frozenset[str]]
     ages: frozenset[str]
     lateness: timedelta
+    levels: bool
 
 
 def used(rules: RuleSet) -> Used:
@@ -61,7 +63,10 @@ def used(rules: RuleSet) -> Used:
     always = frozenset({GIVING}) if any(RECEIVED in some for some in names.values()) else frozenset()
     noted = {type: some & FOLDED | always for type, some in names.items() if some & FOLDED or rates or always}
     hours = max((rule.lateness_hours for rule in listening), default=0)
-    return Used(noted, frozenset(type for type, some in names.items() if AGE in some), timedelta(hours=hours))
+    levels = any(LEVEL in some for some in names.values())
+    levels = levels or any(give.multiplied for rule in listening for give in rule.give)
+    ages = frozenset(type for type, some in names.items() if AGE in some)
+    return Used(noted, ages, timedelta(hours=hours), levels)
 
 
 def _names_of(rule: Rule) -> frozenset[str]:

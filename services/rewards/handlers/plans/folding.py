@@ -18,6 +18,7 @@ from kit.errors import Unavailable
 from kit.service import ServiceRuntime
 from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
+from services.rewards.domain.levels import Footing
 from services.rewards.domain.recomputing import BACKFILL, Key, given
 from services.rewards.domain.undoing import inverse_types, stored_places
 from services.rewards.handlers import earning, groups, keeping, labelling, settling, signals, tallying
@@ -216,11 +217,12 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
     c = plan.community_id
     version = version_of(plan.id)
     rules = (await rule_sets.of_versions(tx, [(c, version)]))[c, version]
-    ids, members = {}, {}
+    ids, members, footings = {}, {}, {}
     for item in chapter.items:
         for computed, person in item.people:
             if computed is not None and person is not None:
                 ids[c, computed] = person.id
+                footings[c, person.id] = Footing(person.level, person.multiplier)
                 members[c, person.id] = KnownMember(
                     person.id, "", person.state, person.kind, None, None, person.segments
                 )
@@ -242,4 +244,5 @@ async def _scene(tx: Tx, chapter: Chapter, found: Sequence[Activity], community:
         used=await rule_sets.uses(tx, [(c, version)]),
         signals={},
         checkins={item.event_id: item.checkin for item in chapter.items if item.checkin},
+        footings=footings,
     )
