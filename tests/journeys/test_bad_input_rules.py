@@ -57,14 +57,14 @@ CASES = {
             (
                 "/rules/0/when",
                 "expression_invalid",
-                "line 1, column 1: there is no weather; there are actor.age_days, actor.id, actor.kind, "
-                "actor.level, actor.segments, actor.state, author.id, author.kind, author.segments, author.state, "
-                "checkin.status, counts.day, counts.ever, counts.month, counts.week, event.actor, event.author, "
-                "event.data, event.group, event.history, event.source, event.subject, event.time, event.type, "
-                "group.id, group.platform, inviter.id, inviter.kind, inviter.segments, inviter.state, "
-                "signals.copied, signals.hour, signals.minute, signals.mutual, signals.received, signals.ring, "
-                "signals.share, signals.similar, streak.current, streak.days, streak.longest, text.distinct, "
-                "text.length",
+                "line 1, column 1: there is no weather; there are actor.active_days, actor.age_days, actor.id, "
+                "actor.kind, actor.level, actor.segments, actor.state, author.id, author.kind, author.segments, "
+                "author.state, checkin.status, counts.day, counts.ever, counts.month, counts.week, event.actor, "
+                "event.author, event.data, event.group, event.history, event.source, event.subject, event.time, "
+                "event.type, group.id, group.platform, inviter.id, inviter.kind, inviter.segments, inviter.state, "
+                "signals.copied, signals.hour, signals.minute, signals.mutual, signals.received, "
+                "signals.received_days, signals.ring, signals.share, signals.similar, streak.current, streak.days, "
+                "streak.longest, text.distinct, text.length",
             ),
         ),
     ),

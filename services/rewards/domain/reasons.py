@@ -234,6 +234,7 @@ NUMBERS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "actor.age_days": "days known: {n}",
         "actor.level": "level {n}",
+        "actor.active_days": "days active: {n}",
         "counts.day": "times that day: {n}",
         "counts.week": "times that week: {n}",
         "counts.month": "times that month: {n}",
@@ -247,6 +248,7 @@ NUMBERS: Mapping[str, Mapping[str, str]] = {
     "zh": {
         "actor.age_days": "已认识 {n} 天",
         "actor.level": "等级 {n}",
+        "actor.active_days": "活跃 {n} 天",
         "counts.day": "当天第 {n} 次",
         "counts.week": "当周第 {n} 次",
         "counts.month": "当月第 {n} 次",

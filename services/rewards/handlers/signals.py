@@ -20,7 +20,7 @@ from services.rewards.domain import signals
 from services.rewards.domain.engine import later
 from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.signal_rows import Act, Kind, Row
-from services.rewards.domain.signals import AGE, FOLDED, GIVING, LEVEL, NOTHING, RATES, RECEIVED, SIGNALS
+from services.rewards.domain.signals import AGE, FOLDED, LEVEL, NOTHING, OF_ALL, RATES, SIGNALS
 from services.rewards.expressions import names_in
 from services.rewards.handlers import labelling
 from services.rewards.handlers.erasing.late import is_erased
@@ -51,8 +51,8 @@ class Used:
 
 
 def used(rules: RuleSet) -> Used:
-    """What the enabled rules name. Rates, and from whom one receives, are of all that rules listen to, so all of it is
-    noted for them."""
+    """What the enabled rules name. Rates, from whom one receives, and days, are of all that rules listen to, so all of
+    it is noted for them."""
     listening = [rule for rule in rules.rules if rule.enabled]
     names: dict[str, frozenset[str]] = {}
     for rule in listening:
@@ -60,7 +60,7 @@ def used(rules: RuleSet) -> Used:
         for type in rule.on:
             names[type] = names.get(type, frozenset()) | asked
     rates = any(some & RATES for some in names.values())
-    always = frozenset({GIVING}) if any(RECEIVED in some for some in names.values()) else frozenset()
+    always = frozenset(OF_ALL[name] for some in names.values() for name in some if name in OF_ALL)
     noted = {type: some & FOLDED | always for type, some in names.items() if some & FOLDED or rates or always}
     hours = max((rule.lateness_hours for rule in listening), default=0)
     levels = any(LEVEL in some for some in names.values())
