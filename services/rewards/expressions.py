@@ -36,6 +36,8 @@ VARIABLES: dict[str, Any] = {
     "actor.kind": _T.STRING,
     "actor.state": _T.STRING,
     "actor.age_days": _T.INT,
+    "actor.level": _T.INT,
+    "actor.active_days": _T.INT,
     "actor.segments": _TEXTS,
     "author.id": _T.STRING,
     "author.kind": _T.STRING,
@@ -63,6 +65,7 @@ VARIABLES: dict[str, Any] = {
     "signals.share": _T.INT,
     "signals.ring": _T.INT,
     "signals.received": _T.INT,
+    "signals.received_days": _T.INT,
     "signals.similar": _T.INT,
     "signals.copied": _T.INT,
 }

@@ -57,13 +57,14 @@ CASES = {
             (
                 "/rules/0/when",
                 "expression_invalid",
-                "line 1, column 1: there is no weather; there are actor.age_days, actor.id, actor.kind, "
-                "actor.segments, actor.state, author.id, author.kind, author.segments, author.state, checkin.status, "
-                "counts.day, counts.ever, counts.month, counts.week, event.actor, event.author, event.data, "
-                "event.group, event.history, event.source, event.subject, event.time, event.type, group.id, "
-                "group.platform, inviter.id, inviter.kind, inviter.segments, inviter.state, signals.copied, "
-                "signals.hour, signals.minute, signals.mutual, signals.received, signals.ring, signals.share, "
-                "signals.similar, streak.current, streak.days, streak.longest, text.distinct, text.length",
+                "line 1, column 1: there is no weather; there are actor.active_days, actor.age_days, actor.id, "
+                "actor.kind, actor.level, actor.segments, actor.state, author.id, author.kind, author.segments, "
+                "author.state, checkin.status, counts.day, counts.ever, counts.month, counts.week, event.actor, "
+                "event.author, event.data, event.group, event.history, event.source, event.subject, event.time, "
+                "event.type, group.id, group.platform, inviter.id, inviter.kind, inviter.segments, inviter.state, "
+                "signals.copied, signals.hour, signals.minute, signals.mutual, signals.received, "
+                "signals.received_days, signals.ring, signals.share, signals.similar, streak.current, streak.days, "
+                "streak.longest, text.distinct, text.length",
             ),
         ),
     ),
@@ -145,6 +146,15 @@ CASES = {
                 "schema_violation",
                 "invalid enum value 'everybody'; GET /v1/rules/schema lists those there are",
             ),
+        ),
+    ),
+    "a rule that multiplies for a group": (
+        rule(give=[{"to": "group", "unit": "points", "amount": 1, "multiplied": True}]),
+        problem(
+            422,
+            "rules_invalid",
+            "these rules cannot be used; see errors",
+            ("/rules/0/give/0/multiplied", "multiplied_invalid", "a group has no level; give it as it is"),
         ),
     ),
     "a rule of effort alone, and then some": (

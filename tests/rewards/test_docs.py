@@ -63,8 +63,9 @@ async def test_every_request_on_the_page_is_answered_as_the_page_says(rewards: R
 
 
 async def test_what_the_page_says_is_wrong_is_wrong(rewards: Rewards) -> None:
-    wrong, right = [body for _, path, body in requests() if path == "/v1/rules/check"]
-    assert (await rewards.client.post("/v1/rules/check", json=right)).json()["ok"] is True
+    wrong, *right = [body for _, path, body in requests() if path == "/v1/rules/check"]
+    for body in right:
+        assert (await rewards.client.post("/v1/rules/check", json=body)).json()["ok"] is True, body
     checked = (await rewards.client.post("/v1/rules/check", json=wrong)).json()
     (error,) = checked["errors"]
     assert error["message"].startswith("line 1, column 1: there is no event.typ; did you mean event.type?")

@@ -16,7 +16,7 @@ from kit.http import Instant, Page, PageOf, encode_cursor, problems
 from services.rewards.api.common import Db, Reader, ReaderOrMember, check_known, check_own, position
 from services.rewards.domain.explaining import Decided, language_of, sentence
 from services.rewards.domain.groups import beneficiary
-from services.rewards.domain.reasons import Basis, read
+from services.rewards.domain.reasons import read
 from services.rewards.handlers import groups
 from services.rewards.handlers import rules as rule_sets
 from services.rewards.store import decisions as store
@@ -154,7 +154,7 @@ Formula = tuple[int, str, str, str]
 
 async def _formulas(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> dict[Formula, str]:
     """The expressions of the versions that ran, for those decisions that say what theirs looked at."""
-    versions = {(community_id, row.rule_version) for row in rows if isinstance(read(row.reason).basis, Basis)}
+    versions = {(community_id, row.rule_version) for row in rows if read(row.reason).computed is not None}
     sets = await rule_sets.of_versions(tx, versions)
     return {
         (version, rule.id, give.to, give.unit): give.cel
@@ -166,7 +166,7 @@ async def _formulas(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> dict[For
 
 
 def _decided(row: Any, rules: Mapping[str, str], formulas: Mapping[Formula, str], names: Mapping[UUID, str]) -> Decided:
-    basis = read(row.reason).basis
+    basis = read(row.reason).computed
     return Decided(
         rule=rules.get(row.rule_id, row.rule_id),
         unit=row.unit,
@@ -175,9 +175,7 @@ def _decided(row: Any, rules: Mapping[str, str], formulas: Mapping[Formula, str]
         amount=row.amount,
         reason=row.reason,
         group=names.get(row.member_id),
-        formula=formulas.get((row.rule_version, row.rule_id, basis.to, row.unit), "")
-        if isinstance(basis, Basis)
-        else "",
+        formula=formulas.get((row.rule_version, row.rule_id, basis.to, row.unit), "") if basis is not None else "",
     )
 
 

@@ -46,11 +46,14 @@ Word = Annotated[Text, Field(min_length=1, max_length=100)]
 
 
 class PerksOut(BaseModel):
-    """What members of a level have: what is done with it is up to bots and frontends."""
+    """What members of a level have. Rules multiply; what is done with the rest is up to bots and frontends."""
 
     roles: list[Word] = Field(default=[], max_length=20, description="To be given in the chat.")
     multiplier: int | None = Field(
-        None, ge=1, le=1_000_000, description="Of what is earned, in basis points; null: as on the level below."
+        None,
+        ge=1,
+        le=1_000_000,
+        description="Of what rules give `multiplied`, in basis points; null: as on the level below.",
     )
     shop: list[Word] = Field(default=[], max_length=20, description="What opens offers of a shop.")
 

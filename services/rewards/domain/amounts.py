@@ -12,6 +12,7 @@ from uuid import UUID
 
 from kit.errors import FieldError
 from services.rewards.domain.ledger import MOST
+from services.rewards.domain.levels import WHOLE
 
 Curve = Literal["even", "lowest_of_two"]
 
@@ -54,6 +55,11 @@ def mixed(earned: int, drawn: int, share: int) -> int:
     """`share` per cent of what was earned and the rest of what was drawn, to the nearest whole number, halves up: never
     less than the smaller of the two, nor more than the larger."""
     return (share * earned + (100 - share) * drawn + 50) // 100
+
+
+def multiplied(amount: int, basis_points: int) -> int:
+    """So many ten-thousandths of an amount above 0, rounded down, but at least 1; what takes stays as it is."""
+    return max(1, amount * basis_points // WHOLE) if amount > 0 else amount
 
 
 def draw(

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isqrt
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from kit.errors import FieldError, Unprocessable
 
@@ -68,8 +68,8 @@ Scheme = Formula | LevelTable
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Perks:
     """What a level brings: `roles` to be given in the chat, `shop` strings that open offers, `multiplier` of what is
-    earned in basis points (15,000: half as much again); None: what there was before. What is done with them is the
-    business of whoever asks: of bots and frontends."""
+    earned in basis points (15,000: half as much again); None: what there was before. Rules multiply where they say
+    so; what is done with the others is the business of whoever asks: of bots and frontends."""
 
     roles: tuple[str, ...] = ()
     multiplier: int | None = None
@@ -90,6 +90,25 @@ def in_force(perks: PerksByLevel, level: int) -> Perks:
         multiplier=multipliers[-1] if multipliers else None,
         shop=tuple(dict.fromkeys(word for one in mine for word in one.shop)),
     )
+
+
+WHOLE: Final = 10_000
+"""Basis points that change nothing."""
+
+
+class Footing(NamedTuple):
+    """What somebody's earning goes by: a level (0: not known), and its multiplier in basis points."""
+
+    level: int
+    multiplier: int
+
+
+NO_FOOTING = Footing(0, WHOLE)
+
+
+def footing(scheme: Scheme, perks: PerksByLevel, balance: int) -> Footing:
+    number = scheme.level_at(balance)
+    return Footing(number, in_force(perks, number).multiplier or WHOLE)
 
 
 DEFAULT_SCHEME = Formula(50)

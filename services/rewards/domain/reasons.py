@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import NamedTuple, NewType
 
+from services.rewards.domain.levels import WHOLE
+
 Reason = NewType("Reason", str)
 """A text that this module made, so that it has words in every language; types see to it that rules give no other."""
 
@@ -131,6 +133,28 @@ class Mixed(NamedTuple):
         return Reason(f"{self.share} % effort ({self.earned}), {100 - self.share} % chance ({self.drawn})")
 
 
+class Multiplied(NamedTuple):
+    """An amount that was multiplied by what a level brings: what it was before (made `of` that, where it was kept),
+    and by how many ten-thousandths."""
+
+    base: int
+    multiplier: int
+    level: int
+    of: Basis | Mixed | None = None
+
+    @property
+    def reason(self) -> Reason:
+        return with_basis(
+            self.of.reason if self.of is not None else NO_REASON,
+            Reason(f"{self.base} × {_factor(self.multiplier)} (level {self.level})"),
+        )
+
+
+def _factor(basis_points: int) -> str:
+    whole, rest = divmod(basis_points, WHOLE)
+    return f"{whole}.{rest:04}".rstrip("0").rstrip(".")
+
+
 def with_basis(reason: Reason, basis: Reason) -> Reason:
     """Both as one text; either may be empty."""
     return Reason("; ".join(filter(None, (reason, basis))))
@@ -141,7 +165,13 @@ class Kept(NamedTuple):
 
     text: str
     capped: Capped | None
-    basis: Basis | Mixed | None
+    basis: Basis | Mixed | Multiplied | None
+
+    @property
+    def computed(self) -> Basis | None:
+        """What an expression looked at, whether it was multiplied afterwards or not."""
+        basis = self.basis.of if isinstance(self.basis, Multiplied) else self.basis
+        return basis if isinstance(basis, Basis) else None
 
 
 _SCOPES = {
@@ -203,6 +233,8 @@ _LIMITS = {
 NUMBERS: Mapping[str, Mapping[str, str]] = {
     "en": {
         "actor.age_days": "days known: {n}",
+        "actor.level": "level {n}",
+        "actor.active_days": "days active: {n}",
         "counts.day": "times that day: {n}",
         "counts.week": "times that week: {n}",
         "counts.month": "times that month: {n}",
@@ -215,6 +247,8 @@ NUMBERS: Mapping[str, Mapping[str, str]] = {
     },
     "zh": {
         "actor.age_days": "已认识 {n} 天",
+        "actor.level": "等级 {n}",
+        "actor.active_days": "活跃 {n} 天",
         "counts.day": "当天第 {n} 次",
         "counts.week": "当周第 {n} 次",
         "counts.month": "当月第 {n} 次",
@@ -240,6 +274,21 @@ _BASIS = re.compile(r"(?:(?P<text>.*); )?computed for (?P<to>\w+)(?:: (?P<number
 
 
 _MIXED = re.compile(r"(?:(?P<text>.*); )?(?P<share>\d+) % effort \((?P<earned>\d+)\), \d+ % chance \((?P<drawn>\d+)\)")
+_MULTIPLIED = re.compile(r"(?:(?P<rest>.*); )?(?P<base>\d+) × (?P<factor>\d+(?:\.\d{1,4})?) \(level (?P<level>\d+)\)")
+_MULTIPLIED_WORDS = {
+    "en": {
+        "by": " = {base} × {factor}{how} (level {level})",
+        "down": " rounded down",
+        "least": ", at least 1",
+        "of": ", {base}{of}",
+    },
+    "zh": {
+        "by": " = {base} × {factor}{how}(等级 {level})",
+        "down": " 向下取整",
+        "least": ",至少 1",
+        "of": ",{base}{of}",
+    },
+}
 _MIXED_WORDS = {
     "en": " = {share} % effort ({earned}) + {rest} % chance ({drawn})",
     "zh": " = 努力 {share}%({earned})+ 运气 {rest}%({drawn})",
@@ -248,6 +297,12 @@ _MIXED_WORDS = {
 
 def read(kept: str) -> Kept:
     """A reason as it was kept, by this version or one before it."""
+    if (found := _MULTIPLIED.fullmatch(kept)) is not None:
+        there = read(found["rest"] or "")
+        assert not isinstance(there.basis, Multiplied)
+        whole, _, part = found["factor"].partition(".")
+        multiplier = int(whole) * WHOLE + int(part.ljust(4, "0") or 0)
+        return there._replace(basis=Multiplied(int(found["base"]), multiplier, int(found["level"]), there.basis))
     if (mix := _MIXED.fullmatch(kept)) is not None:
         text = mix["text"] or ""
         return Kept(text, _capped(text), Mixed(int(mix["share"]), int(mix["earned"]), int(mix["drawn"])))
@@ -300,11 +355,13 @@ def _within(seconds: int, language: str) -> str:
     return f"{n} {zh}内" if language == "zh" else f"within {n} {en}{'' if n == 1 else 's'}"
 
 
-def basis_words(basis: Basis | Mixed | None, formula: str, language: str) -> str:
+def basis_words(basis: Basis | Mixed | Multiplied | None, formula: str, language: str) -> str:
     """What stands after an amount: " = 5 * streak.current (streak of 7)"; "" where nothing of it was kept. `formula` is
     the expression that ran ("": not known any more); one that is too long to read is left out."""
     if basis is None:
         return ""
+    if isinstance(basis, Multiplied):
+        return _multiplied_words(basis, basis_words(basis.of, formula, language), language)
     if isinstance(basis, Mixed):
         return _MIXED_WORDS[language].format(**basis._asdict(), rest=100 - basis.share)
     shown = " ".join(formula.split())
@@ -314,3 +371,12 @@ def basis_words(basis: Basis | Mixed | None, formula: str, language: str) -> str
         numbers = f"行为者:{numbers}" if language == "zh" else f"of who did it: {numbers}"
     said = f" = {shown}" if 0 < len(shown) <= MOST_FORMULA else ""
     return said + (f" ({numbers})" if numbers else "")
+
+
+def _multiplied_words(of: Multiplied, base: str, language: str) -> str:
+    """ " = 5 × 1.5 rounded down (level 20), 5 = 5 * streak.current (streak of 1)"."""
+    forms = _MULTIPLIED_WORDS[language]
+    whole, rest = divmod(of.base * of.multiplier, WHOLE)
+    how = forms["least"] if whole == 0 else forms["down"] if rest else ""
+    said = forms["by"].format(base=of.base, factor=_factor(of.multiplier), how=how, level=of.level)
+    return said + (forms["of"].format(base=of.base, of=base) if base else "")

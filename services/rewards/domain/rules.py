@@ -51,13 +51,15 @@ _RULE_ID = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Give:
     """Who gets how much of which unit: one of `amount`, `cel` (an expression that gives an int), `random`. To the
-    `group` is to the account of the chat group that the event happened in."""
+    `group` is to the account of the chat group that the event happened in. `multiplied`: by what the receiver's level
+    brings (`domain.levels.Perks`), where that is above 0 and before any cap."""
 
     to: Receiver
     unit: str
     amount: int | None = None
     cel: str | None = None
     random: RandomAmount | None = None
+    multiplied: bool = False
 
     def computed(self) -> list[tuple[str, str]]:
         """(where in it, source) of the expressions that should give an int."""
@@ -252,6 +254,12 @@ def _give_problems(give: Give, at: str, known: set[str]) -> list[FieldError]:
         out.append(FieldError(at, "amount_ambiguous", "give one of amount, cel, random"))
     if give.amount is not None and (give.amount == 0 or abs(give.amount) > MOST):
         out.append(FieldError(f"{at}/amount", "amount_invalid", "a whole number other than 0 that fits 62 bits"))
+    if give.multiplied and give.to == GROUP:
+        out.append(FieldError(f"{at}/multiplied", "multiplied_invalid", "a group has no level; give it as it is"))
+    if give.multiplied and give.amount is not None and give.amount < 0:
+        out.append(
+            FieldError(f"{at}/multiplied", "multiplied_invalid", "what is taken is not multiplied; leave it out")
+        )
     if give.random is not None:
         out += random_problems(give.random, f"{at}/random")
     for where, source in give.computed():

@@ -19,6 +19,8 @@ MOST_COPIES = 200
 WEEKS = 5
 _WEEKS_KEPT = 6
 """One more than are looked at, for what comes late from the week before."""
+DAYS = 28
+"""Of how many days, the event's own the last, those are counted on which something was."""
 TEXT_SPAN = timedelta(days=7)
 
 _MICROSECOND = timedelta(microseconds=1)
@@ -105,6 +107,31 @@ class Month:
 
     def plain(self) -> Any:
         return self.days
+
+
+@dataclass(slots=True)
+class Days:
+    """On which days of a month something was: a bit for each, the lowest for the first."""
+
+    LENGTH: ClassVar = timedelta(days=DAYS + 2)
+    bits: int = 0
+
+    @classmethod
+    def of(cls, plain: Any) -> Self:
+        return cls(plain)
+
+    def plain(self) -> Any:
+        return self.bits
+
+    def add(self, day: date) -> bool:
+        """False when it was among them."""
+        before = self.bits
+        self.bits |= 1 << day.day - 1
+        return self.bits != before
+
+    def count(self, first: int, last: int) -> int:
+        """On how many days of the month from one to another, both inclusive."""
+        return ((self.bits & (1 << last) - 1) >> first - 1).bit_count()
 
 
 @dataclass(slots=True)
@@ -213,5 +240,5 @@ class Texts:
         del self.items[:-most]
 
 
-Row = Acts | Month | Total | Ties | Givers | Texts
-Kind = type[Acts] | type[Month] | type[Total] | type[Ties] | type[Givers] | type[Texts]
+Row = Acts | Month | Days | Total | Ties | Givers | Texts
+Kind = type[Acts] | type[Month] | type[Days] | type[Total] | type[Ties] | type[Givers] | type[Texts]

@@ -14,10 +14,12 @@ from uuid import UUID
 
 from kit.ids import uuid5
 from services.rewards.domain.signal_rows import (
+    DAYS,
     MOST_COPIES,
     MOST_TEXTS,
     Act,
     Acts,
+    Days,
     Givers,
     Kind,
     Month,
@@ -32,23 +34,26 @@ from services.rewards.domain.signal_rows import (
 )
 
 AGE: Final = "actor.age_days"
+LEVEL: Final = "actor.level"
+ACTIVE_DAYS = "actor.active_days"
 DAY, WEEK, MONTH, EVER = "counts.day", "counts.week", "counts.month", "counts.ever"
 MINUTE, HOUR = "signals.minute", "signals.hour"
 MUTUAL, SHARE, RING = "signals.mutual", "signals.share", "signals.ring"
-RECEIVED = "signals.received"
+RECEIVED, RECEIVED_DAYS = "signals.received", "signals.received_days"
 SIMILAR, COPIED = "signals.similar", "signals.copied"
 
 CALENDAR = frozenset({DAY, WEEK, MONTH})
 RATES = frozenset({MINUTE, HOUR})
 TIES = frozenset({MUTUAL, SHARE, RING})
 TEXTS = frozenset({SIMILAR, COPIED})
-FOLDED = frozenset({EVER, RECEIVED, *CALENDAR, *RATES, *TIES, *TEXTS})
+FOLDED = frozenset({EVER, ACTIVE_DAYS, RECEIVED, RECEIVED_DAYS, *CALENDAR, *RATES, *TIES, *TEXTS})
 """Those that rows are kept for."""
-SIGNALS = frozenset({AGE, *FOLDED})
+SIGNALS = frozenset({AGE, LEVEL, *FOLDED})
 NOTHING = dict.fromkeys(sorted(SIGNALS), 0)
 
-GIVING: Final = "giving"
-"""Among the uses of every type, once any rule asks for `RECEIVED`: from whom, is noted of all of them."""
+GIVING, DOING, GETTING = "giving", "doing", "getting"
+OF_ALL: Mapping[str, str] = {RECEIVED: GIVING, ACTIVE_DAYS: DOING, RECEIVED_DAYS: GETTING}
+"""By what any rule may ask for: what is among the uses of every type then, since it is noted of all of them."""
 
 _SECOND = 1_000_000
 _SPANS = {MINUTE: 60 * _SECOND, HOUR: 3600 * _SECOND}
@@ -89,6 +94,15 @@ def _copies(act: Act) -> UUID:
     return _id(act.namespace, "copies")
 
 
+def _days(act: Act, who: UUID, what: str, day: date) -> UUID:
+    return _id(act.namespace, f"days {what}\n{who}\n{day:%Y-%m}")
+
+
+def _first_of(act: Act) -> date:
+    """The first of the days that are counted; no more than a month before."""
+    return act.day - timedelta(days=DAYS - 1)
+
+
 def _week_of(act: Act) -> list[date]:
     monday = act.day - timedelta(days=act.day.weekday())
     return [monday + timedelta(days=n) for n in range(7)]
@@ -111,12 +125,25 @@ def rows_of(act: Act) -> dict[UUID, Kind]:
         out[_givers(act, act.other)] = Givers
     if RECEIVED in act.uses:
         out[_givers(act, act.actor)] = Givers
+    for name, what in _COUNTED:
+        if name in act.uses:
+            out |= {_days(act, act.actor, what, day): Days for day in (_first_of(act), act.day)}
+    out |= {_days(act, who, what, act.day): Days for who, what in _days_of(act)}
     if act.similarity is not None:
         if SIMILAR in act.uses:
             out[_texts(act)] = Texts
         if COPIED in act.uses:
             out[_copies(act)] = Texts
     return out
+
+
+_COUNTED = (ACTIVE_DAYS, DOING), (RECEIVED_DAYS, GETTING)
+
+
+def _days_of(act: Act) -> list[tuple[UUID, str]]:
+    """Of whom it is noted that the act's day is one of theirs, and of what."""
+    out = [(act.actor, DOING)] if DOING in act.uses else []
+    return [*out, (act.other, GETTING)] if GETTING in act.uses and act.other is not None else out
 
 
 def fold(act: Act, rows: Mapping[UUID, Row], changed: set[UUID]) -> dict[str, int]:
@@ -142,6 +169,8 @@ def fold(act: Act, rows: Mapping[UUID, Row], changed: set[UUID]) -> dict[str, in
         _give(act, act.other, rows, changed)
     if RECEIVED in act.uses:
         out[RECEIVED] = _received(act, rows)
+    _note_days(act, rows, changed)
+    out |= {name: _count_days(act, what, rows) for name, what in _COUNTED if name in act.uses}
     if act.similarity is not None and act.uses & TEXTS:
         out |= _said(act, act.similarity, rows, new, changed)
     return out
@@ -208,6 +237,25 @@ def _received(act: Act, rows: Mapping[UUID, Row]) -> int:
     givers = rows[_givers(act, act.actor)]
     assert isinstance(givers, Givers)
     return sum(sum_of(weeks, act.week) > 0 for weeks in givers.people.values())
+
+
+def _note_days(act: Act, rows: Mapping[UUID, Row], changed: set[UUID]) -> None:
+    for who, what in _days_of(act):
+        id = _days(act, who, what, act.day)
+        row = rows[id]
+        assert isinstance(row, Days)
+        if row.add(act.day):
+            changed.add(id)
+
+
+def _count_days(act: Act, what: str, rows: Mapping[UUID, Row]) -> int:
+    first, last = _first_of(act), act.day
+    before, here = (rows[_days(act, act.actor, what, day)] for day in (first, last))
+    assert isinstance(before, Days)
+    assert isinstance(here, Days)
+    if before is here:
+        return here.count(first.day, last.day)
+    return before.count(first.day, 31) + here.count(1, last.day)
 
 
 def _said(act: Act, like: int, rows: Mapping[UUID, Row], new: bool, changed: set[UUID]) -> dict[str, int]:

@@ -25,6 +25,7 @@ from kit.turns import in_turns
 from services.rewards.domain import engine
 from services.rewards.domain.engine import Verdict, Want
 from services.rewards.domain.ledger import Posting
+from services.rewards.domain.levels import NO_FOOTING, Footing
 from services.rewards.domain.people import inviter_id
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.domain.undoing import Inverse
@@ -34,6 +35,7 @@ from services.rewards.handlers import (
     budgets,
     checking_in,
     checkins,
+    footings,
     groups,
     keeping,
     labelling,
@@ -87,6 +89,13 @@ class Scene:
     """By event id, where rules ask for some."""
     checkins: Mapping[UUID, str]
     """By event id, whether a series took it as a check-in."""
+    footings: Mapping[tuple[UUID, UUID], Footing]
+    """(community, member) → what their earning goes by, where rules ask for levels."""
+
+    def footing(self, community_id: UUID, computed: UUID | None) -> Footing:
+        """Of whoever has this computed id."""
+        member_id = None if computed is None else self.ids.get((community_id, computed))
+        return NO_FOOTING if member_id is None else self.footings.get((community_id, member_id), NO_FOOTING)
 
     def rules_of(self, a: Activity) -> Parsed:
         """The version of the rules that holds for it."""
@@ -236,6 +245,7 @@ async def _scene(tx: Tx, found: Sequence[Activity]) -> Scene:
         badges=worn,
         signals={},
         checkins={},
+        footings=await footings.of_people(tx, ids, communities, rules),
     )
 
 

@@ -19,6 +19,7 @@ from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.database import Tx, lock_shared
 from kit.turns import in_turns
+from services.rewards.domain.levels import NO_FOOTING, Footing
 from services.rewards.domain.people import inviter_id
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.handlers.erasing.late import unnamed
@@ -30,13 +31,15 @@ if TYPE_CHECKING:
 
 
 class Person(msgspec.Struct, array_like=True, frozen=True):
-    """Who it was then, as in `kit.copies`. New fields go to the end, with a default: of what was kept before segments
-    were, nobody was in any."""
+    """Who it was then, as in `kit.copies`, and what their earning went by, where rules asked. New fields go to the end,
+    with a default: of what was kept before segments were, nobody was in any."""
 
     id: UUID
     kind: str
     state: str
     segments: tuple[str, ...] = ()
+    level: int = NO_FOOTING.level
+    multiplier: int = NO_FOOTING.multiplier
 
 
 class Kept(msgspec.Struct, array_like=True, frozen=True):
@@ -158,10 +161,10 @@ def _person(a: Activity, computed: UUID | None, scene: "Scene") -> Person | None
     if computed is None:
         return None
     member_id = scene.ids[a.community_id, computed]
-    known = scene.members.get((a.community_id, member_id))
+    known, footing = scene.members.get((a.community_id, member_id)), scene.footing(a.community_id, computed)
     if known is None:
-        return Person(member_id, "person", "observed")
-    return Person(member_id, known.kind, known.state, known.segments)
+        return Person(member_id, "person", "observed", (), *footing)
+    return Person(member_id, known.kind, known.state, known.segments, *footing)
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +234,12 @@ def people_of(
                     person.id, "", person.state, person.kind, None, None, person.segments
                 )
     return ids, members
+
+
+def footings_of(community_id: UUID, items: Iterable[Kept]) -> dict[tuple[UUID, UUID], Footing]:
+    """What the earning of these people went by then, by community, as a scene has it."""
+    people = [person for item in items for _, person in item.people if person is not None]
+    return {(community_id, person.id): Footing(person.level, person.multiplier) for person in people}
 
 
 def streak_of(item: Kept) -> Streak | None:

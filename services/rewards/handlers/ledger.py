@@ -211,9 +211,9 @@ async def finish(
     contributions = [_contribution(p, history or {}) for p in counted]
     await boards.count(tx, contributions)
     balances = {key: account.balance for key, account in accounts.items()}
-    await levels.announce(tx, contributions, balances)
     # What is captured was the member's until it was held, and leaves another account.
     moved = [p for p in (*fresh, *besides) if p.of_member and (p.community_id, p.unit) in followed]
+    await levels.follow(tx, contributions, moved, balances)
     awarding.note_balances(tx, moved, balances, history or {})
     return Recorded(fresh, accounts)
 

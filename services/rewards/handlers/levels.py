@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 from uuid import UUID
 
 from kit import outbox
@@ -11,7 +12,8 @@ from kit.database import Tx
 from kit.errors import Conflict, Unprocessable
 from services.rewards.domain import levels as domain
 from services.rewards.domain.boards import Contribution
-from services.rewards.domain.ledger import MOST
+from services.rewards.domain.ledger import MOST, Posting
+from services.rewards.handlers import footings
 from services.rewards.store import ledger as ledger_store
 from services.rewards.store import levels as store
 
@@ -36,17 +38,29 @@ class MemberLevel:
     perks: domain.Perks
 
 
-async def announce(
-    tx: Tx, contributions: Sequence[Contribution], balances: Mapping[tuple[UUID, UUID, str], int]
+async def follow(
+    tx: Tx,
+    contributions: Sequence[Contribution],
+    moved: Sequence[Posting],
+    balances: Mapping[tuple[UUID, UUID, str], int],
 ) -> None:
-    """Announce the levels that these changes led to; `balances` are those after them.
-
-    One that was announced before is not again, though the balance fell below it meanwhile. A change of the scheme by
-    itself announces nothing.
-    """
-    if not contributions:
+    """Announce the levels that contributions led to, and note for rules what the balances were before all that was
+    `moved`; `balances` are those after it."""
+    if not moved:
         return
-    versions = await store.current(tx, {c.community_id for c in contributions})
+    versions = await store.current(tx, {p.community_id for p in moved})
+    await footings.open_days(tx, versions, moved, balances)
+    await _announce(tx, contributions, versions, balances)
+
+
+async def _announce(
+    tx: Tx,
+    contributions: Sequence[Contribution],
+    versions: Mapping[UUID, Any],
+    balances: Mapping[tuple[UUID, UUID, str], int],
+) -> None:
+    """One that was announced before is not again, though the balance fell below it meanwhile. A change of the scheme by
+    itself announces nothing."""
     changes: dict[tuple[UUID, UUID], tuple[int, bool]] = {}
     causes: dict[tuple[UUID, UUID], UUID | None] = {}
     for c in contributions:

@@ -198,6 +198,7 @@ async def add_version(
         "epoch": epoch,
         "in_force": in_force,
         "effective_from": effective_from,
+        "asks_levels": used(rules).levels,
     }
     if not await store.add(tx, rows=[row]):
         raise Conflict("somebody published meanwhile; read it again", code="version_changed")
@@ -264,6 +265,11 @@ class Holding:
         return any(one.used.ages for one in self.sets.values())
 
     @property
+    def levels(self) -> bool:
+        """Whether any of them asks for levels."""
+        return any(one.used.levels for one in self.sets.values())
+
+    @property
     def streaks(self) -> frozenset[str]:
         """Of which event types any of them asks for the actor's streak."""
         return frozenset[str]().union(*(one.used.streaks for one in self.sets.values()))
@@ -323,5 +329,7 @@ def schema() -> dict[str, Any]:
     for of, names in (("Rule", ("when", "review_when")), ("Give", ("cel",)), ("Effort", ("cel",))):
         for name in names:
             made["$defs"][of]["properties"][name]["description"] = seen
+    multiplied = "By what the receiver's level brings, where the amount is above 0, rounded down, before any limit."
+    made["$defs"]["Give"]["properties"]["multiplied"]["description"] = multiplied
     made["$defs"]["Effort"]["properties"]["share"] |= {"minimum": 0, "maximum": 100}
     return made

@@ -6,7 +6,7 @@ from uuid import UUID
 from kit.contracts.events import Activity
 from services.rewards.domain.ledger import MOST
 from services.rewards.domain.people import inviter_id
-from services.rewards.domain.signals import NOTHING
+from services.rewards.domain.signals import LEVEL, NOTHING
 from services.rewards.domain.streaks import State as Streak
 from services.rewards.expressions import NUMBERS, Context, names_in
 
@@ -61,6 +61,7 @@ def _variables(a: Activity, scene: "Scene") -> dict[str, Any]:
         "text.length": _whole(a.data.get("length")),
         "text.distinct": _whole(a.data.get("distinct")),
         **scene.signals.get(a.event_id, NOTHING),
+        LEVEL: scene.footing(a.community_id, a.actor_id).level,
     }
 
 

@@ -20,7 +20,7 @@ from services.rewards.domain import signals
 from services.rewards.domain.engine import later
 from services.rewards.domain.rules import Rule, RuleSet
 from services.rewards.domain.signal_rows import Act, Kind, Row
-from services.rewards.domain.signals import AGE, FOLDED, GIVING, NOTHING, RATES, RECEIVED
+from services.rewards.domain.signals import AGE, FOLDED, LEVEL, NOTHING, OF_ALL, RATES
 from services.rewards.expressions import STREAKS, names_in
 from services.rewards.handlers import labelling
 from services.rewards.handlers.erasing.late import is_erased
@@ -42,17 +42,18 @@ _decode = msgspec.msgpack.decode
 class Used:
     """What a rule set asks for. `noted`: of which types something is noted, and what their rules ask for of it; `ages`
     and `streaks`: for which types the actor's age and streak are asked for; `lateness`: how late the most patient rule
-    takes an event."""
+    takes an event; `levels`: whether any rule asks for levels, to look at or to multiply by."""
 
     noted: Mapping[str, frozenset[str]]
     ages: frozenset[str]
     streaks: frozenset[str]
     lateness: timedelta
+    levels: bool
 
 
 def used(rules: RuleSet) -> Used:
-    """What the enabled rules name. Rates, and from whom one receives, are of all that rules listen to, so all of it is
-    noted for them."""
+    """What the enabled rules name. Rates, from whom one receives, and days, are of all that rules listen to, so all of
+    it is noted for them."""
     listening = [rule for rule in rules.rules if rule.enabled]
     names: dict[str, frozenset[str]] = {}
     for rule in listening:
@@ -60,12 +61,14 @@ def used(rules: RuleSet) -> Used:
         for type in rule.on:
             names[type] = names.get(type, frozenset()) | asked
     rates = any(some & RATES for some in names.values())
-    always = frozenset({GIVING}) if any(RECEIVED in some for some in names.values()) else frozenset()
+    always = frozenset(OF_ALL[name] for some in names.values() for name in some if name in OF_ALL)
     noted = {type: some & FOLDED | always for type, some in names.items() if some & FOLDED or rates or always}
     hours = max((rule.lateness_hours for rule in listening), default=0)
+    levels = any(LEVEL in some for some in names.values())
+    levels = levels or any(give.multiplied for rule in listening for give in rule.give)
     ages = frozenset(type for type, some in names.items() if AGE in some)
     streaks = frozenset(type for type, some in names.items() if some & STREAKS)
-    return Used(noted, ages, streaks, timedelta(hours=hours))
+    return Used(noted, ages, streaks, timedelta(hours=hours), levels)
 
 
 def _names_of(rule: Rule) -> frozenset[str]:

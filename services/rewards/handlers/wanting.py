@@ -11,13 +11,24 @@ from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, KnownMember
 from kit.days import local_day, period_with
 from services.rewards.domain import proofs
-from services.rewards.domain.amounts import Effort, draw, mixed
+from services.rewards.domain.amounts import Effort, draw, mixed, multiplied
 from services.rewards.domain.checkins import CHECKIN_TYPE
 from services.rewards.domain.engine import DUPLICATE, ERROR, INELIGIBLE, LATE, THROTTLED, Want
 from services.rewards.domain.groups import account_name
 from services.rewards.domain.ledger import MOST, system_account_id
+from services.rewards.domain.levels import NO_FOOTING, WHOLE, Footing
 from services.rewards.domain.people import inviter_id
-from services.rewards.domain.reasons import BY_RECEIVER, BY_STATE, NO_REASON, Basis, Mixed, Reason, Why, with_basis
+from services.rewards.domain.reasons import (
+    BY_RECEIVER,
+    BY_STATE,
+    NO_REASON,
+    Basis,
+    Mixed,
+    Multiplied,
+    Reason,
+    Why,
+    with_basis,
+)
 from services.rewards.domain.rules import ACTOR, GROUP, INVITER, Give, Rule, RuleSet
 from services.rewards.expressions import NUMBERS, Failed, names_in
 from services.rewards.handlers import checking_in
@@ -77,7 +88,9 @@ def _want(
         refusal, reason = _refusal(a, rule, give, actor, receiver, scene)
     if refusal is None and receiver is not None:
         try:
-            amount, basis = _amount(a, rule, give, receiver, context, scene.secret)
+            made = _amount(a, rule, give, receiver, context, scene.secret)
+            footing = scene.footings.get((a.community_id, receiver), NO_FOOTING)
+            amount, basis = _multiplied(*made, footing) if give.multiplied else made
         except Failed as error:
             refusal, reason = ERROR, error.reason
         if refusal is None and amount == 0:
@@ -180,6 +193,15 @@ def _amount(a: Activity, rule: Rule, give: Give, receiver: UUID, context: Seen, 
     told = effort.cel is None or not _tells_signals(effort.cel)
     mix = Mixed(effort.share, earned, drawn)
     return mixed(earned, drawn, effort.share), mix.reason if told else NO_REASON
+
+
+def _multiplied(amount: int, basis: Reason, footing: Footing) -> tuple[int, Reason]:
+    if amount <= 0 or footing.multiplier == WHOLE:
+        return amount, basis
+    whole = multiplied(amount, footing.multiplier)
+    if whole > MOST:
+        raise Failed(Why.TOO_LARGE.reason())
+    return whole, with_basis(basis, Multiplied(amount, footing.multiplier, footing.level).reason)
 
 
 def _earned(effort: Effort, context: Seen) -> int:

@@ -27,7 +27,7 @@ from services.rewards.tables.checkins import (
 from services.rewards.tables.erasures import closed_owners, erasures
 from services.rewards.tables.leagues import league_periods, league_seats, league_tiers
 from services.rewards.tables.ledger import accounts, adjustments, entries
-from services.rewards.tables.levels import level_announcements
+from services.rewards.tables.levels import level_announcements, openings
 from services.rewards.tables.lots import holds, lots
 from services.rewards.tables.plans import plans, recomputed
 from services.rewards.tables.reviews import reviews
@@ -58,6 +58,7 @@ DELETED: Sequence[Column[Any]] = (
     league_seats.c.member_id,
     league_tiers.c.member_id,
     level_announcements.c.member_id,
+    openings.c.member_id,
     poster_codes.c.member_id,
     waiting_grants.c.member_id,
 )

@@ -1,6 +1,6 @@
 """Rule sets, the counters that caps read, and what was decided."""
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, Uuid, true
+from sqlalchemy import BigInteger, Boolean, Column, Date, Index, Integer, String, Table, Text, Uuid, false, true
 
 from kit.database import JsonText, UtcDateTime
 from services.rewards.tables.metadata import metadata
@@ -22,6 +22,8 @@ rule_sets = Table(
     Column("effective_from", UtcDateTime),
     Column("cancelled_at", UtcDateTime),
     Column("cancelled_by", String(150)),
+    # Whether any of its rules asks for levels: from then on it is kept what balances were when days began.
+    Column("asks_levels", Boolean, nullable=False, server_default=false()),
 )
 
 # `id` is computed from rule, unit, scope and window: one row a cap and window, which concurrent batches lock.

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from services.rewards.domain.explaining import Decided, language_of, phrase, sentence
 from tests.rewards.guild import MORNING, Guild, make_guild, rule
+from tests.rewards.levels.support import by_hand, with_perks
 from tests.rewards.serving import Rewards
 from tests.support.told import told_in
 
@@ -250,6 +251,23 @@ async def test_who_gets_for_what_another_did_is_told_whose_numbers_they_are(rewa
     await guild.score(guild.act("reaction.added", "bob", of="ann"))
     assert await texts(rewards, "bob") == ["rule both gave 2 xp = 2 * counts.day (times that day: 1)"]
     assert await texts(rewards) == ["rule both gave 3 xp = 3 * counts.day (of who did it: times that day: 1)"]
+
+
+async def test_a_level_that_multiplied_is_told_with_the_amount_before(rewards: Rewards) -> None:
+    guild = await with_perks(rewards.guild)
+    give = [{"to": "actor", "unit": "points", "multiplied": True, "cel": "5 * streak.current"}]
+    await guild.publish(computed("actor.level"), rule("more", on="checkin.submitted", give=give))
+    await guild.know("ann")
+    await by_hand(guild, guild.member("ann"), 60)
+    rewards.clock.advance(timedelta(days=1))
+    await guild.score(on_day(guild, 4))
+    assert await texts(rewards) == [
+        "rule more gave 7 points = 5 × 1.5 rounded down (level 2), 5 = 5 * streak.current (streak of 1); "
+        "rule talk gave 2 xp = actor.level (level 2)"
+    ]
+    assert (await texts(rewards, language="zh"))[0].startswith(
+        "规则「more」给出 7 points = 5 × 1.5 向下取整(等级 2),5 = 5 * streak.current (连续 1 天)"
+    )
 
 
 async def test_how_cheating_is_seen_is_told_nobody(rewards: Rewards) -> None:

@@ -50,7 +50,12 @@ def test_every_column_that_may_name_a_member_is_seen_to() -> None:
 async def a_life(guild: Guild, tmp_path: Path) -> list[UUID]:
     """Ann does everything there is to do; returns her entries."""
     ann = guild.member("ann")
-    asked = ("has(event.data.length) && event.data.length < 3", "signals.copied >= 0", "counts.ever >= 0")
+    asked = (
+        "has(event.data.length) && event.data.length < 3",
+        "signals.copied >= 0",
+        "counts.ever >= 0",
+        "actor.level >= 0",
+    )
     short = {"review_when": " && ".join(asked)}
     liked = {"id": "liked", "on": ["reaction.added"], "give": [{"to": "subject_author", "unit": "xp", "amount": 2}]}
     coin = {"id": "coin", "on": ["answer.posted"], "give": [{"to": "actor", "unit": "points", "amount": 50}]}

@@ -14,8 +14,10 @@ AUTHORS = {"m0": "ann", "m1": "bob", "m2": "cy"}
 GROUPS = {"m0": "qq:100", "m1": "qq:100", "m2": "qq:200"}
 UNITS = ("xp", "points")
 SIGNALS = (
-    "actor.age_days", "counts.day", "counts.week", "counts.month", "counts.ever", "signals.minute", "signals.hour",
-    "signals.mutual", "signals.share", "signals.ring", "signals.received", "signals.similar", "signals.copied",
+    "actor.age_days", "actor.active_days", "counts.day", "counts.week", "counts.month", "counts.ever",
+    "signals.minute", "signals.hour",
+    "signals.mutual", "signals.share", "signals.ring", "signals.received", "signals.received_days",
+    "signals.similar", "signals.copied",
 )  # fmt: skip
 
 

@@ -12,7 +12,17 @@ from hypothesis import strategies as st
 from services.rewards import expressions
 from services.rewards.domain import engine, reasons
 from services.rewards.domain.explaining import Decided, phrase, why
-from services.rewards.domain.reasons import BY_RECEIVER, BY_STATE, Basis, Capped, Why, read, with_basis
+from services.rewards.domain.reasons import (
+    BY_RECEIVER,
+    BY_STATE,
+    Basis,
+    Capped,
+    Mixed,
+    Multiplied,
+    Why,
+    read,
+    with_basis,
+)
 from services.rewards.domain.rules import Measure, Receiver, Scope, Window
 from services.rewards.handlers.checking_in import AWAY
 
@@ -148,13 +158,39 @@ _limits = st.builds(
 )
 
 
-@given(st.none() | _limits, st.none() | st.builds(Basis, st.sampled_from(get_args(Receiver)), _numbers))
+_bases = st.none() | st.builds(Basis, st.sampled_from(get_args(Receiver)), _numbers)
+_mixes = st.builds(Mixed, st.integers(0, 100), st.integers(1, 2**62), st.integers(1, 2**62))
+_multiplied = st.builds(
+    Multiplied, st.integers(1, 2**62), st.integers(1, 1_000_000), st.integers(1, 1000), _bases | _mixes
+)
+
+
+@given(st.none() | _limits, _bases | _mixes | _multiplied)
 def test_a_limit_and_what_an_amount_was_computed_from_are_read_back_from_one_text(
-    capped: Capped | None, basis: Basis | None
+    capped: Capped | None, basis: Basis | Mixed | Multiplied | None
 ) -> None:
     first = capped.reason if capped else reasons.NO_REASON
     kept = read(with_basis(first, basis.reason if basis else reasons.NO_REASON))
     assert (kept.text, kept.capped, kept.basis) == (first, capped, basis)
+
+
+def test_what_was_multiplied_says_of_what_by_how_much_and_how_it_was_rounded() -> None:
+    def told(amount: int, of: Multiplied, formula: str = "", language: str = "en") -> str:
+        return phrase(Decided("r", "xp", "granted", amount, amount, of.reason, formula=formula), language)
+
+    assert told(6, Multiplied(4, 15_000, 20)) == "rule r gave 6 xp = 4 × 1.5 (level 20)"
+    assert told(7, Multiplied(5, 15_000, 20)) == "rule r gave 7 xp = 5 × 1.5 rounded down (level 20)"
+    assert told(1, Multiplied(3, 1, 2)) == "rule r gave 1 xp = 3 × 0.0001, at least 1 (level 2)"
+    assert told(7, Multiplied(5, 15_000, 20), language="zh") == "规则「r」给出 7 xp = 5 × 1.5 向下取整(等级 20)"
+    made = Multiplied(20, 20_000, 3, Basis("actor", {"streak.current": 4}))
+    assert told(40, made, "5 * streak.current") == (
+        "rule r gave 40 xp = 20 × 2 (level 3), 20 = 5 * streak.current (streak of 4)"
+    )
+    assert told(40, made, "5 * streak.current", "zh") == (
+        "规则「r」给出 40 xp = 20 × 2(等级 3),20 = 5 * streak.current (连续 4 天)"
+    )
+    mixed = Multiplied(13, 20_000, 3, Mixed(40, 20, 9))
+    assert told(26, mixed) == "rule r gave 26 xp = 13 × 2 (level 3), 13 = 40 % effort (20) + 60 % chance (9)"
 
 
 def test_what_the_library_says_of_an_error_stands_in_a_sentence_of_the_language() -> None:

@@ -154,7 +154,9 @@ async def test_communities_know_nothing_of_each_other(guild: Guild) -> None:
         await place.score(last)
         ((told),) = await said(place, last)
         assert told == {
-            **dict.fromkeys(("actor.age_days", "signals.mutual", "signals.received", "signals.ring"), 0),
+            **dict.fromkeys(("actor.age_days", "signals.mutual", "signals.ring"), 0),
+            **dict.fromkeys(("signals.received", "signals.received_days"), 0),
+            "actor.active_days": 1,
             **dict.fromkeys(("counts.day", "counts.week", "counts.month", "counts.ever"), 2),
             **dict.fromkeys(("signals.minute", "signals.hour"), 2),
             "signals.share": 100,
@@ -215,7 +217,7 @@ async def test_what_no_window_needs_is_forgotten(guild: Guild, clock: ManualCloc
         async with guild.db.read() as tx:
             return int(await tx.scalar(select(func.count()).select_from(signals).where(signals.c.body != b"")))
 
-    assert await written() == 7
+    assert await written() == 9
 
     async def after(days: int) -> int:
         clock.advance(days * DAY)
@@ -223,8 +225,8 @@ async def test_what_no_window_needs_is_forgotten(guild: Guild, clock: ManualCloc
         await purge(guild.db, counters=keep, decisions=400 * DAY, activities=400 * DAY, stopping=asyncio.Event())
         return await written()
 
-    # A day and an hour, and 48 hours late, and 30 days of grace; the week of texts, the month, five weeks of ties.
-    assert [await after(n) for n in (33, 1, 6, 33, 2)] == [7, 6, 4, 3, 0]
+    # A day and an hour, 48 hours late, 30 days of grace; a week of texts, 28 days, the month, five weeks of ties.
+    assert [await after(n) for n in (33, 1, 6, 23, 10, 2)] == [9, 8, 6, 4, 3, 0]
     assert await rows(guild, signals) == 0
 
 

@@ -244,6 +244,7 @@ def _world(
         badges={},
         signals={},
         checkins={item.event_id: item.checkin for item in chapter.items if item.checkin},
+        footings={},
     )
 
     def holds(a: Activity, condition: str) -> bool:

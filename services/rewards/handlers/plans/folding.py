@@ -228,6 +228,7 @@ async def _scene(
     c = plan.community_id
     rules = await rule_sets.alone(tx, c, version_of(plan.id))
     ids, members = keeping.people_of(c, chapter.items)
+    footings = keeping.footings_of(c, chapter.items)
     seen = {item.event_id: streak for item in chapter.items if (streak := keeping.streak_of(item)) is not None}
     return Scene(
         communities={c: chapter.place(community)},
@@ -244,4 +245,5 @@ async def _scene(
         badges={},
         signals={},
         checkins={item.event_id: item.checkin for item in chapter.items if item.checkin},
+        footings=footings,
     )
