@@ -36,6 +36,6 @@ async def test_rules_and_boards_that_a_community_has_are_left_alone_when_only_th
     async with db.read() as tx:
         held = (await rule_handlers.in_force(tx, [guild.id]))[guild.id].at(tx.now)
         assert (held.version, [r.id for r in held.rules.rules]) == (2, ["talk"])
-        assert await board_rows.boards_of(tx, guild.id) == []
+        assert [board.id for board in await board_rows.boards_of(tx, guild.id)] == ["contribution"]
     assert await defaults(db) == had
     await again.stop()

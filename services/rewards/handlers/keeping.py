@@ -111,13 +111,14 @@ def opened(row: Any) -> Body:
 
 
 def gate(community_id: UUID) -> str:
-    """What those who score hold together, and alone who puts a recompute into force."""
+    """What those who score hold together, and alone who puts a recompute into force, or schedules rules or cancels
+    that."""
     return f"rewards rules {community_id}"
 
 
 async def enter(tx: Tx, communities: Collection[UUID]) -> None:
-    """The rules of these communities are not recomputed into force until the transaction ends. Before all else that
-    locks: whoever holds it alone waits for nobody."""
+    """The rules of these communities are neither recomputed into force nor scheduled until the transaction ends. Before
+    all else that locks: whoever holds it alone waits for nobody."""
     await lock_shared(tx, [gate(community_id) for community_id in communities])
 
 

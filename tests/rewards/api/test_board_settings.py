@@ -41,7 +41,8 @@ async def test_a_season_is_put_once_and_stays_as_it_is(rewards: Rewards) -> None
     days = {"first_day": "2026-11-01", "last_day": "2026-11-30"}
     statuses = [(await rewards.client.put("/v1/boards/s/seasons/one", json=days)).status_code for _ in range(2)]
     assert statuses == [201, 200]
-    assert (await rewards.get("/v1/boards"))["items"][0]["seasons"] == [{"key": "one", **days}]
+    shown = {one["id"]: one for one in (await rewards.get("/v1/boards"))["items"]}
+    assert shown["s"]["seasons"] == [{"key": "one", **days}]
     again = {"json": {**days, "last_day": "2026-12-31"}}
     assert await rewards.refused("PUT", "/v1/boards/s/seasons/one", **again) == (409, "season_taken")
     assert await rewards.refused("GET", "/v1/boards/s?period=season&key=two") == (404, "no_season")
@@ -54,7 +55,8 @@ async def test_prizes_are_put_and_shown(rewards: Rewards) -> None:
     assert (reply.status_code, reply.json()["prizes"]) == (200, prizes)
     wrong = {"json": {"prizes": [{**prizes[0], "unit": "gold"}]}}
     assert await rewards.refused("PUT", "/v1/boards/xp/prizes", **wrong) == (422, "prize_invalid")
-    assert (await rewards.get("/v1/boards"))["items"][0]["prizes"] == prizes
+    shown = {one["id"]: one for one in (await rewards.get("/v1/boards"))["items"]}
+    assert shown["xp"]["prizes"] == prizes
 
 
 async def test_staff_is_kept_off_a_board_and_let_onto_it_again(rewards: Rewards) -> None:

@@ -29,7 +29,7 @@ async def guild(make_database: MakeDatabase) -> Guild:
 
 async def keys_of(guild: Guild) -> tuple[list[store.Key], dict[UUID, Any]]:
     async with guild.db.read() as tx:
-        (board,) = await store.boards_of(tx, guild.id)
+        board = next(one for one in await store.boards_of(tx, guild.id) if one.id == "xp")
     slots = {slot.id: slot for at in DAYS for slot in slots_of(board, at.date())}
     return [(slot, guild.member(name)) for slot in slots for name in NAMES], slots
 

@@ -14,7 +14,7 @@ from services.rewards.store import ledger
 from tests.rewards.guild import Guild, make_guild, rule
 from tests.support.databases import MakeDatabase
 
-UNITS = ("points", "xp")
+UNITS = ("contribution", "points", "xp")
 
 
 @pytest.fixture
