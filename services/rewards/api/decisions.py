@@ -115,7 +115,6 @@ async def explain(
     before: Any = tuple(at[1]) if at else None
     async with db.read() as tx:
         community = await copies.known_community(tx, caller.community_id)
-        rules = await _rule_names(tx, caller.community_id)
         names = await groups.names_of(tx, caller.community_id, [id])
         rows = await store.page_of_member(
             tx,
@@ -128,6 +127,7 @@ async def explain(
         )
         if not rows and not names:
             await check_known(tx, caller, id)
+        rules = await _rule_names(tx, caller.community_id, rows)
         formulas = await _formulas(tx, caller.community_id, rows)
     shown = rows[: paging.limit]
     zone = ZoneInfo(community.zone if community else "UTC")
@@ -142,10 +142,14 @@ async def explain(
     return Page[Explained](items=items, next=following, prev=None)
 
 
-async def _rule_names(tx: Tx, community_id: UUID) -> dict[str, str]:
+async def _rule_names(tx: Tx, community_id: UUID, rows: Sequence[Any]) -> dict[str, str]:
+    """As rules are called now; those that are gone, as the newest version that decided here called them."""
+    decided = await rule_sets.of_versions(tx, {(community_id, row.rule_version) for row in rows})
     active = await rule_sets.in_force(tx, [community_id])
-    rules = active[community_id].at(tx.now).rules.rules if community_id in active else ()
-    return {rule.id: rule.name for rule in rules if rule.name}
+    sets = [rules for _, rules in sorted(decided.items())]
+    if community_id in active:
+        sets.append(active[community_id].at(tx.now).rules)
+    return {rule.id: rule.name for rules in sets for rule in rules.rules if rule.name}
 
 
 Formula = tuple[int, str, str, str]

@@ -76,6 +76,16 @@ async def test_a_member_reads_what_happened_in_words_in_the_communitys_time(rewa
     assert chinese.json()["items"][1]["text"] == "2026-11-23 08:00 的 message.created:规则「Talk」给出 1 xp"
 
 
+async def test_a_rule_is_called_as_now_and_one_that_is_gone_as_it_was_called(rewards: Rewards) -> None:
+    guild = rewards.guild
+    await guild.publish(rule(name="Talk"), rule("old", name="Chat"))
+    await guild.score(guild.act())
+    await guild.publish(rule(name="Talking"))
+    (line,) = await explained(rewards)
+    said = "message.created at 2026-11-23 08:00: rule Chat gave 1 xp; rule Talking gave 1 xp"
+    assert line["text"] == said
+
+
 async def test_a_member_asks_about_itself_only(rewards: Rewards) -> None:
     await rewards.guild.score(rewards.guild.act())
     ann = await rewards.member("ann")
