@@ -21,7 +21,7 @@ def context(**data: Any) -> Context:
     ("source", "line", "column", "says"),
     [
         ("event.typ == 'x'", 1, 1, "there is no event.typ; did you mean event.type?"),
-        ("actr.kind == 'person'", 1, 1, "there are actor.age_days"),
+        ("actr.kind == 'person'", 1, 1, "there are actor.active_days"),
         ("event.type == 1", 1, 12, "no matching overload"),
         ("event.type ==", 1, 14, "yntax"),
         ("event.history &&\n  event.subject", 1, 1, ""),
