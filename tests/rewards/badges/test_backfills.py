@@ -316,7 +316,7 @@ async def test_processes_that_die_in_it_leave_it_to_the_others(
         if (await found(guild)).state == "done":
             break
         db = (guild.db, other)[at % 2]
-        with killing(db, 1 + at // 2 % 40):
+        with killing(db, 1 + at // 2):
             deaths += await died(work(guild, db=db))
     await work(guild)
     await other.close()
