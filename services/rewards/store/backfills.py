@@ -33,6 +33,12 @@ async def one(tx: Tx, community_id: UUID, badge_id: str, *, lock: bool = False) 
     return await tx.first(stmt.with_for_update() if lock else stmt)
 
 
+async def still_open(tx: Tx, row: Any) -> Row[Any] | None:
+    """The backfill as it is now, held until the transaction ends; None where this one ended meanwhile."""
+    same = t.c.community_id == row.community_id, t.c.badge_id == row.badge_id, t.c.began_at == row.began_at
+    return await tx.first(select(t).where(*same, t.c.state.in_(OPEN)).with_for_update())
+
+
 async def unfinished(tx: Tx) -> list[Row[Any]]:
     """Those that are open, and those that left something to be cleared away; the oldest first."""
     wanted = or_(t.c.state.in_(OPEN), t.c.indexed.is_not(None))

@@ -14,7 +14,7 @@ from uuid import UUID
 from kit.contracts.events import Activity
 from kit.copies import KnownCommunity, known_community
 from kit.database import Database, Tx, lock_alone, try_lock
-from services.rewards.domain.backfills import CANCELLED, CLOSING, DONE, OPEN
+from services.rewards.domain.backfills import CANCELLED, CLOSING, DONE
 from services.rewards.domain.erasing import ERASED
 from services.rewards.domain.rules import RuleSet
 from services.rewards.domain.streaks import State as Streak
@@ -86,11 +86,8 @@ async def take_on(db: Database, row: Any, one: Defined) -> bool:
 
 async def _still(tx: Tx, row: Any) -> Any:
     """The row, held, if it is where it was."""
-    now = await store.one(tx, row.community_id, row.badge_id, lock=True)
-    same = ("began_at", "place", "cleared")
-    if now is None or now.state not in OPEN or any(getattr(now, name) != getattr(row, name) for name in same):
-        return None
-    return now
+    now = await store.still_open(tx, row)
+    return now if now is not None and (now.place, now.cleared) == (row.place, row.cleared) else None
 
 
 async def _rows(tx: Tx, row: Any, seq: int, until: int, most: int) -> tuple[list[Any], bool]:
@@ -112,8 +109,8 @@ async def _rows(tx: Tx, row: Any, seq: int, until: int, most: int) -> tuple[list
 async def _give_up(db: Database, row: Any) -> bool:
     """Of a badge that is granted to nobody nothing is counted."""
     async with db.begin() as tx:
-        now = await store.one(tx, row.community_id, row.badge_id, lock=True)
-        if now is not None and now.state in OPEN and now.began_at == row.began_at:
+        now = await store.still_open(tx, row)
+        if now is not None:
             await store.change(tx, now, state=CANCELLED)
     return True
 

@@ -15,7 +15,7 @@ from uuid import UUID
 from kit.database import Database, Tx, try_lock
 from kit.turns import in_turns
 from services.rewards.domain import badges as domain
-from services.rewards.domain.backfills import CANCELLED, DONE, OPEN
+from services.rewards.domain.backfills import CANCELLED, DONE
 from services.rewards.domain.badges import STREAK, Criterion, Grant, Reached, Since
 from services.rewards.domain.streaks import DONE as CHECKED_IN
 from services.rewards.domain.streaks import LOOK_BACK, State
@@ -46,8 +46,8 @@ async def take_on(db: Database, row: Any, one: Defined) -> bool:
     async with db.begin() as tx:
         if not await try_lock(tx, lock_name(row)):
             return False
-        now = await store.one(tx, row.community_id, row.badge_id, lock=True)
-        if now is None or now.state not in OPEN or now.began_at != row.began_at:
+        now = await store.still_open(tx, row)
+        if now is None:
             return True
         if not one.badge.enabled:
             await store.change(tx, now, state=CANCELLED)

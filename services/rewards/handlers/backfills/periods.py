@@ -7,7 +7,7 @@ from typing import Any
 from kit.copies import KnownCommunity, known_community
 from kit.database import Database, Tx, try_lock
 from kit.days import day_bounds, local_day
-from services.rewards.domain.backfills import CANCELLED, DONE, OPEN
+from services.rewards.domain.backfills import CANCELLED, DONE
 from services.rewards.domain.badges import once
 from services.rewards.handlers.backfills.counting import lock_name
 from services.rewards.handlers.badges import Defined
@@ -21,8 +21,8 @@ async def take_on(db: Database, row: Any, one: Defined) -> bool:
     async with db.begin() as tx:
         if not await try_lock(tx, lock_name(row)):
             return False
-        now = await store.one(tx, row.community_id, row.badge_id, lock=True)
-        if now is None or now.state not in OPEN or now.began_at != row.began_at:
+        now = await store.still_open(tx, row)
+        if now is None:
             return True
         place = await known_community(tx, one.community_id)
         board = await boards_store.board(tx, one.community_id, one.badge.criterion.board)

@@ -48,8 +48,8 @@ async def step(db: Database, community_id: UUID, badge_id: str) -> bool:
 
 
 async def _fail(tx: Tx, row: Any, reason: str) -> None:
-    now = await store.one(tx, row.community_id, row.badge_id, lock=True)
-    if now is not None and now.state in OPEN and now.began_at == row.began_at:
+    now = await store.still_open(tx, row)
+    if now is not None:
         await store.change(tx, now, state=FAILED, error=reason[:500])
 
 
